@@ -1,0 +1,80 @@
+"""What activities need of the outside world."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from backstay.contracts.admission import Admission, AdmitInput, Opening, ToolSpec
+from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.gate import GateCall, Ruling
+from backstay.contracts.history import Recorded, RunRef
+from backstay.contracts.problems import Problem
+from backstay.tools import ToolCall
+
+
+class Tool(Protocol):
+    """A tool that can be checked and run."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """How the tool is described, and its effect."""
+        ...
+
+    def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
+        """The arguments as the tool's own types, or what does not fit."""
+        ...
+
+    async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
+        """Executes the call; returns what the model reads."""
+        ...
+
+
+class Catalog(Protocol):
+    """The agents this worker serves."""
+
+    def admission(self, request: AdmitInput) -> Admission:
+        """What a run is admitted with.
+
+        Raises:
+            InvalidInputError: the agent is unknown, or the budget asks for more than a ceiling.
+        """
+        ...
+
+    def tool(self, agent: str, name: str) -> Tool | None:
+        """A tool of an agent, as it is deployed now."""
+        ...
+
+
+class Gate(Protocol):
+    """Policy."""
+
+    def version(self, agent: str) -> str:
+        """Digest of the rules in force for an agent."""
+        ...
+
+    def rule(self, call: GateCall) -> Ruling:
+        """Decides one call."""
+        ...
+
+
+class Models(Protocol):
+    """Language models."""
+
+    async def reply(self, agent: str, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
+        """Asks the agent's model once.
+
+        Raises:
+            ModelError: no usable reply came; says whether it may have been billed.
+        """
+        ...
+
+
+class History(Protocol):
+    """A run's own history, as the engine keeps it."""
+
+    async def opening(self, run: RunRef) -> Opening:
+        """Who asked for what, and what was admitted."""
+        ...
+
+    async def since(self, run: RunRef, step: int) -> Recorded:
+        """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        ...

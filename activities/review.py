@@ -1,0 +1,95 @@
+"""Reviews one call: does it fit its tool, what says policy, and which exact call was judged."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, cast
+
+import rfc8785
+
+from backstay.contracts.decision import ProposedCall
+from backstay.contracts.gate import GateCall, Ruling
+from backstay.contracts.problems import summary
+from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.verdict import Code, Outcome, Verdict
+
+from .ports import Catalog, Gate, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose call it is, and the digest of the tool's schema that the run was admitted with (None: not admitted)."""
+
+    run_id: str
+    run_key: str
+    agent: str
+    tenant: str
+    step: int
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The verdict; where it allows, the tool and the arguments in the tool's own types."""
+
+    verdict: Verdict
+    tool: Tool | None = None
+    values: dict[str, Any] | None = None
+
+
+class Reviewer:
+    """The same check for `authorize` and, just before the side effect, for `act`."""
+
+    def __init__(self, catalog: Catalog, gate: Gate) -> None:
+        self._catalog = catalog
+        self._gate = gate
+
+    def review(self, asked: Asked, call: ProposedCall) -> Reviewed:
+        """Reviews a call; whatever goes wrong on the way is a refusal."""
+        tool = self._catalog.tool(asked.agent, call.tool)
+        arguments = read_arguments(call.arguments)
+        if asked.schema is None or tool is None:
+            return self._refused(asked, call, Ruling(Outcome.DENY, Code.UNKNOWN_TOOL, (), "there is no such tool"))
+        if isinstance(arguments, Unreadable):
+            return self._refused(asked, call, Ruling(Outcome.DENY, Code.INVALID_ARGS, (), arguments.problem))
+        if tool.spec.digest != asked.schema:
+            message = "the tool has changed since the run was admitted"
+            return self._refused(asked, call, Ruling(Outcome.DENY, Code.SCHEMA_DRIFT, (), message))
+        values = tool.typed(arguments)
+        if isinstance(values, list):
+            return self._refused(asked, call, Ruling(Outcome.DENY, Code.INVALID_ARGS, (), summary(values)))
+        try:
+            digest = _digest(asked, call, arguments)
+        except rfc8785.CanonicalizationError:
+            message = "the arguments hold a number that JSON cannot carry exactly"
+            return self._refused(asked, call, Ruling(Outcome.DENY, Code.INVALID_ARGS, (), message))
+        ruling = self._ruled(asked, tool, arguments)
+        return Reviewed(self._verdict(asked, ruling, digest), tool, values)
+
+    def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any]) -> Ruling:
+        call = GateCall(asked.run_id, asked.agent, asked.tenant, asked.step, tool.spec, arguments)
+        try:
+            return self._gate.rule(call)
+        except Exception as error:
+            return Ruling(Outcome.DENY, Code.POLICY_ERROR, (), f"policy failed: {type(error).__name__}")
+
+    def _refused(self, asked: Asked, call: ProposedCall, ruling: Ruling) -> Reviewed:
+        spelled = {"unread": hashlib.sha256(call.arguments.encode("utf-8", "surrogatepass")).hexdigest()}
+        return Reviewed(self._verdict(asked, ruling, _digest(asked, call, spelled)))
+
+    def _verdict(self, asked: Asked, ruling: Ruling, digest: str) -> Verdict:
+        rules = tuple(sorted(ruling.rules))
+        version = self._gate.version(asked.agent)
+        return Verdict(ruling.outcome, ruling.code, digest, version, rules, ruling.message[:1_000])
+
+
+def _digest(asked: Asked, call: ProposedCall, arguments: dict[str, Any]) -> str:
+    """Digest of the exact call: run, step, call, tool, tool schema, canonical arguments."""
+    exact = {
+        "run": asked.run_key,
+        "step": asked.step,
+        "call": call.call_id,
+        "tool": call.tool.encode("utf-8", "replace").decode(),
+        "schema": asked.schema,
+        "arguments": arguments,
+    }
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(cast("Any", exact))).hexdigest()

@@ -1,0 +1,134 @@
+"""The file `agent.toml`: its keys, their defaults, and errors that name the line."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+
+from backstay.contracts.admission import Api
+from backstay.contracts.budget import BudgetLimits
+from backstay.contracts.money import Usd
+from backstay.contracts.problems import Contract, problems_of
+from backstay.errors import ConfigurationError
+from backstay.kernel.stop import Thresholds
+from backstay.tools import seconds
+
+Positive = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+
+
+class PriceTable(Contract):
+    """USD per million tokens, for models that the price list does not know."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
+
+    def given(self) -> dict[str, str]:
+        """The prices that were written down."""
+        return self.model_dump(exclude_none=True)
+
+
+class ModelTable(Contract):
+    """`[model]`: what is not set here comes from the environment."""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    api: Api | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    max_output_tokens: Positive = 2_000
+    give_up_after: str = "10m"
+    price: PriceTable | None = None
+
+    @field_validator("give_up_after")
+    @classmethod
+    def _duration(cls, value: str) -> str:
+        try:
+            seconds(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class BudgetTable(BudgetLimits):
+    """`[budget]`: ceilings; a request may only narrow them."""
+
+    steps: int | None = Field(default=20, ge=0, le=10**15, strict=True)
+    tool_calls: int | None = Field(default=40, ge=0, le=10**15, strict=True)
+    tokens: int | None = Field(default=200_000, ge=0, le=10**15, strict=True)
+    usd: Usd | None = "0.50"
+    seconds: int | None = Field(default=900, ge=0, le=10**9, strict=True)
+
+
+class StopTable(Contract):
+    """`[stop]`: each threshold N stops at the Nth."""
+
+    denials: Positive = 3
+    repeats: Positive = 3
+    failures: Positive = 5
+    malformed: Positive = 3
+
+    def thresholds(self) -> Thresholds:
+        """The same thresholds as the kernel counts them."""
+        return Thresholds(self.denials, self.repeats, self.failures, self.malformed)
+
+
+class AgentConfig(Contract):
+    """The whole file; only `instructions` is required."""
+
+    instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
+    description: str = ""
+    tools: list[str] | None = None
+    model: ModelTable = ModelTable()
+    budget: BudgetTable = BudgetTable()
+    stop: StopTable = StopTable()
+
+
+def read_config(path: Path) -> AgentConfig:
+    """Reads an `agent.toml`.
+
+    Raises:
+        ConfigurationError: the file is missing, is no TOML, or a key in it does not fit; names the line where known.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read: {error}", where=str(path)) from None
+    try:
+        return AgentConfig.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"no valid TOML: {error}", where=str(path)) from None
+    except ValidationError as error:
+        problem = problems_of(error)[0]
+        line = line_of(text, problem.field)
+        known = ", ".join(f"`{key}`" for key in _known_keys(problem.field))
+        mend = f"known keys are {known}" if problem.problem == "unknown field" and known else None
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigurationError(f"`{problem.field}`: {problem.problem}", where=where, mend=mend) from None
+
+
+def line_of(text: str, field: str) -> int | None:
+    """The line of a dotted key, or of the nearest table or key above it that the file spells out."""
+    parts = field.split(".")
+    for depth in range(len(parts), 0, -1):
+        table, key = ".".join(parts[: depth - 1]), parts[depth - 1]
+        current = ""
+        for number, line in enumerate(text.splitlines(), 1):
+            if header := re.match(r"\s*\[+([^\]]+)\]+", line):
+                current = header[1].strip().replace('"', "")
+                if current == ".".join(parts[:depth]):
+                    return number
+            elif current == table and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
+                return number
+    return None
+
+
+def _known_keys(field: str) -> list[str]:
+    model: type[Contract] = AgentConfig
+    for part in field.split(".")[:-1]:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, Contract)):
+            return []
+        model = inner
+    return list(model.model_fields)

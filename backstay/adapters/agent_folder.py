@@ -1,0 +1,139 @@
+"""An agent is a folder: reads it, imports its tools, and checks all of it before a worker starts."""
+
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from backstay.errors import ConfigurationError
+from backstay.tools import options_of
+
+from .agent_config import AgentConfig, line_of, read_config
+from .tool_function import Tool, tool_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent that can be run: its settings, its listed tools, and the digest of everything in its folder."""
+
+    name: str
+    folder: Path
+    config: AgentConfig
+    tools: Mapping[str, Tool]
+    version: str
+
+
+def load_agents(roots: Sequence[Path]) -> dict[str, Agent]:
+    """Every agent of the given folders, by name; where two have one name the first folder wins.
+
+    Raises:
+        ConfigurationError: a folder is missing, or an agent in it cannot be used.
+    """
+    agents: dict[str, Agent] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigurationError("no such folder of agents", where=str(root), mend="see `BACKSTAY_AGENTS`")
+        for file in sorted(root.glob("*/agent.toml")):
+            if file.parent.name not in agents:
+                agents[file.parent.name] = load_agent(file.parent)
+    return agents
+
+
+def load_agent(folder: Path) -> Agent:
+    """Reads one agent's folder.
+
+    Raises:
+        ConfigurationError: naming file, line where known, and the mend.
+    """
+    if not _NAME.fullmatch(folder.name):
+        mend = "use letters, digits, `.`, `_` and `-`"
+        raise ConfigurationError("the folder's name is no agent name", where=str(folder), mend=mend)
+    config = read_config(folder / "agent.toml")
+    defined = _tools_of(folder)
+    listed = list(defined) if config.tools is None else config.tools
+    for name in listed:
+        if name not in defined:
+            raise _missing(folder, name, defined)
+    tools = {name: defined[name] for name in listed}
+    return Agent(folder.name, folder.resolve(), config, tools, _version(folder))
+
+
+def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationError:
+    file = folder / "agent.toml"
+    line = line_of(file.read_text("utf-8"), "tools")
+    if name.startswith("mcp:"):
+        return ConfigurationError(f"`{name}`: MCP servers are not supported yet", where=f"{file}:{line}")
+    known = ", ".join(f"`{tool}`" for tool in defined) or "none"
+    mend = f"the functions marked `@tool` in tools.py are: {known}"
+    return ConfigurationError(f"`{name}` is listed in `tools` and defined nowhere", where=f"{file}:{line}", mend=mend)
+
+
+def _tools_of(folder: Path) -> dict[str, Tool]:
+    if not (folder / "tools.py").is_file():
+        return {}
+    module = _imported(folder)
+    marked = {name: thing for name, thing in vars(module).items() if options_of(thing) and inspect.isfunction(thing)}
+    return {name: tool_of(name, function) for name, function in marked.items()}
+
+
+def _imported(folder: Path) -> ModuleType:
+    """Imports `tools.py` as part of a package of its own, so that two agents may have files of one name."""
+    place = str(folder.resolve())
+    package = f"backstay_agent_{re.sub(r'[^A-Za-z0-9]', '_', folder.name)}_{_sha(place.encode())[:8]}"
+    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[loaded]
+    init = folder / "__init__.py"
+    parent = ModuleType(package)
+    parent.__path__ = [place]
+    sys.modules[package] = parent
+    importlib.invalidate_caches()
+    try:
+        if init.is_file():
+            _execute(package, init)
+        return _execute(f"{package}.tools", folder / "tools.py")
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"cannot be imported: {type(error).__name__}: {error}", where=_place(error, folder)
+        ) from None
+
+
+def _execute(name: str, file: Path) -> ModuleType:
+    search = [str(file.parent)] if file.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {file}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _place(error: Exception, folder: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    inside = [frame for frame in traceback.extract_tb(error.__traceback__) if str(folder.resolve()) in frame.filename]
+    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / "tools.py")
+
+
+def _version(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith((".", "__pycache__")) for part in relative.parts)
+        if file.is_file() and not hidden and file.suffix != ".pyc":
+            digest.update(f"{relative.as_posix()}\0{_sha(file.read_bytes())}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

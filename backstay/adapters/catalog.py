@@ -1,0 +1,115 @@
+"""The agents a worker serves, with the models they speak to."""
+
+import os
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from backstay.contracts.admission import Admission, AdmitInput, ModelSpec
+from backstay.contracts.budget import narrowed
+from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.problems import Problem
+from backstay.errors import ConfigurationError, InvalidInputError
+from backstay.settings import Settings
+from backstay.tools import seconds
+
+from .agent_folder import Agent
+from .openai_model import OpenAIModel
+from .prices import price_of
+from .tool_function import Tool
+
+OPENAI_HOST = "api.openai.com"
+
+
+class Catalog:
+    """Agents by name; what is asked of it is answered from the folders as they were when the worker started."""
+
+    def __init__(self, agents: Mapping[str, Agent], settings: Settings) -> None:
+        self.agents = agents
+        self._settings = settings
+        self._models: dict[tuple[str | None, str | None], OpenAIModel] = {}
+        for agent in agents.values():
+            self._model(agent)
+
+    def admission(self, request: AdmitInput) -> Admission:
+        """What a run is admitted with; the policy's version is for the caller to add.
+
+        Raises:
+            InvalidInputError: the agent is unknown, or the budget asks for more than a ceiling.
+        """
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            raise InvalidInputError([Problem(field="agent", problem="no agent of that name is served here")])
+        limits = narrowed(agent.config.budget.limits(), request.budget)
+        if isinstance(limits, list):
+            raise InvalidInputError(limits)
+        unknown = [name for name in (request.budget.tools if request.budget else {}) if name not in agent.tools]
+        if unknown:
+            raise InvalidInputError(
+                [Problem(field=f"budget.tools.{name}", problem="the agent has no such tool") for name in unknown]
+            )
+        model = self.model_spec(agent)
+        if model.price is None and limits.usd is not None:
+            problem = (
+                "its model has no known price, so it cannot run under a `usd` budget; "
+                'write `price = { input = "0.25", output = "2.00" }` under `[model]`, or set `BACKSTAY_MODEL_PRICE`'
+            )
+            raise InvalidInputError([Problem(field="agent", problem=problem)])
+        return Admission(
+            agent=agent.name,
+            agent_version=agent.version,
+            instructions=agent.config.instructions,
+            model=model,
+            tools=[tool.spec for tool in agent.tools.values()],
+            limits=limits,
+            thresholds=agent.config.stop.thresholds(),
+            policy_version="",
+        )
+
+    def tool(self, agent: str, name: str) -> Tool | None:
+        """A tool of an agent, as it is deployed now."""
+        return self.agents[agent].tools.get(name) if agent in self.agents else None
+
+    def model_spec(self, agent: Agent) -> ModelSpec:
+        """The model an agent speaks to: its own settings, else the environment's."""
+        model, settings = agent.config.model, self._settings
+        own = model.price.given() if model.price else settings.model_price
+        name = model.name or settings.model
+        return ModelSpec(
+            name=name,
+            api="chat" if (model.api or settings.model_api) == "chat" else "responses",
+            max_output_tokens=model.max_output_tokens,
+            give_up_after=seconds(model.give_up_after),
+            price=price_of(name, model.base_url or settings.openai_base_url, own),
+        )
+
+    async def reply(self, agent: str, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
+        """Asks the agent's model once.
+
+        Raises:
+            ModelError: no usable reply came; says whether it may have been billed.
+        """
+        return await self._model(self.agents[agent]).reply(request, call_id)
+
+    async def close(self) -> None:
+        """Closes the connections to models."""
+        for model in self._models.values():
+            await model.close()
+
+    def _model(self, agent: Agent) -> OpenAIModel:
+        model = agent.config.model
+        base_url = model.base_url or self._settings.openai_base_url
+        variable = model.api_key_env or "OPENAI_API_KEY"
+        key = os.environ.get(variable) if model.api_key_env else self._settings.openai_api_key
+        if not key and (model.api_key_env or _needs_key(base_url)):
+            raise ConfigurationError(
+                f"agent `{agent.name}` has no model key: `{variable}` is not set",
+                mend="set it, or `OPENAI_BASE_URL` for a server that needs no key",
+            )
+        endpoint = (key, base_url)
+        if endpoint not in self._models:
+            self._models[endpoint] = OpenAIModel(key, base_url)
+        return self._models[endpoint]
+
+
+def _needs_key(base_url: str | None) -> bool:
+    return base_url is None or urlsplit(base_url).hostname == OPENAI_HOST

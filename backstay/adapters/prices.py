@@ -1,0 +1,152 @@
+"""What a model costs: the owner's own figures, or the price lists bundled with genai-prices. Nothing is looked up."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+import genai_prices
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
+
+from backstay.errors import ConfigurationError
+from backstay.kernel.money import MICRO, MoneyError, parse_usd
+from backstay.kernel.price import Price, Tier
+
+OWN = "agent.toml"
+_DEFAULT_PROVIDER = "openai"
+_REQUIRED = ("input", "output")
+_KEYS = (*_REQUIRED, "cached_input")
+_HALF_HOURS = 48
+
+Rate = Decimal | TieredPrices
+
+
+def price_of(
+    model: str, base_url: str | None, own: Mapping[str, str] | None, *, at: datetime | None = None
+) -> Price | None:
+    """The price list of a model, or None where nobody knows it; a model is never free by default.
+
+    `own` holds `input`, `output` and perhaps `cached_input`, decimal strings of US dollars per million tokens, and
+    wins. Otherwise the provider that `base_url` belongs to is asked, and for an address nobody knows OpenAI, then any
+    provider with a model of exactly that name, of which the dearest counts. Prices are those in force at `at` (now);
+    where they change within the day after it, the dearer ones. A model billed by more than tokens is None.
+
+    Raises:
+        ConfigurationError: `own` cannot be read.
+    """
+    if own:
+        return Price((_own_tier(own),), OWN)
+    moment = at or datetime.now(UTC)
+    known = (_tiers(found, moment) for found in _models(get_snapshot(), model, base_url))
+    priced = [tiers for tiers in known if tiers]
+    if not priced:
+        return None
+    return Price(max(priced, key=_dearness), f"genai-prices {genai_prices.__version__}")
+
+
+def _own_tier(own: Mapping[str, str]) -> Tier:
+    mend = f"give {' and '.join(f'`{key}`' for key in _REQUIRED)}, and `cached_input` where it differs"
+    if unknown := sorted(set(own) - set(_KEYS)):
+        raise ConfigurationError(f"unknown price `{unknown[0]}`", where="price", mend=mend)
+    for key in _REQUIRED:
+        if key not in own:
+            raise ConfigurationError(f"`{key}` is missing", where="price", mend=mend)
+    figures = {key: _own_figure(key, text) for key, text in own.items()}
+    return Tier(0, figures["input"], figures.get("cached_input", figures["input"]), figures["output"])
+
+
+def _own_figure(key: str, text: str) -> int:
+    try:
+        return parse_usd(text)
+    except MoneyError as error:
+        raise ConfigurationError(f"`{key}`: {error}", where="price", mend="per million tokens") from None
+
+
+def _models(prices: DataSnapshot, name: str, base_url: str | None) -> list[ModelInfo]:
+    """The models that name may mean: none, one, or one of each provider that sells it."""
+    if provider := _provider_at(prices, base_url):
+        return _found(prices, provider, name)
+    if found := _found(prices, prices.find_provider(None, _DEFAULT_PROVIDER, None), name):
+        return found
+    every = (model for provider in prices.providers for model in provider.models)
+    return [model for model in every if model.id.lower() == name.lower()]
+
+
+def _provider_at(prices: DataSnapshot, base_url: str | None) -> Provider | None:
+    try:
+        return prices.find_provider(None, None, base_url) if base_url else None
+    except LookupError:
+        return None
+
+
+def _found(prices: DataSnapshot, provider: Provider, name: str) -> list[ModelInfo]:
+    model = provider.find_model(name, all_providers=prices.providers)
+    return [model] if model is not None else []
+
+
+def _tiers(model: ModelInfo, moment: datetime) -> tuple[Tier, ...] | None:
+    """The tiers of a model, or None where a call costs something that tokens in and out do not tell."""
+    # A run admitted in a cheap hour goes on in a dear one.
+    half_hours = (moment + timedelta(minutes=30 * passed) for passed in range(_HALF_HOURS))
+    lists: list[ModelPrice] = []
+    for half_hour in half_hours:
+        if (listed := model.get_prices(half_hour)) not in lists:
+            lists.append(listed)
+    if not all(_is_complete(listed) for listed in lists):
+        return None
+    starts = {0} | {start for listed in lists for rate in _rates(listed) for start in _starts(rate)}
+    return tuple(_tier(model, lists, start) for start in sorted(starts))
+
+
+def _is_complete(listed: ModelPrice) -> bool:
+    by_tokens = listed.input_mtok is not None and listed.output_mtok is not None
+    return by_tokens and listed.requests_kcount is None
+
+
+def _tier(model: ModelInfo, lists: Iterable[ModelPrice], start: int) -> Tier:
+    tiers = [_tier_of(model, listed, start) for listed in lists]
+    return Tier(
+        start,
+        max(tier.input for tier in tiers),
+        max(tier.cached_input for tier in tiers),
+        max(tier.output for tier in tiers),
+    )
+
+
+def _tier_of(model: ModelInfo, listed: ModelPrice, start: int) -> Tier:
+    read = _micros(listed.input_mtok, start) or 0
+    # OpenAI writes its cache unasked from gpt-5.6 on, for more than reading costs, and a bill here does not tell
+    # how much of the input was written. Anthropic writes on demand only.
+    written = 0 if "claude" in model.id.lower() else _micros(listed.cache_write_mtok, start) or 0
+    cached = _micros(listed.cache_read_mtok, start)
+    output = _micros(listed.output_mtok, start) or 0
+    reasoning = _micros(listed.output_reasoning_mtok, start) or 0
+    return Tier(start, max(read, written), read if cached is None else cached, max(output, reasoning))
+
+
+def _micros(rate: Rate | None, start: int) -> int | None:
+    """Micro-dollars per million tokens for calls with more than `start` input tokens, rounded up."""
+    if rate is None:
+        return None
+    if isinstance(rate, TieredPrices):
+        reached = [tier.price for tier in rate.tiers if tier.start <= start]
+        rate = reached[-1] if reached else rate.base
+    return int((rate * MICRO).to_integral_value(ROUND_CEILING))
+
+
+def _rates(listed: ModelPrice) -> list[Rate | None]:
+    return [
+        listed.input_mtok,
+        listed.cache_write_mtok,
+        listed.cache_read_mtok,
+        listed.output_mtok,
+        listed.output_reasoning_mtok,
+    ]
+
+
+def _starts(rate: Rate | None) -> list[int]:
+    return [tier.start for tier in rate.tiers] if isinstance(rate, TieredPrices) else []
+
+
+def _dearness(tiers: tuple[Tier, ...]) -> tuple[int, int]:
+    return tiers[0].input + tiers[0].output, max(tier.input + tier.output for tier in tiers)

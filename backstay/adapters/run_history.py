@@ -1,0 +1,151 @@
+"""Reads a run's own history from the engine: forwards for how it began, backwards for what is new."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from backstay.contracts import names
+from backstay.contracts.admission import Admission, Opening
+from backstay.contracts.calls import ToolResult
+from backstay.contracts.decision import DecideInput, DecideResult, Decision
+from backstay.contracts.history import Recorded, RunRef
+from backstay.contracts.run import RunRequest
+from backstay.errors import HistoryError
+
+PAGE_EVENTS = 30
+OPENING_EVENTS = 12
+T = TypeVar("T")
+
+
+class RunHistory:
+    """The history of runs, read through a Temporal client; a closed link of a chain is not followed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def opening(self, run: RunRef) -> Opening:
+        """Who asked for what, and what was admitted.
+
+        Raises:
+            HistoryError: the history does not begin with an admission.
+        """
+        request: RunRequest | None = None
+        admit: int | None = None
+        async for event in self._forwards(run):
+            if event.HasField("workflow_execution_started_event_attributes"):
+                started = event.workflow_execution_started_event_attributes
+                request = await self._decoded(started.input.payloads, RunRequest)
+            elif _scheduled(event) == names.ADMIT:
+                admit = event.event_id
+            elif (
+                event.HasField("activity_task_completed_event_attributes")
+                and event.activity_task_completed_event_attributes.scheduled_event_id == admit
+                and request is not None
+            ):
+                result = event.activity_task_completed_event_attributes.result.payloads
+                admission = await self._decoded(result, Admission)
+                return Opening(
+                    run_id=run.workflow_id,
+                    goal=request.goal,
+                    agent=request.agent,
+                    tenant=request.tenant,
+                    requested_by=request.requested_by,
+                    metadata=request.metadata,
+                    admission=admission,
+                )
+        raise HistoryError("the history holds no admission")
+
+    async def since(self, run: RunRef, step: int) -> Recorded:
+        """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        inputs: dict[int, DecideInput] = {}
+        decisions: dict[int, Decision] = {}
+        results: dict[str, ToolResult] = {}
+        completed: dict[int, Sequence[Payload]] = {}
+        async for event in self._backwards(run):
+            if event.HasField("activity_task_completed_event_attributes"):
+                done = event.activity_task_completed_event_attributes
+                completed[done.scheduled_event_id] = done.result.payloads
+                continue
+            activity_id = _scheduled(event)
+            if activity_id is None:
+                continue
+            kind, _, rest = activity_id.partition("-")
+            result = completed.pop(event.event_id, None)
+            if kind == names.ACT and result is not None:
+                results[rest] = await self._decoded(result, ToolResult)
+            if kind == names.DECIDE:
+                given = event.activity_task_scheduled_event_attributes.input.payloads
+                inputs[int(rest)] = await self._decoded(given, DecideInput)
+                if result is not None:
+                    decided = await self._decoded(result, DecideResult)
+                    if decided.decision is not None:
+                        decisions[int(rest)] = decided.decision
+                if int(rest) <= step:
+                    break
+        return Recorded(inputs, decisions, results)
+
+    async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
+        values: list[Any] = await self._client.data_converter.decode(payloads, [kind])
+        return values[0]
+
+    async def _forwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
+        def page(token: bytes) -> Any:
+            return self._client.workflow_service.get_workflow_execution_history(
+                GetWorkflowExecutionHistoryRequest(
+                    namespace=self._client.namespace,
+                    execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
+                    maximum_page_size=OPENING_EVENTS,
+                    next_page_token=token,
+                )
+            )
+
+        async for event in _pages(page):
+            yield event
+
+    async def _backwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
+        def page(token: bytes) -> Any:
+            return self._client.workflow_service.get_workflow_execution_history_reverse(
+                GetWorkflowExecutionHistoryReverseRequest(
+                    namespace=self._client.namespace,
+                    execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
+                    maximum_page_size=PAGE_EVENTS,
+                    next_page_token=token,
+                )
+            )
+
+        async for event in _pages(page):
+            yield event
+
+
+async def _pages(page: Callable[[bytes], Awaitable[Any]]) -> AsyncIterator[HistoryEvent]:
+    """Every event of every page.
+
+    Raises:
+        HistoryError: the engine could not be asked.
+    """
+    token = b""
+    while True:
+        try:
+            response = await page(token)
+        except RPCError as error:
+            raise HistoryError(f"the engine could not be asked: {error.message}") from error
+        for event in response.history.events:
+            yield event
+        token = response.next_page_token
+        if not token:
+            return
+
+
+def _scheduled(event: HistoryEvent) -> str | None:
+    if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+        return None
+    return event.activity_task_scheduled_event_attributes.activity_id

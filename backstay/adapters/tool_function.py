@@ -1,0 +1,157 @@
+"""A Python function as a tool: its JSON Schema, its argument check, its execution."""
+
+import asyncio
+import contextlib
+import contextvars
+import hashlib
+import inspect
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NotRequired, Required, cast, get_type_hints
+
+import rfc8785
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict
+
+from backstay.contracts.admission import ToolSpec
+from backstay.contracts.problems import Problem, problems_of
+from backstay.errors import ConfigurationError
+from backstay.tools import ToolCall, ToolOptions, options_of
+
+MAX_SCHEMA_BYTES = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that can be described, checked and run."""
+
+    spec: ToolSpec
+    options: ToolOptions
+    function: Callable[..., Any]
+    arguments: TypeAdapter[Any]
+    wants_call: bool
+
+    def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
+        """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
+        try:
+            values = self.arguments.validate_json(json.dumps(arguments), strict=True)
+        except ValidationError as error:
+            return problems_of(error)
+        return cast("dict[str, Any]", values)
+
+    async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
+        """Runs the function, one that is not async in a thread, and returns what the model reads of its result."""
+        leading = (call,) if self.wants_call else ()
+        if inspect.iscoroutinefunction(self.function):
+            return result_text(await self.function(*leading, **values))
+        return result_text(await _in_thread(self.function, *leading, **values))
+
+
+def tool_of(name: str, function: Callable[..., Any]) -> Tool:
+    """Makes a tool of a marked function.
+
+    Raises:
+        ConfigurationError: a parameter has no type hint, or one that cannot be read from JSON; names file and line.
+    """
+    where = f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
+    options = options_of(function)
+    if options is None:
+        raise ConfigurationError(f"`{name}` is not marked", where=where, mend="put `@tool` above it")
+    parameters, wants_call = _parameters(name, function, where)
+    fields = TypedDict(f"{name}_arguments", parameters)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    fields.__pydantic_config__ = ConfigDict(extra="forbid", title=name)  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(fields)
+        schema = adapter.json_schema(schema_generator=_PlainSchema)
+    except Exception as error:
+        first = str(error).splitlines()[0]
+        raise ConfigurationError(f"`{name}` has a type hint that JSON cannot carry: {first}", where=where) from None
+    schema.pop("title", None)
+    schema.setdefault("properties", {})
+    description = inspect.getdoc(function) or name
+    if len(json.dumps(schema)) + len(description) > MAX_SCHEMA_BYTES:
+        raise ConfigurationError(f"the schema of `{name}` is larger than {MAX_SCHEMA_BYTES} bytes", where=where)
+    spec = ToolSpec(
+        name=name,
+        description=description,
+        parameters=schema,
+        digest=_digest({"name": name, "parameters": schema, "effect": options.effect}),
+        effect=options.effect,
+        timeout=options.timeout,
+        repeatable=options.repeatable,
+    )
+    return Tool(spec, options, function, adapter, wants_call)
+
+
+def result_text(result: Any) -> str:
+    """What the model reads of a tool's result: text as it is, anything else as JSON."""
+    if isinstance(result, str):
+        return result.encode("utf-8", "replace").decode()
+    try:
+        return to_json(result, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return f"(the call was executed; its result, a {type(result).__name__}, cannot be written as JSON)"
+
+
+class _PlainSchema(GenerateJsonSchema):
+    """Leaves out the titles that only repeat the names: a model pays for each of them."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) -> Any:
+    """Runs a blocking function in a daemon thread: one that never returns holds up neither its pool nor the exit."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def finish(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = context.run(function, *args, **values)
+        except BaseException as error:
+            failure = RuntimeError(f"{type(error).__name__}: {error}") if isinstance(error, StopIteration) else error
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by the time the function returns
+            loop.call_soon_threadsafe(finish, result, failure)
+
+    threading.Thread(target=work, daemon=True, name=f"tool-{function.__name__}").start()
+    return await done
+
+
+def _parameters(name: str, function: Callable[..., Any], where: str) -> tuple[dict[str, Any], bool]:
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise ConfigurationError(f"the type hints of `{name}` cannot be read: {error}", where=where) from None
+    fields: dict[str, Any] = {}
+    wants_call = False
+    for position, parameter in enumerate(inspect.signature(function).parameters.values()):
+        hint = hints.get(parameter.name)
+        if hint is ToolCall and position == 0:
+            wants_call = True
+            continue
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ConfigurationError(f"`{name}` takes `{parameter}`", where=where, mend="name every parameter")
+        if hint is None:
+            mend = f"write `{parameter.name}: str`, for example"
+            raise ConfigurationError(f"`{parameter.name}` of `{name}` has no type hint", where=where, mend=mend)
+        required = parameter.default is parameter.empty
+        fields[parameter.name] = Required[hint] if required else NotRequired[hint]
+    return fields, wants_call
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return "sha256:" + hashlib.sha256(rfc8785.dumps(cast("Any", value))).hexdigest()

@@ -1,0 +1,29 @@
+"""Connects to Temporal the way Temporal's own clients do: environment, then profile, then localhost."""
+
+import asyncio
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from backstay.errors import UnreachableError
+
+PATIENCE_SECONDS = 10.0
+
+
+async def connect(**overrides: Any) -> Client:
+    """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest, or for the given overrides.
+
+    Raises:
+        UnreachableError: no Temporal server answers there.
+    """
+    config: dict[str, Any] = {"target_host": "localhost:7233", **ClientConfig.load_client_connect_config()}
+    config.update({key: value for key, value in overrides.items() if value is not None})
+    address = config["target_host"]
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await Client.connect(**config, data_converter=pydantic_data_converter)
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise UnreachableError(address) from error

@@ -1,0 +1,74 @@
+"""What a run is admitted with: fixed for its life, whatever is deployed meanwhile."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backstay.kernel.budget import Limits
+from backstay.kernel.price import Price
+from backstay.kernel.stop import Thresholds
+
+from .budget import BudgetLimits
+from .problems import Contract
+
+Effect = Literal["read", "write", "once"]
+Api = Literal["responses", "chat"]
+
+
+class ToolSpec(Contract):
+    """A tool as the model sees it and as the runtime treats it; `timeout` is seconds of one attempt."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    digest: str
+    effect: Effect
+    timeout: float
+    repeatable: bool = False
+
+
+class ModelSpec(Contract):
+    """The model of a run; `give_up_after` is seconds of failed attempts at one decision."""
+
+    name: str
+    api: Api
+    max_output_tokens: int
+    give_up_after: float
+    price: Price | None
+
+
+class AdmitInput(Contract):
+    """What `admit` decides by."""
+
+    agent: str
+    budget: BudgetLimits | None = None
+
+
+class Admission(Contract):
+    """The admission record, the result of the run's first activity."""
+
+    agent: str
+    agent_version: str
+    instructions: str
+    model: ModelSpec
+    tools: list[ToolSpec]
+    limits: Limits
+    thresholds: Thresholds
+    policy_version: str
+    search_attributes: bool = True
+
+    def tool(self, name: str) -> ToolSpec | None:
+        """The admitted tool of that name."""
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+
+class Opening(Contract):
+    """What every step of a run starts from: who asked for what, and what was admitted."""
+
+    run_id: str
+    goal: str
+    agent: str
+    tenant: str
+    requested_by: str | None
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
+    admission: Admission

@@ -1,0 +1,127 @@
+"""Budgets as callers write and read them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
+from backstay.kernel.money import format_usd, parse_usd
+
+from .money import Usd
+from .problems import Contract, Problem
+
+Count = Annotated[int, Field(ge=0, le=10**15, strict=True)]
+
+
+class ToolBudget(Contract):
+    """Limits of one tool."""
+
+    calls: Count | None = None
+    per_minute: Count | None = None
+
+
+class BudgetLimits(Contract):
+    """Limits; None is none of its own. In a request they may only narrow the agent's ceilings."""
+
+    steps: Count | None = None
+    model_calls: Count | None = None
+    tool_calls: Count | None = None
+    tokens: Count | None = None
+    usd: Usd | None = None
+    seconds: Annotated[int, Field(ge=0, le=10**9, strict=True)] | None = None
+    tools: dict[Annotated[str, Field(max_length=200)], ToolBudget] = Field(default_factory=dict, max_length=200)
+
+    def limits(self) -> Limits:
+        """The same limits as the kernel counts them."""
+        return Limits(
+            steps=self.steps,
+            model_calls=self.model_calls,
+            tool_calls=self.tool_calls,
+            tokens=self.tokens,
+            usd=None if self.usd is None else parse_usd(self.usd),
+            seconds=self.seconds,
+            tools={name: ToolLimit(tool.calls, tool.per_minute) for name, tool in self.tools.items()},
+        )
+
+    @classmethod
+    def of(cls, limits: Limits) -> "BudgetLimits":
+        """Kernel limits as a caller reads them."""
+        return cls(
+            steps=limits.steps,
+            model_calls=limits.model_calls,
+            tool_calls=limits.tool_calls,
+            tokens=limits.tokens,
+            usd=None if limits.usd is None else format_usd(limits.usd),
+            seconds=limits.seconds,
+            tools={
+                name: ToolBudget(calls=tool.calls, per_minute=tool.per_minute) for name, tool in limits.tools.items()
+            },
+        )
+
+
+DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")
+
+
+def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Problem]:
+    """The ceilings, narrowed by a request; or the fields in which the request asks for more than a ceiling."""
+    if request is None:
+        return ceilings
+    asked = request.limits()
+    problems: list[Problem] = []
+    values: dict[str, int | None] = {}
+    for dimension in DIMENSIONS:
+        values[dimension] = _narrowed(
+            f"budget.{dimension}", getattr(ceilings, dimension), getattr(asked, dimension), problems
+        )
+    tools = dict(ceilings.tools)
+    for name, limit in asked.tools.items():
+        ceiling = tools.get(name, ToolLimit())
+        field = f"budget.tools.{name}"
+        tools[name] = ToolLimit(
+            _narrowed(f"{field}.calls", ceiling.calls, limit.calls, problems),
+            _narrowed(f"{field}.per_minute", ceiling.per_minute, limit.per_minute, problems),
+        )
+    return problems or Limits(**values, tools=tools)
+
+
+def _narrowed(field: str, ceiling: int | None, asked: int | None, problems: list[Problem]) -> int | None:
+    if asked is None:
+        return ceiling
+    if ceiling is not None and asked > ceiling:
+        limit = format_usd(ceiling) if field.endswith(".usd") else str(ceiling)
+        problems.append(Problem(field=field, problem=f"may not exceed the ceiling of {limit}"))
+    return asked
+
+
+class Spent(Contract):
+    """What a run has spent, or holds. `usd_unbilled` is the part settled at its hold because no bill came."""
+
+    steps: int
+    model_calls: int
+    tool_calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: str
+    usd_unbilled: str
+    seconds: int
+    tools: dict[str, int]
+
+    @classmethod
+    def of(cls, amount: Amount, seconds: int, usd_unbilled: int = 0) -> "Spent":
+        """Kernel amounts as a caller reads them; `seconds` is wall clock."""
+        return cls(
+            steps=amount.steps,
+            model_calls=amount.model_calls,
+            tool_calls=amount.tool_calls,
+            input_tokens=amount.input_tokens,
+            output_tokens=amount.output_tokens,
+            usd=format_usd(amount.usd),
+            usd_unbilled=format_usd(usd_unbilled),
+            seconds=seconds,
+            tools=dict(amount.tools),
+        )
+
+    @classmethod
+    def by(cls, budget: Budget, seconds: int) -> "Spent":
+        """The spend of a budget."""
+        return cls.of(budget.spent, seconds, budget.usd_unbilled)

@@ -1,0 +1,52 @@
+"""The conversation of a run in words both model APIs share, and one call of the model with it."""
+
+from dataclasses import dataclass
+
+from .admission import ModelSpec, ToolSpec
+from .decision import BilledUsage, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words of the user's side: the goal, and what the runtime tells the model between its decisions."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A reply of the model, with the calls it proposed."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The one result of one proposed call."""
+
+    call_id: str
+    text: str
+
+
+Item = Said | Decided | Observed
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request to a model. `idempotency_key` is the same for every attempt at one decision."""
+
+    model: ModelSpec
+    instructions: str
+    tools: tuple[ToolSpec, ...]
+    conversation: tuple[Item, ...]
+    max_output_tokens: int
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A reply that was understood; `usage` is None where the report was missing or made no sense."""
+
+    decision: Decision
+    usage: BilledUsage | None
+    model: str | None

@@ -1,0 +1,94 @@
+"""One decision of the model: what it is asked with, what it answers."""
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .problems import Contract
+
+Finish = Literal["stop", "length", "filtered"]
+
+
+def short_digest(text: str) -> str:
+    """A short digest of a text that stands in the history."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class ProposedCall(Contract):
+    """A call the model wants; `arguments` is its own text, unread and unchecked."""
+
+    call_id: str
+    tool: str
+    arguments: str
+
+
+class BilledUsage(Contract):
+    """Tokens of one reply as the provider reported them, where that report made sense."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+
+
+class Decision(Contract):
+    """The reply of the model, in the words both model APIs share.
+
+    `reasoning` holds opaque items of the Responses API that its provider wants back unchanged. `finish` is `length`
+    where the reply was cut: its calls are then unusable, whatever they say.
+    """
+
+    text: str | None = None
+    calls: list[ProposedCall] = Field(default_factory=list[ProposedCall])
+    finish: Finish = "stop"
+    reasoning: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+
+    def digest(self) -> str:
+        """A short digest by which a worker knows whether it remembers the recorded decision."""
+        return short_digest(self.model_dump_json())
+
+
+class Observation(Contract):
+    """What the model reads as the result of a call.
+
+    `text` is set where the workflow itself made it (a denial, a stop); None says that it is the result of the
+    activity `act-{call_id}`, and stands there. `digest` tells a worker whether it remembers the recorded text.
+    """
+
+    call_id: str
+    text: str | None = None
+    digest: str | None = None
+
+
+class DecideInput(Contract):
+    """The input of `decide`: what is new in the conversation and not in the history yet, and what may be spent.
+
+    `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
+    decision before this one, for the same use as an observation's.
+    """
+
+    step: int
+    run_key: str
+    previous: str | None = None
+    max_output_tokens: int
+    attempts: int
+    observations: list[Observation] = Field(default_factory=list[Observation])
+    notes: list[str] = Field(default_factory=list[str])
+
+
+class DecideResult(Contract):
+    """The result of `decide`; `decision` is None where the attempt was cancelled before a reply came.
+
+    `lost_attempts` counts attempts that may have been billed without an answer.
+    """
+
+    decision: Decision | None
+    usage: BilledUsage | None = None
+    lost_attempts: int = 0
+    model: str | None = None
+
+
+class DecideFailure(Contract):
+    """The detail of a failed `decide`: what its attempts may have cost."""
+
+    lost_attempts: int

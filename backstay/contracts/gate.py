@@ -1,0 +1,31 @@
+"""What policy is asked, and what it answers: the words between the gate and those who ask it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backstay.kernel.verdict import Code, Outcome
+
+from .admission import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GateCall:
+    """A call as policy sees it: who wants what, with arguments that fit the tool's schema."""
+
+    run_id: str
+    agent: str
+    tenant: str
+    step: int
+    tool: ToolSpec
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What policy says of a call; `message` is for the model."""
+
+    outcome: Outcome
+    code: Code
+    rules: tuple[str, ...] = ()
+    message: str = ""

@@ -1,0 +1,24 @@
+"""What a run's own history holds, in the words of those who read it back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .calls import ToolResult
+from .decision import DecideInput, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """One execution of a run, as the engine names it."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Inputs and results of a run's activities after some step, by step and by call."""
+
+    inputs: Mapping[int, DecideInput] = field(default_factory=dict[int, DecideInput])
+    decisions: Mapping[int, Decision] = field(default_factory=dict[int, Decision])
+    results: Mapping[str, ToolResult] = field(default_factory=dict[str, ToolResult])

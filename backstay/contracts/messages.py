@@ -1,0 +1,65 @@
+"""What people send to a run, by signal or by update of the same name."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from .problems import Contract, Problem, problems_of
+
+Person = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
+Words = Annotated[str, Field(max_length=2_000, strict=True)]
+
+
+class Kill(Contract):
+    """Ends the run."""
+
+    by: Person
+    reason: Annotated[str, Field(min_length=1, max_length=2_000, strict=True)]
+
+
+class Hold(Contract):
+    """Pauses the run, or lets it go on."""
+
+    by: Person
+    reason: Words | None = None
+
+
+class Vote(Contract):
+    """Approves or denies one open approval."""
+
+    approval_id: Annotated[str, Field(min_length=1, max_length=200, strict=True)]
+    by: Person
+    comment: Words | None = None
+    proof: Words | None = None
+
+
+class Answer(Vote):
+    """Answers an open question, or says what became of a call whose outcome is unknown."""
+
+    answer: Words
+    result: Any = None
+
+
+class Edit(Vote):
+    """Replaces the arguments of a waiting call."""
+
+    args: dict[str, Any]
+
+
+class MessageState(Contract):
+    """What `kill`, `pause` and `resume` answer: the state of the run after them."""
+
+    state: str
+
+
+M = TypeVar("M", bound=Contract)
+
+
+def read_message(model: type[M], args: tuple[Any, ...]) -> M | list[Problem]:
+    """Reads the payload of a message; anything but one fitting object is a list of problems."""
+    if len(args) != 1:
+        return [Problem(field="$", problem=f"expected exactly one JSON object, got {len(args)} payloads")]
+    try:
+        return model.model_validate(args[0])
+    except ValidationError as error:
+        return problems_of(error)

@@ -1,0 +1,46 @@
+"""The names that workflows, workers and callers share."""
+
+from typing import Final
+
+AGENT_RUN: Final = "AgentRun"
+TASK_QUEUE: Final = "agents"
+
+ADMIT: Final = "admit"
+DECIDE: Final = "decide"
+AUTHORIZE: Final = "authorize"
+ACT: Final = "act"
+
+KILL: Final = "kill"
+PAUSE: Final = "pause"
+RESUME: Final = "resume"
+STATUS: Final = "status"
+TRANSCRIPT: Final = "transcript"
+AUDIT: Final = "audit"
+
+INVALID_INPUT: Final = "InvalidInput"
+TOOL_TIMEOUT: Final = "ToolTimeout"
+
+SEARCH_ATTRIBUTES: Final = {
+    "BackstayAgent": "Keyword",
+    "BackstayTenant": "Keyword",
+    "BackstayState": "Keyword",
+    "BackstayStopReason": "Keyword",
+    "BackstayPendingApprovals": "Int",
+    "BackstayUsd": "Double",
+}
+"""Search attributes and their Temporal types; `setup` registers them."""
+
+
+def decide_id(step: int) -> str:
+    """The activity id of a step's decision."""
+    return f"decide-{step}"
+
+
+def act_id(call_id: str) -> str:
+    """The activity id of a call."""
+    return f"act-{call_id}"
+
+
+def call_id(step: int, index: int) -> str:
+    """The id of the `index`-th call of a step's decision; the model's own ids may repeat, this one does not."""
+    return f"{step}-{index}"

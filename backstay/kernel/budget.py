@@ -1,0 +1,158 @@
+"""The budget of a run: limits, what is held, what is spent.
+
+INVARIANT: spent + held never exceeds a limit, in any dimension and after any order of holds, settlements and
+releases, except by what a provider billed above its hold; that is reported as overbilled and stops the run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+WINDOW_MS = 60_000
+
+
+def _no_tools() -> dict[str, int]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLimit:
+    """Limits of one tool: calls in the run, and calls in any 60 seconds. None is no limit."""
+
+    calls: int | None = None
+    per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force. `tokens` counts input and output; `usd` is micro-dollars; None is no limit."""
+
+    steps: int | None = None
+    model_calls: int | None = None
+    tool_calls: int | None = None
+    tokens: int | None = None
+    usd: int | None = None
+    seconds: int | None = None
+    tools: Mapping[str, ToolLimit] = field(default_factory=dict[str, ToolLimit])
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So much of each dimension, all of it zero or more; `usd` is micro-dollars."""
+
+    steps: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: int = 0
+    tools: Mapping[str, int] = field(default_factory=_no_tools)
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Amount") -> "Amount":
+        tools = dict(self.tools)
+        for name, count in other.tools.items():
+            tools[name] = tools.get(name, 0) + count
+        return Amount(
+            self.steps + other.steps,
+            self.model_calls + other.model_calls,
+            self.tool_calls + other.tool_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.usd + other.usd,
+            tools,
+        )
+
+    def exceeds(self, other: "Amount") -> str | None:
+        """The first dimension of money or tokens in which this is more than `other`."""
+        if self.usd > other.usd:
+            return "usd"
+        return "tokens" if self.tokens > other.tokens else None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A hold that does not fit, and the dimension that refuses it: `usd`, `tool:send_email`, ..."""
+
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settled hold; `overbilled` names the dimension in which the bill was above the hold."""
+
+    budget: "Budget"
+    overbilled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits, spend and holds as one value; every change returns a new one.
+
+    `usd_unbilled` is the part of the spend that was settled at its hold because no bill came. `recent` keeps the times
+    (milliseconds) of each rate-limited tool's calls in the last 60 seconds.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    spent: Amount = field(default_factory=Amount)
+    usd_unbilled: int = 0
+    holds: Mapping[str, Amount] = field(default_factory=dict[str, Amount])
+    recent: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+
+    @property
+    def held(self) -> Amount:
+        """All open holds together."""
+        return sum(self.holds.values(), Amount())
+
+    def shortfall(self, amount: Amount, at_ms: int = 0) -> Shortfall | None:
+        """The first dimension in which `amount` does not fit beside what is spent and held."""
+        total = self.spent + self.held + amount
+        for dimension in ("steps", "model_calls", "tool_calls", "tokens", "usd"):
+            limit = getattr(self.limits, dimension)
+            if limit is not None and getattr(total, dimension) > limit:
+                return Shortfall(dimension)
+        for tool in amount.tools:
+            limit = self.limits.tools.get(tool, ToolLimit())
+            if limit.calls is not None and total.tools[tool] > limit.calls:
+                return Shortfall(f"tool:{tool}")
+            if limit.per_minute is not None and len(self._window(tool, at_ms)) + amount.tools[tool] > limit.per_minute:
+                return Shortfall(f"tool:{tool}:per_minute")
+        return None
+
+    def hold(self, name: str, amount: Amount, at_ms: int = 0) -> "Budget | Shortfall":
+        """Reserves the worst case of a call under a name of its own; a name that is held already is a shortfall."""
+        if name in self.holds:
+            return Shortfall(f"hold:{name}")
+        if short := self.shortfall(amount, at_ms):
+            return short
+        recent = dict(self.recent)
+        for tool, count in amount.tools.items():
+            if self.limits.tools.get(tool, ToolLimit()).per_minute is not None:
+                recent[tool] = (*self._window(tool, at_ms), *(at_ms for _ in range(count)))
+        return replace(self, holds={**self.holds, name: amount}, recent=recent)
+
+    def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
+        """Replaces a hold by what was really used; a name that is not held changes nothing."""
+        if name not in self.holds:
+            return Settled(self)
+        held = self.holds[name]
+        rest = {key: amount for key, amount in self.holds.items() if key != name}
+        budget = replace(
+            self, spent=self.spent + actual, usd_unbilled=self.usd_unbilled + usd_unbilled, holds=rest
+        )
+        return Settled(budget, actual.exceeds(held))
+
+    def release(self, name: str) -> "Budget":
+        """Gives a hold back unused, because its call was never made."""
+        return replace(self, holds={key: amount for key, amount in self.holds.items() if key != name})
+
+    def left(self, dimension: str) -> int | None:
+        """What neither spend nor holds have taken of a dimension; None where there is no limit."""
+        limit = getattr(self.limits, dimension)
+        return None if limit is None else limit - getattr(self.spent, dimension) - getattr(self.held, dimension)
+
+    def _window(self, tool: str, at_ms: int) -> tuple[int, ...]:
+        return tuple(at for at in self.recent.get(tool, ()) if at > at_ms - WINDOW_MS)

@@ -1,0 +1,205 @@
+"""What can happen to a run, one frozen value per fact.
+
+The audit trail is the list of these: each event becomes one record, its name in snake case and its fields as facts.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from .budget import Amount, Limits
+from .price import Price
+from .stop import StopReason, Thresholds
+from .verdict import Verdict
+
+
+class DecisionKind(StrEnum):
+    """What a reply of the model amounts to."""
+
+    ANSWER = "answer"
+    CALLS = "calls"
+    MALFORMED = "malformed"
+
+
+class CallOutcome(StrEnum):
+    """How a tool call ended. `unknown`: its effect may have happened, and nobody can tell."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DENIED = "denied"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about a run."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The event's name in the audit: `CallEnded` is `call_ended`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def facts(self) -> dict[str, Any]:
+        """The event's fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(Event):
+    """The run was admitted; everything here stays in force for its life."""
+
+    agent: str
+    agent_version: str
+    tenant: str
+    requested_by: str | None
+    model: str
+    limits: Limits
+    thresholds: Thresholds
+    price: Price | None
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionHeld(Event):
+    """The worst case of a decision is reserved: `attempts` requests of at most this much input and output each."""
+
+    step: int
+    attempts: int
+    input_tokens: int
+    max_output_tokens: int
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSettled(Event):
+    """A decision's hold was replaced by its bill; `context_tokens` bounds what the next request repeats."""
+
+    step: int
+    amount: Amount
+    usd_unbilled: int
+    lost_attempts: int
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Event):
+    """The model's reply arrived; its calls are still unchecked."""
+
+    step: int
+    decision: DecisionKind
+    calls: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallJudged(Event):
+    """Policy gave its verdict over a call."""
+
+    call_id: str
+    tool: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeld(Event):
+    """A call is admitted under the budget and is about to be executed."""
+
+    call_id: str
+    tool: str
+    at_ms: int
+    usd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Event):
+    """A call came to its end; `fingerprint` is a digest of tool, arguments and result, None for repeatable tools."""
+
+    call_id: str
+    tool: str
+    outcome: CallOutcome
+    fingerprint: str | None = None
+    usd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallReleased(Event):
+    """A call that was held was never started; its hold is given back."""
+
+    call_id: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionUnusable(Event):
+    """A decision ended without one call that fits its tool."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetShort(Event):
+    """A further call was needed and its hold did not fit."""
+
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Killed(Event):
+    """A person ended the run."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Event):
+    """A person holds the run back from new decisions and actions."""
+
+    by: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """A person lets the run go on."""
+
+    by: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed(Event):
+    """The run's seconds are over."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested(Event):
+    """The engine was asked to cancel the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLost(Event):
+    """No reply of the model could be had."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRefused(Event):
+    """A signal or an update was refused; nothing of its content is kept but who it named, where it fits."""
+
+    message: str
+    code: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Event):
+    """The run came to its end."""
+
+    reason: StopReason | None
+    detail: str | None = None

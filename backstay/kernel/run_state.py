@@ -1,0 +1,242 @@
+"""The whole memory of a run as one frozen value, and the only way it changes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .budget import Amount, Budget, Shortfall
+from .events import (
+    Admitted,
+    BudgetShort,
+    CallEnded,
+    CallHeld,
+    CallJudged,
+    CallOutcome,
+    CallReleased,
+    CancelRequested,
+    DeadlinePassed,
+    Decided,
+    DecisionHeld,
+    DecisionKind,
+    DecisionSettled,
+    DecisionUnusable,
+    Event,
+    Killed,
+    MessageRefused,
+    ModelLost,
+    Paused,
+    Resumed,
+)
+from .price import Price
+from .progress import Progress
+from .stop import INTERRUPTING, Stop, StopReason, Thresholds
+from .verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A call that was running when the run was interrupted, and how it ended (None: not yet)."""
+
+    tool: str
+    outcome: CallOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything that decides how a run goes on. `failures` and `malformed` count in a row, `denials` in all."""
+
+    admitted: bool = False
+    budget: Budget = field(default_factory=Budget)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    price: Price | None = None
+    max_output_tokens: int = 0
+    context_tokens: int = 0
+    step: int = 0
+    decision: DecisionHeld | None = None
+    running: Mapping[str, str] = field(default_factory=dict[str, str])
+    in_flight: Mapping[str, Flight] = field(default_factory=dict[str, Flight])
+    progress: Progress = field(default_factory=Progress)
+    denials: int = 0
+    last_denial: Stop | None = None
+    failures: int = 0
+    malformed: int = 0
+    killed: Killed | None = None
+    cancelled: bool = False
+    paused: bool = False
+    deadline_passed: bool = False
+    shortfall: str | None = None
+    unknown_tool: str | None = None
+    model_lost: str | None = None
+    answered: bool = False
+    refused_messages: int = 0
+
+    def after(self, event: Event) -> "RunState":
+        """The state once `event` has happened; an event that changes nothing returns an equal state."""
+        transition = _TRANSITIONS.get(type(event))
+        return transition(self, event) if transition else self
+
+
+def next_stop(state: RunState) -> Stop | None:
+    """The strongest reason to stop that holds now, or None: the run may go on."""
+    return next((stop for holds in _STOPS if (stop := holds(state))), None)
+
+
+def interruption(state: RunState) -> bool:
+    """Whether running activities must be cancelled now, and not waited for."""
+    stop = next_stop(state)
+    return state.cancelled or state.deadline_passed or (stop is not None and stop.reason in INTERRUPTING)
+
+
+def _admitted(state: RunState, event: Admitted) -> RunState:
+    return replace(
+        state,
+        admitted=True,
+        budget=replace(state.budget, limits=event.limits),
+        thresholds=event.thresholds,
+        price=event.price,
+        max_output_tokens=event.max_output_tokens,
+    )
+
+
+def _decision_held(state: RunState, event: DecisionHeld) -> RunState:
+    held = state.budget.hold(f"decide-{event.step}", event.amount)
+    if isinstance(held, Shortfall):
+        return _short(state, held.dimension)
+    return replace(state, budget=held, step=event.step, decision=event)
+
+
+def _decision_settled(state: RunState, event: DecisionSettled) -> RunState:
+    settled = state.budget.settle(f"decide-{event.step}", event.amount, event.usd_unbilled)
+    after = replace(state, budget=settled.budget, decision=None, context_tokens=event.context_tokens)
+    return _short(after, f"{settled.overbilled}:overbilled") if settled.overbilled else after
+
+
+def _decided(state: RunState, event: Decided) -> RunState:
+    match event.decision:
+        case DecisionKind.ANSWER:
+            return replace(state, answered=True, malformed=0)
+        case DecisionKind.MALFORMED:
+            return replace(state, malformed=state.malformed + 1)
+        case DecisionKind.CALLS:
+            return state
+
+
+def _decision_unusable(state: RunState, event: DecisionUnusable) -> RunState:
+    return replace(state, malformed=state.malformed + 1)
+
+
+def _call_judged(state: RunState, event: CallJudged) -> RunState:
+    if event.verdict.unusable:
+        return state
+    usable = replace(state, malformed=0)
+    if event.verdict.outcome is not Outcome.DENY:
+        return usable
+    detail = ", ".join(event.verdict.rules) or event.verdict.code.value
+    return replace(
+        usable, denials=state.denials + 1, last_denial=Stop(StopReason.POLICY_DENIED, f"{event.tool}: {detail}")
+    )
+
+
+def _call_held(state: RunState, event: CallHeld) -> RunState:
+    amount = Amount(tool_calls=1, usd=event.usd, tools={event.tool: 1})
+    held = state.budget.hold(f"act-{event.call_id}", amount, event.at_ms)
+    if isinstance(held, Shortfall):
+        return _short(state, held.dimension)
+    return replace(state, budget=held, running={**state.running, event.call_id: event.tool})
+
+
+def _call_ended(state: RunState, event: CallEnded) -> RunState:
+    name = f"act-{event.call_id}"
+    if name not in state.budget.holds:
+        return state
+    in_flight = dict(state.in_flight)
+    if event.call_id in in_flight:
+        in_flight[event.call_id] = Flight(event.tool, event.outcome)
+    after = replace(
+        state,
+        running={key: tool for key, tool in state.running.items() if key != event.call_id},
+        in_flight=in_flight,
+        failures=state.failures + 1 if event.outcome is CallOutcome.FAILED else state.failures,
+        progress=state.progress.noted(event.fingerprint) if event.fingerprint else state.progress,
+    )
+    if event.outcome is CallOutcome.DENIED:
+        return replace(after, budget=state.budget.release(name))
+    settled = state.budget.settle(name, Amount(tool_calls=1, usd=event.usd, tools={event.tool: 1}))
+    after = replace(after, budget=settled.budget)
+    if event.outcome is CallOutcome.COMPLETED:
+        after = replace(after, failures=0)
+    if event.outcome is CallOutcome.UNKNOWN and not interruption(state):
+        after = replace(after, unknown_tool=state.unknown_tool or event.tool)
+    return _short(after, f"{settled.overbilled}:overbilled") if settled.overbilled else after
+
+
+def _call_released(state: RunState, event: CallReleased) -> RunState:
+    return replace(
+        state,
+        budget=state.budget.release(f"act-{event.call_id}"),
+        running={key: tool for key, tool in state.running.items() if key != event.call_id},
+        in_flight={key: flight for key, flight in state.in_flight.items() if key != event.call_id},
+    )
+
+
+def _short(state: RunState, dimension: str) -> RunState:
+    return replace(state, shortfall=state.shortfall or dimension)
+
+
+def _interrupted(state: RunState) -> RunState:
+    flights = {call_id: Flight(tool) for call_id, tool in state.running.items()}
+    return replace(state, in_flight={**flights, **state.in_flight})
+
+
+def _killed(state: RunState, event: Killed) -> RunState:
+    return _interrupted(replace(state, killed=state.killed or event))
+
+
+def _deadline_passed(state: RunState, event: DeadlinePassed) -> RunState:
+    return _interrupted(replace(state, deadline_passed=True))
+
+
+def _cancel_requested(state: RunState, event: CancelRequested) -> RunState:
+    return _interrupted(replace(state, cancelled=True))
+
+
+_TRANSITIONS: dict[type[Event], Callable[[RunState, Any], RunState]] = {
+    Admitted: _admitted,
+    DecisionHeld: _decision_held,
+    DecisionSettled: _decision_settled,
+    Decided: _decided,
+    DecisionUnusable: _decision_unusable,
+    CallJudged: _call_judged,
+    CallHeld: _call_held,
+    CallEnded: _call_ended,
+    CallReleased: _call_released,
+    BudgetShort: lambda state, event: _short(state, event.dimension),
+    Killed: _killed,
+    Paused: lambda state, event: replace(state, paused=True),
+    Resumed: lambda state, event: replace(state, paused=False),
+    DeadlinePassed: _deadline_passed,
+    CancelRequested: _cancel_requested,
+    ModelLost: lambda state, event: replace(state, model_lost=event.detail),
+    MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
+}
+
+
+def _stop_if(holds: bool, reason: StopReason, detail: str | None = None) -> Stop | None:
+    return Stop(reason, detail) if holds else None
+
+
+# INVARIANT: in the order of StopReason, so that the first that holds is the strongest.
+_STOPS: tuple[Callable[[RunState], Stop | None], ...] = (
+    lambda s: Stop(StopReason.KILLED, f"by {s.killed.by}: {s.killed.reason}") if s.killed else None,
+    lambda s: _stop_if(s.unknown_tool is not None, StopReason.OUTCOME_UNKNOWN, s.unknown_tool),
+    lambda s: s.last_denial if s.denials >= s.thresholds.denials else None,
+    lambda s: _stop_if(s.shortfall is not None, StopReason.BUDGET_EXHAUSTED, s.shortfall),
+    lambda s: _stop_if(s.deadline_passed, StopReason.DEADLINE_EXCEEDED, "seconds"),
+    lambda s: _stop_if(
+        s.progress.repetitions() >= s.thresholds.repeats, StopReason.NO_PROGRESS, "the same calls with the same results"
+    ),
+    lambda s: _stop_if(s.malformed >= s.thresholds.malformed, StopReason.MALFORMED_CALLS, f"{s.malformed} in a row"),
+    lambda s: _stop_if(s.failures >= s.thresholds.failures, StopReason.TOOL_FAILURES, f"{s.failures} in a row"),
+    lambda s: _stop_if(s.model_lost is not None, StopReason.MODEL_UNAVAILABLE, s.model_lost),
+    lambda s: _stop_if(s.answered, StopReason.COMPLETED),
+)

@@ -1,0 +1,68 @@
+"""Why a run ends: the closed set of stop reasons, in the order in which they win."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StopReason(StrEnum):
+    """The reasons, the strongest first: where several hold, the first one is the run's."""
+
+    KILLED = "killed"
+    INCIDENT_STOP = "incident_stop"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    POLICY_DENIED = "policy_denied"
+    APPROVAL_DENIED = "approval_denied"
+    APPROVAL_EXPIRED = "approval_expired"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    NO_PROGRESS = "no_progress"
+    MALFORMED_CALLS = "malformed_calls"
+    TOOL_FAILURES = "tool_failures"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    COMPLETED = "completed"
+
+
+INTERRUPTING = frozenset({StopReason.KILLED, StopReason.INCIDENT_STOP, StopReason.DEADLINE_EXCEEDED})
+"""Reasons that do not wait for running activities to end: they cancel them, then wait."""
+
+
+class RunStatus(StrEnum):
+    """How a run ended, seen from outside."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop reason with its detail: the dimension, the rule, the person's words."""
+
+    reason: StopReason
+    detail: str | None = None
+
+    @property
+    def status(self) -> RunStatus:
+        """Completed only with an answer; failed where the model could not be had; stopped by governance else."""
+        match self.reason:
+            case StopReason.COMPLETED:
+                return RunStatus.COMPLETED
+            case StopReason.MODEL_UNAVAILABLE:
+                return RunStatus.FAILED
+            case _:
+                return RunStatus.STOPPED
+
+    @property
+    def error_type(self) -> str:
+        """The reason in CamelCase, the type of the error that a failed run closes with."""
+        return "".join(part.capitalize() for part in self.reason.value.split("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Each threshold N stops at the Nth: refusals, repeats, failures in a row, unusable decisions in a row."""
+
+    denials: int = 3
+    repeats: int = 3
+    failures: int = 5
+    malformed: int = 3

@@ -1,0 +1,51 @@
+"""The verdict over one call: what was decided, by which rules, for exactly which call."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """The three outcomes of policy."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    REQUIRE_APPROVAL = "require_approval"
+
+
+class Code(StrEnum):
+    """Why, as a stable code that programs can compare."""
+
+    PERMITTED = "permitted"
+    NOT_PERMITTED = "not_permitted"
+    FORBIDDEN = "forbidden"
+    NEEDS_APPROVAL = "needs_approval"
+    UNKNOWN_TOOL = "unknown_tool"
+    INVALID_ARGS = "invalid_args"
+    SCHEMA_DRIFT = "schema_drift"
+    POLICY_ERROR = "policy_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policy says of one call.
+
+    `rules` are the ids of the deciding rules, sorted. `digest` is of the exact call: run, step, call, tool, tool
+    schema and canonical arguments. `message` is what the model may read of a refusal.
+    """
+
+    outcome: Outcome
+    code: Code
+    digest: str
+    policy_version: str
+    rules: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may be executed now."""
+        return self.outcome is Outcome.ALLOW
+
+    @property
+    def unusable(self) -> bool:
+        """Whether the call was refused because it does not fit its tool, and not by a rule."""
+        return self.code is Code.INVALID_ARGS

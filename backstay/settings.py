@@ -1,0 +1,83 @@
+"""Settings of a worker and of the command, from the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backstay.contracts.names import TASK_QUEUE
+from backstay.contracts.problems import problems_of
+from backstay.errors import ConfigurationError
+
+DEFAULT_MODEL = "gpt-5-mini"
+
+
+class Settings(BaseSettings):
+    """What the environment says.
+
+    Attributes:
+        agents: folders that hold agents, in `BACKSTAY_AGENTS` separated by `:`; default `./agents`, else the shipped.
+        model: name of the model of agents that name none.
+        model_api: `responses` or `chat`, for agents that do not say.
+        model_price: USD per million tokens, as `input=0.25,cached_input=0.025,output=2.00`, for models that the
+            price list does not know.
+        task_queue: where runs are served.
+        search_attributes: False runs without search attributes (`BACKSTAY_SEARCH_ATTRIBUTES=off`).
+        user: the name that goes with kills and approvals from the command.
+        conversation_cache_mb: what a worker remembers of conversations; 0 reads them back from the history each time.
+        cached_runs: how many runs a worker keeps in memory.
+        shutdown_seconds: how long a worker that is told to stop lets running activities finish.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BACKSTAY_", extra="ignore", env_ignore_empty=True)
+
+    agents: Annotated[list[Path] | None, NoDecode] = None
+    model: str = DEFAULT_MODEL
+    model_api: str = Field(default="responses", pattern="^(responses|chat)$")
+    model_price: Annotated[dict[str, str] | None, NoDecode] = None
+    task_queue: str = TASK_QUEUE
+    search_attributes: bool = True
+    user: str | None = None
+    conversation_cache_mb: int = Field(default=64, ge=0)
+    cached_runs: int = Field(default=1_000, ge=0)
+    shutdown_seconds: float = Field(default=10.0, ge=0)
+    openai_api_key: str | None = Field(default=None, validation_alias="OPENAI_API_KEY", repr=False)
+    openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        return [part for part in value.split(":") if part] if isinstance(value, str) else value
+
+    @field_validator("model_price", mode="before")
+    @classmethod
+    def _price(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",")]
+        prices = {key.strip(): amount.strip() for key, _, amount in pairs}
+        if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "output"}:
+            raise ValueError("write it as `input=0.25,cached_input=0.025,output=2.00`, in USD per million tokens")
+        return prices
+
+    def agent_folders(self, shipped: Path) -> list[Path]:
+        """The folders to load agents from; the shipped `default` agent is always there (see `app`)."""
+        if self.agents is not None:
+            return self.agents
+        return [Path("agents")] if Path("agents").is_dir() else [shipped]
+
+
+def load_settings() -> Settings:
+    """Reads the environment.
+
+    Raises:
+        ConfigurationError: naming the variable and what it must be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problem = problems_of(error)[0]
+        name = problem.field.split(".")[0]
+        variable = name if name.isupper() else f"BACKSTAY_{name.upper()}"
+        raise ConfigurationError(problem.problem, where=f"`{variable}`") from None

@@ -1,0 +1,1 @@
+"""Policy: decides every call, default deny."""

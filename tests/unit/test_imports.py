@@ -1,0 +1,58 @@
+"""What an import loads, seen from a fresh interpreter."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = frozenset({"backstay", "workflows", "activities", "policies", "agents"})
+
+# Names are compared with those loaded before the import, because a `.pth` file may load modules of its own.
+PROBE = """
+import json, sys
+before = set(sys.modules)
+for name in sys.argv[1:]:
+    __import__(name)
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def loaded_by(*modules: str) -> frozenset[str]:
+    """The full names of all modules that a fresh interpreter loads for these imports."""
+    said = subprocess.run(
+        [sys.executable, "-c", PROBE, *modules], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert said.returncode == 0, said.stderr
+    return frozenset(json.loads(said.stdout))
+
+
+def third_party(modules: frozenset[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules} - OURS - sys.stdlib_module_names
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    assert loaded_by("backstay") == {"backstay"}
+
+
+def test_the_kernel_loads_no_third_party_module() -> None:
+    assert third_party(loaded_by("backstay.kernel")) == set()
+
+
+def test_every_module_of_the_kernel_loads_no_third_party_module() -> None:
+    folder = ROOT / "backstay" / "kernel"
+    modules = [f"backstay.kernel.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"]
+    assert third_party(loaded_by(*modules)) == set()
+
+
+@pytest.mark.parametrize("modules", [("workflows.agent_run",), ("backstay.app", "workflows.agent_run")])
+def test_a_workflow_loads_no_client_of_the_outside_world(modules: tuple[str, ...]) -> None:
+    tops = third_party(loaded_by(*modules))
+    assert tops.isdisjoint({"openai", "httpx2", "aiohttp", "aiosmtpd", "cedarpy", "genai_prices", "typer"})
+
+
+def test_a_workflow_loads_no_activity_and_no_policy() -> None:
+    tops = {name.split(".")[0] for name in loaded_by("workflows.agent_run")}
+    assert tops.isdisjoint({"activities", "policies", "agents"})

@@ -1,0 +1,1 @@
+"""Orchestration: deterministic workflows that obey what the kernel decides."""

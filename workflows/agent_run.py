@@ -1,0 +1,175 @@
+"""AgentRun: one governed run of an agent. The kernel decides, this obeys."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError
+
+from backstay.contracts import names
+from backstay.contracts.admission import Admission
+from backstay.contracts.messages import Hold, Kill, MessageState
+from backstay.contracts.run import RunRequest, plain
+from backstay.contracts.status import PageRequest
+from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Killed, Paused, Resumed
+from backstay.kernel.stop import RunStatus, Stop
+
+from .admission import admit
+from .calls import perform
+from .decision import decide
+from .live_run import LiveRun
+from .messages import Inbox, invalid_input
+
+_KILL = 'End the run. Payload: {"by": "you@example.com", "reason": "why"}'
+_PAUSE = 'No new decision or action until resumed. Payload: {"by": "you@example.com", "reason": "why"}'
+_RESUME = 'Let a paused run go on. Payload: {"by": "you@example.com"}'
+
+
+@workflow.defn(name=names.AGENT_RUN)
+class AgentRun:
+    """Runs an agent to its end under a budget, a policy and the orders of people."""
+
+    @workflow.init
+    def __init__(self, *args: Any) -> None:
+        request = RunRequest.read(args)
+        self._problems = request if isinstance(request, list) else None
+        self._run = LiveRun(RunRequest(goal="-") if isinstance(request, list) else request)
+        self._inbox = Inbox(self._run, self._problems)
+
+    @workflow.run
+    async def run(self, *args: Any) -> dict[str, Any]:
+        """Runs the agent; the result is a `RunResult` as plain JSON."""
+        if self._problems is not None:
+            self._run.close(None)
+            raise invalid_input(self._problems)
+        try:
+            return await self._governed()
+        except FailureError:
+            raise
+        except Exception as bug:
+            # A bug of ours must not leave the run in endless workflow-task retries: it fails, and says so.
+            text = f"{type(bug).__name__} in the run itself"
+            raise ApplicationError(text, type="InternalError", non_retryable=True) from bug
+
+    async def _governed(self) -> dict[str, Any]:
+        work = asyncio.create_task(self._work())
+        try:
+            await workflow.wait_condition(work.done)
+        except asyncio.CancelledError:
+            self._run.apply(CancelRequested())
+            await workflow.wait_condition(work.done)
+            await self._close(None)
+            raise
+        stop = await work
+        await self._close(stop)
+        if stop is None:
+            raise ApplicationError("the run ended without a reason", type="InternalError", non_retryable=True)
+        result = plain(self._run.result(stop))
+        if stop.status is RunStatus.FAILED:
+            raise ApplicationError(f"{stop.reason}: {stop.detail}", result, type=stop.error_type, non_retryable=True)
+        return result
+
+    async def _work(self) -> Stop | None:
+        """The step loop; None where the engine cancelled the run."""
+        admission = await admit(self._run)
+        deadline = asyncio.create_task(self._deadline(admission))
+        try:
+            while self._run.stop is None and not self._run.state.cancelled:
+                if await self._run.go_ahead():
+                    await self._step(admission)
+        finally:
+            deadline.cancel()
+        return None if self._run.state.cancelled else self._run.stop
+
+    async def _step(self, admission: Admission) -> None:
+        decision = await decide(self._run, admission)
+        if decision is not None and await self._run.go_ahead():
+            await perform(self._run, admission, decision)
+
+    async def _deadline(self, admission: Admission) -> None:
+        limit = admission.limits.seconds
+        if limit is None:
+            return
+        left = max(0, limit - self._run.seconds())
+        await workflow.sleep(timedelta(seconds=left), summary="the run's deadline")
+        self._run.apply(DeadlinePassed(limit))
+
+    async def _close(self, stop: Stop | None) -> None:
+        self._run.apply(Closed(stop.reason if stop else None, stop.detail if stop else None))
+        self._run.close(stop)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # Each message comes as a signal and as an update of one name; both go through the inbox.
+
+    def _on_kill(self, args: tuple[Any, ...]) -> MessageState:
+        kill = self._inbox.read(names.KILL, Kill, args)
+        self._run.apply(Killed(kill.by, kill.reason))
+        return self._inbox.state()
+
+    def _on_pause(self, args: tuple[Any, ...]) -> MessageState:
+        pause = self._inbox.read(names.PAUSE, Hold, args)
+        self._run.apply(Paused(pause.by, pause.reason))
+        return self._inbox.state()
+
+    def _on_resume(self, args: tuple[Any, ...]) -> MessageState:
+        resume = self._inbox.read(names.RESUME, Hold, args)
+        self._run.apply(Resumed(resume.by, resume.reason))
+        return self._inbox.state()
+
+    @workflow.signal(name=names.KILL, description=_KILL)
+    def kill_signal(self, *args: Any) -> None:
+        """Ends the run."""
+        self._inbox.quietly(self._on_kill, args)
+
+    @workflow.update(name=names.KILL, description=_KILL)
+    def kill(self, *args: Any) -> dict[str, Any]:
+        """Ends the run; answers at once with its state."""
+        return plain(self._on_kill(args))
+
+    @workflow.signal(name=names.PAUSE, description=_PAUSE)
+    def pause_signal(self, *args: Any) -> None:
+        """Holds the run back."""
+        self._inbox.quietly(self._on_pause, args)
+
+    @workflow.update(name=names.PAUSE, description=_PAUSE)
+    def pause(self, *args: Any) -> dict[str, Any]:
+        """Holds the run back; answers at once with its state."""
+        return plain(self._on_pause(args))
+
+    @workflow.signal(name=names.RESUME, description=_RESUME)
+    def resume_signal(self, *args: Any) -> None:
+        """Lets the run go on."""
+        self._inbox.quietly(self._on_resume, args)
+
+    @workflow.update(name=names.RESUME, description=_RESUME)
+    def resume(self, *args: Any) -> dict[str, Any]:
+        """Lets the run go on; answers at once with its state."""
+        return plain(self._on_resume(args))
+
+    @kill.validator
+    def _kill_fits(self, *args: Any) -> None:
+        self._inbox.validate(Kill, args)
+
+    @pause.validator
+    def _pause_fits(self, *args: Any) -> None:
+        self._inbox.validate(Hold, args)
+
+    @resume.validator
+    def _resume_fits(self, *args: Any) -> None:
+        self._inbox.validate(Hold, args)
+
+    @workflow.query(name=names.STATUS, description="Where the run stands: state, budget, approvals. No input.")
+    def status(self) -> dict[str, Any]:
+        """Where the run stands."""
+        return plain(self._run.status())
+
+    @workflow.query(name=names.TRANSCRIPT, description='The conversation. Input: {"after": 0, "limit": 1000}, optional.')
+    def transcript(self, *args: Any) -> dict[str, Any]:
+        """A part of the conversation."""
+        return plain(self._run.ledger.items(self._inbox.asked(PageRequest, args)))
+
+    @workflow.query(name=names.AUDIT, description='The audit records. Input: {"after": 0, "limit": 1000}, optional.')
+    def audit(self, *args: Any) -> dict[str, Any]:
+        """A part of the audit trail."""
+        return plain(self._run.ledger.records(self._inbox.asked(PageRequest, args)))

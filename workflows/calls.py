@@ -1,0 +1,180 @@
+"""The calls of one decision: judged together, held in order, executed side by side, each with one result."""
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+
+from backstay.contracts import names
+from backstay.contracts.admission import Admission, ToolSpec
+from backstay.contracts.calls import ActInput, AuthorizeInput, AuthorizeResult, ToolResult
+from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
+from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.audit import canonical
+from backstay.kernel.events import (
+    BudgetShort,
+    CallEnded,
+    CallJudged,
+    CallOutcome,
+    CallReleased,
+    DecisionUnusable,
+)
+from backstay.kernel.plan import open_call
+from backstay.kernel.verdict import Code, Outcome, Verdict
+
+from . import options
+from .decision import observe
+from .live_run import LiveRun
+from .wording import call_summary
+
+SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A call's one result: `recorded` says that it stands in the history as the result of its activity."""
+
+    status: str
+    text: str
+    recorded: bool = False
+
+
+async def perform(run: LiveRun, admission: Admission, decision: Decision) -> None:
+    """Brings every call of a decision to its one result, in the order asked; siblings run side by side."""
+    verdicts = await _judge(run, admission, decision.calls)
+    for call, verdict in zip(decision.calls, verdicts, strict=True):
+        run.apply(CallJudged(call.call_id, call.tool, verdict))
+    if all(verdict.unusable for verdict in verdicts):
+        run.apply(DecisionUnusable(run.state.step))
+    room = asyncio.Semaphore(SIDE_BY_SIDE)
+    planned = [
+        _planned(run, admission, call, verdict, room)
+        for call, verdict in zip(decision.calls, verdicts, strict=True)
+    ]
+    endings = await asyncio.gather(*planned)
+    for call, ended in zip(decision.calls, endings, strict=True):
+        text = None if ended.recorded else ended.text
+        observation = Observation(call_id=call.call_id, text=text, digest=short_digest(ended.text))
+        observe(run, observation, call.tool, ended.text, ended.status)
+
+
+async def _judge(run: LiveRun, admission: Admission, calls: list[ProposedCall]) -> list[Verdict]:
+    """One verdict per call; where no verdict can be had, every call is denied."""
+    given = AuthorizeInput(
+        run_id=workflow.info().workflow_id,
+        run_key=run.key,
+        agent=run.request.agent,
+        tenant=run.request.tenant,
+        step=run.state.step,
+        calls=calls,
+        tools={tool.name: tool.digest for tool in admission.tools},
+    )
+    try:
+        judged: AuthorizeResult = await workflow.execute_local_activity(
+            names.AUTHORIZE, given, result_type=AuthorizeResult, **options.AUTHORIZE
+        )
+    except ActivityError:
+        return [_no_verdict(admission) for _ in calls]
+    if len(judged.verdicts) != len(calls):
+        return [_no_verdict(admission) for _ in calls]
+    return judged.verdicts
+
+
+def _no_verdict(admission: Admission) -> Verdict:
+    message = "policy could not be asked"
+    return Verdict(Outcome.DENY, Code.POLICY_ERROR, "", admission.policy_version, message=message)
+
+
+def _planned(
+    run: LiveRun, admission: Admission, call: ProposedCall, verdict: Verdict, room: asyncio.Semaphore
+) -> Coroutine[Any, Any, _Ended]:
+    """Holds an allowed call at once, in the order asked, and says how it goes on."""
+    tool = admission.tool(call.tool)
+    if not verdict.allowed or tool is None:
+        return _settled(_Ended("denied", denial(verdict)))
+    held = open_call(run.state, call.call_id, call.tool, run.now_ms())
+    run.apply(held)
+    if isinstance(held, BudgetShort):
+        return _settled(_Ended("denied", f"not executed: the budget has no room for it ({held.dimension})"))
+    return _executed(run, tool, call, verdict, room)
+
+
+async def _settled(ended: _Ended) -> _Ended:
+    return ended
+
+
+async def _executed(
+    run: LiveRun, tool: ToolSpec, call: ProposedCall, verdict: Verdict, room: asyncio.Semaphore
+) -> _Ended:
+    async with room:
+        if not await run.go_ahead():
+            run.apply(CallReleased(call.call_id, call.tool))
+            return _Ended("cancelled", "not executed: the run was stopped")
+        ended, boundary = await _acted(run, tool, call, verdict)
+    outcome = CallOutcome(ended.status)
+    fingerprint = None if tool.repeatable else _fingerprint(call, ended.text)
+    run.apply(CallEnded(call.call_id, call.tool, outcome, fingerprint))
+    if boundary is not None:
+        run.apply(CallJudged(call.call_id, call.tool, boundary))
+    return ended
+
+
+async def _acted(
+    run: LiveRun, tool: ToolSpec, call: ProposedCall, verdict: Verdict
+) -> tuple[_Ended, Verdict | None]:
+    """Executes the call; beside its end comes the verdict of the boundary, where that was no."""
+    given = ActInput(
+        run_key=run.key,
+        step=run.state.step,
+        decision=run.last_decision or "",
+        call_id=call.call_id,
+        tool=call.tool,
+        digest=verdict.digest,
+    )
+    try:
+        result: ToolResult = await run.execute(
+            names.ACT,
+            given,
+            ToolResult,
+            activity_id=names.act_id(call.call_id),
+            summary=call_summary(run.state.step, call),
+            **options.act_options(tool),
+        )
+    except ActivityError as error:
+        return _unfinished(tool, error), None
+    return _Ended(result.status, result.text, recorded=True), result.verdict
+
+
+def _unfinished(tool: ToolSpec, error: ActivityError) -> _Ended:
+    """What an activity without a result means: for a tool with an effect, that nobody knows."""
+    cause = error.cause
+    timed_out = isinstance(cause, TimeoutError) or (
+        isinstance(cause, ApplicationError) and cause.type == names.TOOL_TIMEOUT
+    )
+    if isinstance(cause, CancelledError):
+        return _Ended("unknown" if tool.effect == "write" else "cancelled", "cancelled: the run was stopped")
+    if timed_out and tool.effect != "read":
+        return _Ended("unknown", "the outcome is unknown: the call timed out, and its effect may have happened")
+    if timed_out:
+        return _Ended("failed", "failed: the call timed out")
+    return _Ended("failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}")
+
+
+def denial(verdict: Verdict) -> str:
+    """What the model reads of a refusal: by which rule and why, never the rule's own values."""
+    rules = f" by {', '.join(verdict.rules)}" if verdict.rules else ""
+    return f"denied{rules}: {verdict.message or verdict.code.value}"
+
+
+def _fingerprint(call: ProposedCall, result: str) -> str:
+    arguments = read_arguments(call.arguments)
+    spelled = call.arguments if isinstance(arguments, Unreadable) else canonical(arguments)
+    return _sha("\n".join((call.tool, spelled, result)))[:32]
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

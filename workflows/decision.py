@@ -1,0 +1,107 @@
+"""One decision: hold its worst case, ask the model, settle the bill, read the reply."""
+
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+
+from backstay.contracts import names
+from backstay.contracts.admission import Admission
+from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
+from backstay.kernel.events import BudgetShort, Decided, DecisionHeld, DecisionKind, ModelLost
+from backstay.kernel.plan import open_decision, settle_decision
+from backstay.kernel.price import Usage
+from backstay.kernel.reply import read_reply
+
+from . import options
+from .live_run import LiveRun, News
+
+
+async def decide(run: LiveRun, admission: Admission) -> Decision | None:
+    """The model's next decision; None where it did not come to one, or none that can be acted upon."""
+    held = open_decision(run.state, run.news.size)
+    run.apply(held)
+    if isinstance(held, BudgetShort) or run.state.decision != held:
+        return None
+    result = await _ask(run, admission, held)
+    if result is None or result.decision is None:
+        return None
+    run.last_decision = result.decision.digest()
+    return _read(run, result.decision)
+
+
+async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> DecideResult | None:
+    given = DecideInput(
+        step=held.step,
+        run_key=run.key,
+        previous=run.last_decision,
+        max_output_tokens=held.max_output_tokens,
+        attempts=held.attempts,
+        observations=run.news.observations,
+        notes=run.news.notes,
+    )
+    for note in given.notes:
+        run.say("note", text=note)
+    run.news = News()
+    try:
+        result: DecideResult = await run.execute(
+            names.DECIDE,
+            given,
+            DecideResult,
+            activity_id=names.decide_id(held.step),
+            summary=f"step {held.step} · decide · {admission.model.name}",
+            **options.decide_options(admission.model),
+        )
+    except ActivityError as error:
+        run.apply(settle_decision(run.state, None, _lost_attempts(error, held.attempts), replied=False))
+        if not isinstance(error.cause, CancelledError):
+            run.apply(ModelLost(_reason(error)))
+        return None
+    usage = Usage(**result.usage.model_dump()) if result.usage else None
+    run.apply(settle_decision(run.state, usage, result.lost_attempts, replied=result.decision is not None))
+    return result
+
+
+def _read(run: LiveRun, decision: Decision) -> Decision | None:
+    reading = read_reply(decision.text, len(decision.calls), decision.finish)
+    run.say(
+        "decision",
+        text=decision.text,
+        calls=[call.model_dump() for call in decision.calls] or None,
+        status=reading.kind.value,
+    )
+    run.apply(Decided(run.state.step, reading.kind, len(decision.calls), reading.problem))
+    match reading.kind:
+        case DecisionKind.ANSWER:
+            run.answer = decision.text
+            return None
+        case DecisionKind.CALLS:
+            return decision
+        case DecisionKind.MALFORMED:
+            problem = reading.problem or "your reply cannot be used"
+            for call in decision.calls:
+                observe(run, Observation(call_id=call.call_id, text=f"not executed: {problem}"), call.tool)
+            run.news.note(f"The runtime says: {problem}.")
+            return None
+
+
+def observe(run: LiveRun, observation: Observation, tool: str, text: str | None = None, status: str = "denied") -> None:
+    """Takes down the one result of a call; `text` is the recorded result of an activity, where it has one."""
+    shown = observation.text if text is None else text
+    run.news.observations.append(observation)
+    run.news.weigh(shown or "")
+    run.say("result", call_id=observation.call_id, tool=tool, text=shown, status=status)
+
+
+def _lost_attempts(error: ActivityError, attempts: int) -> int:
+    """How many attempts may have been billed; all that were allowed, unless a typed failure says better."""
+    if isinstance(error.cause, ApplicationError) and error.cause.details:
+        try:
+            return DecideFailure.model_validate(error.cause.details[0]).lost_attempts
+        except ValueError:
+            return attempts
+    return attempts
+
+
+def _reason(error: ActivityError) -> str:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    return "timed out" if isinstance(cause, TimeoutError) else str(cause)

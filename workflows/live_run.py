@@ -1,0 +1,145 @@
+"""A run in progress: its state, its running activities, and what the model has not been told yet."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+
+from backstay.contracts.admission import Admission
+from backstay.contracts.decision import Observation
+from backstay.contracts.problems import Contract
+from backstay.contracts.run import RunRequest, RunResult
+from backstay.contracts.status import RunStatusView, TranscriptItem
+from backstay.kernel.events import Event
+from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.stop import Stop
+
+from .ledger import Ledger
+from .noticeboard import Noticeboard
+from .report import result_of, status_of
+
+ITEM_OVERHEAD = 64
+"""Tokens that a message, a call or a tool may cost beside its own text: a generous bound."""
+
+
+@dataclass(slots=True)
+class News:
+    """What the next decision has to be told; `size` bounds its tokens from above, by bytes."""
+
+    observations: list[Observation] = field(default_factory=list[Observation])
+    notes: list[str] = field(default_factory=list[str])
+    size: int = 0
+
+    def weigh(self, text: str) -> None:
+        """Counts a text that the next request to the model gains."""
+        self.size += len(text.encode("utf-8", "replace")) + ITEM_OVERHEAD
+
+    def note(self, text: str) -> None:
+        """Adds a word of the runtime to the model."""
+        self.notes.append(text)
+        self.weigh(text)
+
+
+class LiveRun:
+    """What the workflow's parts share while a run is alive."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self.request = request
+        self.ledger = Ledger()
+        self.admission: Admission | None = None
+        self.answer: str | None = None
+        self.news = News()
+        self.last_decision: str | None = None
+        self._board = Noticeboard(request)
+        self._handles: dict[str, workflow.ActivityHandle[Any]] = {}
+        self._started: datetime | None = None
+        self._closed: Stop | None = None
+        self._is_closed = False
+
+    @property
+    def state(self) -> RunState:
+        """The state the kernel decides by."""
+        return self.ledger.state
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the run ends, once there is a reason."""
+        return self._closed or next_stop(self.state)
+
+    def apply(self, event: Event) -> None:
+        """Lets an event happen; where it interrupts the run, running activities are cancelled at once."""
+        self.ledger.apply(event, workflow.now())
+        if interruption(self.state):
+            for handle in self._handles.values():
+                handle.cancel()
+        self.publish()
+
+    def admitted(self, admission: Admission) -> None:
+        """Fixes what the run was admitted with."""
+        self.admission = admission
+        self._board.search_attributes = admission.search_attributes
+
+    def close(self, stop: Stop | None) -> None:
+        """Marks the run as closed, for everybody who asks from now on."""
+        self._closed, self._is_closed = stop, True
+        self.publish()
+
+    async def go_ahead(self) -> bool:
+        """Waits while the run is paused; False where it is to stop instead."""
+        await workflow.wait_condition(lambda: not self.state.paused or interruption(self.state))
+        return not interruption(self.state)
+
+    async def execute(self, name: str, given: Contract, result: type[Any], **how: Any) -> Any:
+        """Runs an activity that an interruption cancels and then waits for.
+
+        Raises:
+            ActivityError: the activity failed, or was cancelled.
+        """
+        handle = workflow.start_activity(name, given, result_type=result, **how)
+        self._handles[how["activity_id"]] = handle
+        try:
+            return await handle
+        finally:
+            del self._handles[how["activity_id"]]
+
+    def say(self, kind: Any, **content: Any) -> None:
+        """Adds an item to the transcript."""
+        self.ledger.say(TranscriptItem(n=0, step=content.pop("step", self.state.step), kind=kind, **content))
+
+    def seconds(self) -> int:
+        """Wall-clock seconds since the run's first task."""
+        return max(0, int((workflow.now() - workflow.info().start_time) / timedelta(seconds=1)))
+
+    def now_ms(self) -> int:
+        """Workflow time in milliseconds since the epoch."""
+        return int((workflow.now() - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+
+    def status(self) -> RunStatusView:
+        """The answer of the query `status`."""
+        return status_of(self.state, self.admission, self.seconds(), self._is_closed, self.stop)
+
+    def publish(self) -> None:
+        """Shows where the run stands, in search attributes and current details."""
+        self._board.publish(self.status())
+
+    @property
+    def key(self) -> str:
+        """The run's own part of every idempotency key: stable over crashes, continue-as-new and resets."""
+        info = workflow.info()
+        name = f"{info.namespace}\n{info.workflow_id}\n{info.first_execution_run_id}"
+        return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def result(self, stop: Stop) -> RunResult:
+        """What the run answers."""
+        return result_of(
+            self.request,
+            workflow.info().workflow_id,
+            self.state,
+            self.admission,
+            self.ledger.audit,
+            stop,
+            self.answer,
+            self.seconds(),
+        )

@@ -1,0 +1,83 @@
+"""What people say to a run: reads it, refuses what does not fit, and never lets it harm the run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts.messages import M, MessageState, read_message
+from backstay.contracts.names import INVALID_INPUT
+from backstay.contracts.problems import Problem, plain_problems, summary
+from backstay.kernel.events import MessageRefused
+
+from .live_run import LiveRun
+from .report import state_name
+
+AUDITED_REFUSALS = 100
+
+
+def invalid_input(problems: list[Problem]) -> ApplicationError:
+    """The error of a start that cannot be admitted: names the fields, lists every problem in its details."""
+    return ApplicationError(
+        f"invalid input: {summary(problems)}", plain_problems(problems), type=INVALID_INPUT, non_retryable=True
+    )
+
+
+class Inbox:
+    """Reads messages; a refusal stands in the audit, the first hundred of a run each with its record."""
+
+    def __init__(self, run: LiveRun, problems: list[Problem] | None) -> None:
+        self._run = run
+        self._problems = problems
+
+    def read(self, name: str, model: type[M], args: tuple[Any, ...]) -> M:
+        """The message, where it fits its shape.
+
+        Raises:
+            ApplicationError: of type `InvalidMessage`; names what does not fit, without its values.
+        """
+        message = read_message(model, args)
+        if isinstance(message, list):
+            raise self.refused(name, "InvalidMessage", f"invalid message: {summary(message)}")
+        return message
+
+    def refused(self, name: str, code: str, text: str, by: str | None = None) -> ApplicationError:
+        """Takes a refusal down, and returns the error that says it."""
+        if self._run.state.refused_messages < AUDITED_REFUSALS:
+            self._run.apply(MessageRefused(name, code, by))
+        return ApplicationError(text, type=code, non_retryable=True)
+
+    def validate(self, model: type[M], args: tuple[Any, ...]) -> None:
+        """Rejects an update before it enters the history: where the run never began, or refusals are too many.
+
+        Raises:
+            ApplicationError: of type `InvalidInput` or `InvalidMessage`.
+        """
+        if self._problems is not None:
+            raise invalid_input(self._problems)
+        if self._run.state.refused_messages >= AUDITED_REFUSALS:
+            self.asked(model, args)
+
+    def asked(self, model: type[M], args: tuple[Any, ...]) -> M:
+        """The input of a query, or of an update that is only looked at; nothing is taken down.
+
+        Raises:
+            ApplicationError: of type `InvalidMessage`.
+        """
+        message = read_message(model, args or ({},))
+        if isinstance(message, list):
+            raise ApplicationError(f"invalid message: {summary(message)}", type="InvalidMessage", non_retryable=True)
+        return message
+
+    def quietly(self, handle: Callable[[tuple[Any, ...]], MessageState], args: tuple[Any, ...]) -> None:
+        """Handles a signal: nobody waits for an answer, and a refusal stands in the audit."""
+        if self._problems is not None:
+            return
+        try:
+            handle(args)
+        except ApplicationError:
+            return
+
+    def state(self) -> MessageState:
+        """What an accepted message answers."""
+        return MessageState(state=state_name(self._run.state, closed=False))

@@ -1,0 +1,48 @@
+"""Tells the engine where a run stands: search attributes for fleets, current details for people."""
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from backstay.contracts.run import RunRequest
+from backstay.contracts.status import RunStatusView
+
+from .wording import details
+
+USD_EVERY_STEPS = 20
+
+_AGENT = SearchAttributeKey.for_keyword("BackstayAgent")
+_TENANT = SearchAttributeKey.for_keyword("BackstayTenant")
+_STATE = SearchAttributeKey.for_keyword("BackstayState")
+_STOP_REASON = SearchAttributeKey.for_keyword("BackstayStopReason")
+_PENDING = SearchAttributeKey.for_int("BackstayPendingApprovals")
+_USD = SearchAttributeKey.for_float("BackstayUsd")
+
+
+class Noticeboard:
+    """Publishes changes of state, and the spend every 20 steps; says nothing twice."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self._request = request
+        self.search_attributes = False
+        self._state: str | None = None
+        self._usd_step = 0
+
+    def publish(self, status: RunStatusView) -> None:
+        """Shows the status, where it changed."""
+        workflow.set_current_details(details(self._request.goal, status))
+        due = status.step >= self._usd_step + USD_EVERY_STEPS
+        if not self.search_attributes or (status.state == self._state and not due):
+            return
+        updates: list[SearchAttributeUpdate[Any]] = [
+            _STATE.value_set(status.state),
+            _PENDING.value_set(len(status.pending_approvals)),
+            _USD.value_set(float(status.spent.usd)),
+        ]
+        if self._state is None:
+            updates += [_AGENT.value_set(self._request.agent), _TENANT.value_set(self._request.tenant)]
+        if status.stop_reason:
+            updates.append(_STOP_REASON.value_set(status.stop_reason))
+        workflow.upsert_search_attributes(updates)
+        self._state, self._usd_step = status.state, status.step

@@ -1,0 +1,66 @@
+"""The words people read in the Temporal UI: summaries of activities, and the page of a run's current details."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from backstay.contracts.decision import ProposedCall
+from backstay.contracts.status import RunStatusView
+from backstay.kernel.arguments import Unreadable, read_arguments
+
+_SUMMARY = 180
+_VALUE = 60
+_BAR = 20
+
+
+def call_summary(step: int, call: ProposedCall) -> str:
+    """A call as a line: step 3 · issue_refund(order_id='A17', amount=120)."""
+    arguments = read_arguments(call.arguments)
+    inside = "…" if isinstance(arguments, Unreadable) else ", ".join(_argument(k, v) for k, v in arguments.items())
+    return _cut(f"step {step} · {call.tool}({inside})", _SUMMARY)
+
+
+def details(goal: str, status: RunStatusView) -> str:
+    """The run as a Markdown page: goal, state, a bar for each limit."""
+    lines = [
+        f"**Goal:** {_cut(' '.join(goal.split()), 300)}",
+        "",
+        f"**State:** {status.state} · step {status.step}"
+        + (f" · stopped: `{status.stop_reason}`" if status.stop_reason else ""),
+        "",
+        "| budget | spent | held | limit | |",
+        "|---|--:|--:|--:|---|",
+    ]
+    spent, held = status.spent.model_dump(), status.held.model_dump()
+    for reading in (spent, held):
+        reading["tokens"] = reading["input_tokens"] + reading["output_tokens"]
+    for name, limit in status.budget.model_dump(exclude={"tools"}).items():
+        if limit is not None:
+            lines.append(f"| {name} | {spent[name]} | {held[name]} | {limit} | {_bar(spent[name], limit)} |")
+    for tool, limits in status.budget.tools.items():
+        if limits.calls is not None:
+            used = status.spent.tools.get(tool, 0)
+            waiting = status.held.tools.get(tool, 0)
+            lines.append(f"| {tool} | {used} | {waiting} | {limits.calls} | {_bar(used, limits.calls)} |")
+    lines += ["", "Stop it: signal or update `kill` with `{\"by\": \"you\", \"reason\": \"why\"}`."]
+    return "\n".join(lines)
+
+
+def _argument(name: str, value: Any) -> str:
+    shown = repr(value) if isinstance(value, str | int | float | bool | None) else _json(value)
+    return f"{_cut(name, _VALUE)}={_cut(shown, _VALUE)}"
+
+
+def _json(value: Mapping[str, Any] | list[Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _bar(spent: str | int, limit: str | int) -> str:
+    whole = float(limit)
+    share = min(1.0, float(spent) / whole) if whole else 1.0
+    filled = round(share * _BAR)
+    return "█" * filled + "░" * (_BAR - filled)
