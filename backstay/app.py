@@ -1,8 +1,9 @@
 """Puts the application together: finds its folders, and builds a worker from settings, adapters and activities."""
 
+import contextlib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -38,8 +39,16 @@ class Application:
     settings: Settings
     catalog: Catalog
 
-    def worker(self, client: Client, **options: Any) -> Worker:
-        """A worker for every workflow and activity, on the settings' task queue."""
+    @contextlib.asynccontextmanager
+    async def serving(self, client: Client, **options: Any) -> AsyncIterator[Worker]:
+        """Serves runs until the context ends; running activities are then given time to finish."""
+        try:
+            async with self._worker(client, **options) as worker:
+                yield worker
+        finally:
+            await self.catalog.close()
+
+    def _worker(self, client: Client, **options: Any) -> Worker:
         return Worker(
             client,
             **{

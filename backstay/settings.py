@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
     """
 
-    model_config = SettingsConfigDict(env_prefix="BACKSTAY_", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="BACKSTAY_", extra="ignore", env_ignore_empty=True, populate_by_name=True)
 
     agents: Annotated[list[Path] | None, NoDecode] = None
     model: str = DEFAULT_MODEL

@@ -18,7 +18,7 @@ def state_name(state: RunState, closed: bool) -> State:
         return "stopping"
     if not state.admitted:
         return "queued"
-    if next_stop(state):
+    if next_stop(state) and (state.running or state.decision):
         return "stopping"
     return "paused" if state.paused else "running"
 

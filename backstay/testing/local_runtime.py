@@ -1,0 +1,82 @@
+"""The whole runtime on this machine, for tests: a real Temporal server, a real worker, and a scripted model."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from backstay.adapters.dev_server import dev_server
+from backstay.app import application
+from backstay.contracts.names import AGENT_RUN
+from backstay.contracts.run import RunResult
+from backstay.settings import Settings
+
+from .script import Script
+from .scripted_model import ScriptedModel
+
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class LocalRuntime:
+    """A runtime of one's own: nothing is shared with other tests but, if given, the server."""
+
+    client: Client
+    model: ScriptedModel
+    settings: Settings
+
+    def serving(self, **options: Any) -> contextlib.AbstractAsyncContextManager[Worker]:
+        """Another worker of the same runtime, for as long as the context lasts."""
+        return application(self.settings).serving(self.client, **options)
+
+    async def start(self, request: Any, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
+        """Starts a run with any JSON value as its input."""
+        return await self.client.start_workflow(
+            AGENT_RUN, request, id=run_id or f"run-{uuid.uuid4()}", task_queue=self.settings.task_queue
+        )
+
+    async def run_to_end(self, request: Mapping[str, Any], run_id: str | None = None) -> RunResult:
+        """Runs an agent to its end.
+
+        Raises:
+            WorkflowFailureError: the run failed.
+            TimeoutError: it did not end within a minute.
+        """
+        handle = await self.start(request, run_id)
+        return RunResult.model_validate(await asyncio.wait_for(handle.result(), PATIENCE_SECONDS))
+
+
+@contextlib.asynccontextmanager
+async def local_runtime(
+    scripts: Mapping[str, Script] | Script | None = None,
+    *,
+    agents: Path | None = None,
+    client: Client | None = None,
+    worker: bool = True,
+    **settings: Any,
+) -> AsyncIterator[LocalRuntime]:
+    """A runtime with the agents of a folder (default: the shipped ones), on a server of its own unless given one.
+
+    `settings` are fields of `Settings`; `worker=False` leaves starting workers to the test.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if client is None:
+            client = (await stack.enter_async_context(dev_server())).client
+        model = await stack.enter_async_context(ScriptedModel(scripts))
+        given: dict[str, Any] = {
+            "openai_base_url": model.base_url,
+            "task_queue": f"agents-{uuid.uuid4()}",
+            "model_price": {"input": "0.25", "cached_input": "0.025", "output": "2.00"},
+            **({"agents": [agents]} if agents else {}),
+            **settings,
+        }
+        runtime = LocalRuntime(client, model, Settings(**given))
+        if worker:
+            await stack.enter_async_context(runtime.serving())
+        yield runtime

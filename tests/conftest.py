@@ -1,0 +1,39 @@
+"""What all tests share: one real Temporal server for the whole session."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from backstay.adapters.dev_server import DevServer, dev_server
+from backstay.connection import connect
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal_server() -> AsyncIterator[DevServer]:
+    """A development server for the session."""
+    async with dev_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(temporal_server: DevServer) -> Client:
+    """A client of the session's server, in this test's own event loop."""
+    return await connect(target_host=temporal_server.address, namespace="default")
+
+
+@pytest.fixture
+def agent_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an agent's folder below `agents/` of the test's directory, and returns `agents/`."""
+
+    def write(name: str = "clerk", toml: str = "", tools: str = "") -> Path:
+        folder = tmp_path / "agents" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "agent.toml").write_text('instructions = "You are a careful clerk."\n' + toml)
+        if tools:
+            (folder / "tools.py").write_text(tools)
+        return folder.parent
+
+    return write
