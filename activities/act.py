@@ -1,18 +1,22 @@
 """Executes one tool call: checks it once more, runs it under its time limit, and says how it ended."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.calls import RESULT_BYTES, ActInput, ToolResult
+from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ToolError
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
 
 from .heartbeat import beating, cancelled_by_the_run
+from .ports import Tool
 from .review import Asked, Reviewed, Reviewer
 from .run_memory import RunMemory
 
@@ -43,9 +47,14 @@ class Act:
         self._memory.acted(run, given.call_id, result.text)
         return result
 
+    async def _proposed(self, run: RunRef, given: ActInput) -> ProposedCall:
+        if given.arguments is not None:
+            return ProposedCall(call_id=given.call_id, tool=given.tool, arguments=given.arguments)
+        return await self._memory.call(run, given)
+
     async def _result(self, run: RunRef, given: ActInput) -> ToolResult:
         opening = await self._memory.opening(run)
-        proposed = await self._memory.call(run, given)
+        proposed = await self._proposed(run, given)
         admitted = opening.admission.tool(given.tool)
         asked = Asked(
             opening.run_id,
@@ -54,11 +63,17 @@ class Act:
             opening.tenant,
             given.step,
             admitted.digest if admitted else None,
+            opening.goal,
+            opening.requested_by,
+            given.facts,
+            given.now,
+            given.consent,
         )
         reviewed = self._reviewer.review(asked, proposed)
         if reviewed.verdict.allowed and reviewed.verdict.digest != given.digest:
             reviewed = _other_call(reviewed)
-        if not reviewed.verdict.allowed:
+        tool, values = reviewed.tool, reviewed.values
+        if not reviewed.verdict.allowed or tool is None or values is None:
             text = f"denied just before it was executed: {reviewed.verdict.message or reviewed.verdict.code.value}"
             return ToolResult(status="denied", text=text, verdict=reviewed.verdict)
         call = ToolCall(
@@ -70,14 +85,13 @@ class Act:
             tenant=opening.tenant,
             metadata=opening.metadata,
         )
-        return await _executed(reviewed, call)
+        return await _executed(tool, values, call)
 
 
-async def _executed(reviewed: Reviewed, call: ToolCall) -> ToolResult:
-    tool, values = reviewed.tool, reviewed.values
-    assert tool is not None and values is not None
+async def _executed(tool: Tool, values: Mapping[str, Any], call: ToolCall) -> ToolResult:
+    limit = asyncio.timeout(tool.spec.timeout)
     try:
-        async with asyncio.timeout(tool.spec.timeout) as limit:
+        async with limit:
             return _cut("completed", await tool.run(call, values), RESULT_BYTES)
     except ToolError as error:
         return _cut("failed", f"failed: {error}", ERROR_CHARACTERS)

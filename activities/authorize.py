@@ -3,7 +3,8 @@
 from temporalio import activity
 
 from backstay.contracts import names
-from backstay.contracts.calls import AuthorizeInput, AuthorizeResult
+from backstay.contracts.calls import AuthorizeInput, AuthorizeResult, Consent
+from backstay.contracts.decision import ProposedCall
 
 from .review import Asked, Reviewer
 
@@ -17,14 +18,21 @@ class Authorize:
     @activity.defn(name=names.AUTHORIZE)
     async def authorize(self, given: AuthorizeInput) -> AuthorizeResult:
         """The verdicts, in the order asked."""
-        return AuthorizeResult(
-            verdicts=[
-                self._reviewer.review(
-                    Asked(
-                        given.run_id, given.run_key, given.agent, given.tenant, given.step, given.tools.get(call.tool)
-                    ),
-                    call,
-                ).verdict
-                for call in given.calls
-            ]
-        )
+        verdicts = [self._reviewer.review(_asked(given, call), call).verdict for call in given.calls]
+        return AuthorizeResult(verdicts=verdicts, members=self._reviewer.members(given.agent, verdicts))
+
+
+def _asked(given: AuthorizeInput, call: ProposedCall) -> Asked:
+    return Asked(
+        run_id=given.run_id,
+        run_key=given.run_key,
+        agent=given.agent,
+        tenant=given.tenant,
+        step=given.facts.step,
+        schema=given.tools.get(call.tool),
+        goal=given.goal,
+        requested_by=given.requested_by,
+        facts=given.facts,
+        now=given.now,
+        consent=given.consents.get(call.call_id, Consent()),
+    )

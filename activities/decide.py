@@ -73,9 +73,7 @@ class Decide:
             opening.agent, request, lambda index: names.call_id(given.step, index)
         )
         self._memory.decided(run, given, conversation, reply.decision)
-        return DecideResult(
-            decision=reply.decision, usage=reply.usage, lost_attempts=bill.lost, model=reply.model
-        )
+        return DecideResult(decision=reply.decision, usage=reply.usage, lost_attempts=bill.lost, model=reply.model)
 
 
 class _Bill:
@@ -99,9 +97,7 @@ class _Bill:
         self.unbilled.append(self.attempt)
         activity.heartbeat(self.unbilled)
 
-    def failure(
-        self, text: str, kind: str, final: bool = False, retry_after: float | None = None
-    ) -> ApplicationError:
+    def failure(self, text: str, kind: str, final: bool = False, retry_after: float | None = None) -> ApplicationError:
         """The failure of this attempt, with what all of them may have cost."""
         delay = None if retry_after is None else timedelta(seconds=retry_after)
         detail = DecideFailure(lost_attempts=self.lost)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from temporalio import activity
@@ -11,7 +11,7 @@ EVERY_SECONDS = 0.25
 
 
 @contextlib.asynccontextmanager
-async def beating(*details: Any) -> AsyncIterator[None]:
+async def beating(*details: Any) -> AsyncGenerator[None]:
     """Beats from the first line to the last, bookkeeping included; `details` stay with the attempt."""
     activity.heartbeat(*details)
     beat = asyncio.create_task(_beat(details))

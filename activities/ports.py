@@ -1,6 +1,6 @@
 """What activities need of the outside world."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from backstay.contracts.admission import Admission, AdmitInput, Opening, ToolSpec
@@ -49,6 +49,10 @@ class Gate(Protocol):
 
     def version(self, agent: str) -> str:
         """Digest of the rules in force for an agent."""
+        ...
+
+    def members(self, agent: str, group: str) -> Sequence[str]:
+        """Who is in an approval group, for an agent."""
         ...
 
     def rule(self, call: GateCall) -> Ruling:

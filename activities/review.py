@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import rfc8785
 
+from backstay.contracts.calls import Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.gate import GateCall, Ruling
 from backstay.contracts.problems import summary
+from backstay.kernel.approval import names_of
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
@@ -25,6 +27,11 @@ class Asked:
     tenant: str
     step: int
     schema: str | None
+    goal: str
+    requested_by: str | None
+    facts: RunFacts
+    now: int
+    consent: Consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +72,25 @@ class Reviewer:
         ruling = self._ruled(asked, tool, arguments)
         return Reviewed(self._verdict(asked, ruling, digest), tool, values)
 
+    def members(self, agent: str, verdicts: list[Verdict]) -> dict[str, list[str]]:
+        """Who is in the groups that some verdicts ask for."""
+        groups = names_of([spec for verdict in verdicts for spec in verdict.groups])
+        return {group: list(self._gate.members(agent, group)) for group in groups}
+
     def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any]) -> Ruling:
-        call = GateCall(asked.run_id, asked.agent, asked.tenant, asked.step, tool.spec, arguments)
+        call = GateCall(
+            asked.run_id,
+            asked.agent,
+            asked.tenant,
+            asked.step,
+            tool.spec,
+            arguments,
+            asked.goal,
+            asked.requested_by,
+            asked.facts,
+            asked.now,
+            asked.consent,
+        )
         try:
             return self._gate.rule(call)
         except Exception as error:
@@ -79,7 +103,16 @@ class Reviewer:
     def _verdict(self, asked: Asked, ruling: Ruling, digest: str) -> Verdict:
         rules = tuple(sorted(ruling.rules))
         version = self._gate.version(asked.agent)
-        return Verdict(ruling.outcome, ruling.code, digest, version, rules, ruling.message[:1_000])
+        return Verdict(
+            ruling.outcome,
+            ruling.code,
+            digest,
+            version,
+            rules,
+            ruling.message[:1_000],
+            ruling.groups,
+            tuple(reason[:500] for reason in ruling.reasons),
+        )
 
 
 def _digest(asked: Asked, call: ProposedCall, arguments: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ class Application:
     catalog: Catalog
 
     @contextlib.asynccontextmanager
-    async def serving(self, client: Client, **options: Any) -> AsyncIterator[Worker]:
+    async def serving(self, client: Client, **options: Any) -> AsyncGenerator[Worker]:
         """Serves runs until the context ends; running activities are then given time to finish."""
         try:
             async with self._worker(client, **options) as worker:
@@ -49,23 +49,21 @@ class Application:
             await self.catalog.close()
 
     def _worker(self, client: Client, **options: Any) -> Worker:
-        return Worker(
-            client,
-            **{
-                "task_queue": self.settings.task_queue,
-                "workflows": [folder("workflows.agent_run").AgentRun],
-                "activities": self._activities(client),
-                "workflow_runner": sandbox(),
-                # A kill reaches a running activity with the answer to a heartbeat: send them often.
-                "max_heartbeat_throttle_interval": timedelta(milliseconds=250),
-                "default_heartbeat_throttle_interval": timedelta(milliseconds=250),
-                # After a worker dies its runs wait this long for its memory of them, and no longer.
-                "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
-                "graceful_shutdown_timeout": timedelta(seconds=self.settings.shutdown_seconds),
-                "max_cached_workflows": self.settings.cached_runs,
-                **options,
-            },
-        )
+        given: dict[str, Any] = {
+            "task_queue": self.settings.task_queue,
+            "workflows": [folder("workflows.agent_run").AgentRun],
+            "activities": self._activities(client),
+            "workflow_runner": sandbox(),
+            # A kill reaches a running activity with the answer to a heartbeat: send them often.
+            "max_heartbeat_throttle_interval": timedelta(milliseconds=250),
+            "default_heartbeat_throttle_interval": timedelta(milliseconds=250),
+            # After a worker dies its runs wait this long for its memory of them, and no longer.
+            "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+            "graceful_shutdown_timeout": timedelta(seconds=self.settings.shutdown_seconds),
+            "max_cached_workflows": self.settings.cached_runs,
+            **options,
+        }
+        return Worker(client, **given)
 
     def _activities(self, client: Client) -> list[Callable[..., Any]]:
         gate = folder("policies.gate").Gate({name: agent.tools for name, agent in self.catalog.agents.items()})

@@ -8,7 +8,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from backstay.errors import UnreachableError
+from backstay.errors import ConfigurationError, UnreachableError
 
 PATIENCE_SECONDS = 10.0
 
@@ -17,9 +17,14 @@ async def connect(**overrides: Any) -> Client:
     """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest, or for the given overrides.
 
     Raises:
+        ConfigurationError: the profile or the settings of the connection cannot be read.
         UnreachableError: no Temporal server answers there.
     """
-    config: dict[str, Any] = {"target_host": "localhost:7233", **ClientConfig.load_client_connect_config()}
+    try:
+        found = ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        raise ConfigurationError(str(error), where="Temporal's client configuration") from None
+    config: dict[str, Any] = {"target_host": "localhost:7233", **found}
     config.update({key: value for key, value in overrides.items() if value is not None})
     address = config["target_host"]
     try:
@@ -27,3 +32,5 @@ async def connect(**overrides: Any) -> Client:
             return await Client.connect(**config, data_converter=pydantic_data_converter)
     except (RuntimeError, RPCError, TimeoutError) as error:
         raise UnreachableError(address) from error
+    except (ValueError, OSError) as error:  # an address that is none, a certificate that is missing
+        raise ConfigurationError(str(error), where="Temporal's client configuration") from None

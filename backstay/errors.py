@@ -4,9 +4,17 @@
     ├── ConfigurationError     settings, agent folders or policies that cannot be used; found before anything runs
     ├── UnreachableError       no Temporal server answers
     ├── InvalidInputError      a start that cannot be admitted; lists every problem
+    ├── RunNotFoundError       there is no run of that id
+    ├── RunExistsError         a run of that id has closed already, so that it cannot be started
+    ├── RunClosedError         the run has closed: it takes no more messages
+    ├── NoResultError          the run closed without a result: cancelled, terminated, timed out
+    ├── NoWorkerError          no worker answered for a run in time
+    ├── RefusedError           the run refused a message, and says why
     ├── ModelError             a model call without a usable reply
     ├── HistoryError           the engine's history does not hold what it must; tried again
+    ├── CodecError             a payload that cannot be decrypted with the keys that are here
     └── ToolError              a tool's own refusal, in words that the model may read
+        └── SecretError        a tool asked for a secret that it has not declared, or that the worker lacks
 
 `code` is stable; it is the type of the ApplicationError at a Temporal boundary.
 """
@@ -44,7 +52,9 @@ class UnreachableError(BackstayError):
 
     def __init__(self, address: str) -> None:
         self.address = address
-        super().__init__(f"no Temporal server answers at `{address}`; start one with `backstay dev`, or set `TEMPORAL_ADDRESS`")
+        super().__init__(
+            f"no Temporal server answers at `{address}`; start one with `backstay dev`, or set `TEMPORAL_ADDRESS`"
+        )
 
 
 class InvalidInputError(BackstayError):
@@ -55,6 +65,75 @@ class InvalidInputError(BackstayError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
         super().__init__(f"invalid input: {summary(self.problems)}")
+
+
+class RunError(BackstayError):
+    """The root of what concerns one run; `run_id` names it."""
+
+    def __init__(self, run_id: str, message: str) -> None:
+        self.run_id = run_id
+        super().__init__(message)
+
+
+class RunNotFoundError(RunError):
+    """The namespace holds no run of that id: it never did, or its retention is over."""
+
+    code = "RunNotFound"
+
+    def __init__(self, run_id: str, namespace: str) -> None:
+        self.namespace = namespace
+        super().__init__(run_id, f"there is no run `{run_id}` in the namespace `{namespace}`")
+
+
+class RunExistsError(RunError):
+    """A run of that id has closed already; its result can be read, and another id starts another run."""
+
+    code = "RunExists"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id, f"there was a run `{run_id}` already, and it has closed")
+
+
+class RunClosedError(RunError):
+    """The run has closed, and a closed run takes no messages."""
+
+    code = "RunClosed"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id, f"the run `{run_id}` has closed already")
+
+
+class NoResultError(RunError):
+    """The run closed without a result.
+
+    Attributes:
+        how: `canceled`, `terminated`, `timed_out`, or `failed` where the run broke in itself.
+    """
+
+    code = "NoResult"
+
+    def __init__(self, run_id: str, how: str, detail: str | None = None) -> None:
+        self.how, self.detail = how, detail
+        super().__init__(run_id, f"the run `{run_id}` has no result: {how}" + (f", {detail}" if detail else ""))
+
+
+class NoWorkerError(RunError):
+    """No worker answered for a run in time. An order may still reach the run later; ask for its status."""
+
+    code = "NoWorker"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id, f"no worker answered for the run `{run_id}` in time")
+
+
+class RefusedError(RunError):
+    """The run refused a message; `reason` is a stable word such as `InvalidMessage`."""
+
+    code = "Refused"
+
+    def __init__(self, run_id: str, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(run_id, f"the run `{run_id}` refused: {message}")
 
 
 class ModelError(BackstayError):
@@ -82,7 +161,19 @@ class HistoryError(BackstayError):
     code = "HistoryError"
 
 
+class CodecError(BackstayError):
+    """A payload that cannot be decrypted with the keys that are here; the text names the key's id."""
+
+    code = "CodecError"
+
+
 class ToolError(BackstayError):
     """Raise this in a tool for an expected refusal; its text is what the model reads."""
 
     code = "ToolError"
+
+
+class SecretError(ToolError):
+    """A secret that a tool cannot read; the text names the secret and the mend, and never holds a value."""
+
+    code = "SecretError"

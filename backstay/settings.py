@@ -25,12 +25,15 @@ class Settings(BaseSettings):
         task_queue: where runs are served.
         search_attributes: False runs without search attributes (`BACKSTAY_SEARCH_ATTRIBUTES=off`).
         user: the name that goes with kills and approvals from the command.
+        ui: address of the Temporal UI, for links; the command finds that of a local development server by itself.
         conversation_cache_mb: what a worker remembers of conversations; 0 reads them back from the history each time.
         cached_runs: how many runs a worker keeps in memory.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
     """
 
-    model_config = SettingsConfigDict(env_prefix="BACKSTAY_", extra="ignore", env_ignore_empty=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BACKSTAY_", extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
 
     agents: Annotated[list[Path] | None, NoDecode] = None
     model: str = DEFAULT_MODEL
@@ -39,6 +42,7 @@ class Settings(BaseSettings):
     task_queue: str = TASK_QUEUE
     search_attributes: bool = True
     user: str | None = None
+    ui: str | None = None
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
     shutdown_seconds: float = Field(default=10.0, ge=0)

@@ -1,8 +1,8 @@
 """Marks Python functions as tools: `@tool` and what a tool may ask about its call.
 
-    @tool(effect="write", timeout="30s")
-    async def issue_refund(call: ToolCall, order_id: str, amount: Decimal) -> Refund:
-        \"\"\"Refunds an order. (The docstring is what the model reads.)\"\"\"
+@tool(effect="write", timeout="30s")
+async def issue_refund(call: ToolCall, order_id: str, amount: Decimal) -> Refund:
+    \"\"\"Refunds an order. (The docstring is what the model reads.)\"\"\"
 """
 
 import inspect
@@ -11,16 +11,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
-from backstay.errors import ConfigurationError, ToolError
+from backstay.errors import ConfigurationError, SecretError, ToolError
 
-__all__ = ["Effect", "ToolCall", "ToolError", "ToolOptions", "options_of", "seconds", "tool"]
+__all__ = ["Effect", "SecretError", "ToolCall", "ToolError", "ToolOptions", "no_secret", "options_of", "seconds", "tool"]
 
 Effect = Literal["read", "write", "once"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MARK = "__backstay_tool__"
+
+
+def no_secret(name: str) -> str:
+    """What a `ToolCall` that no worker made reads its secrets with.
+
+    Raises:
+        SecretError: always.
+    """
+    raise SecretError(f"the secret `{name}` can be read in a call of a worker only; a test gives `read_secret`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class ToolCall:
     """What a tool may know of its call; it is given as the first parameter to a tool that asks for it.
 
     `idempotency_key` is the same over attempts, worker crashes and resets of one call, and different for every other
-    call: hand it to whatever performs the effect.
+    call: hand it to whatever performs the effect. `read_secret` is behind `secret`; it holds no value itself.
     """
 
     run_id: str
@@ -38,6 +48,15 @@ class ToolCall:
     agent: str
     tenant: str
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    read_secret: Callable[[str], str] = field(default=no_secret, repr=False, compare=False)
+
+    def secret(self, name: str) -> str:
+        """The value, as it is now, of a secret that the tool declares: `@tool(secrets=["SHOP_TOKEN"])`.
+
+        Raises:
+            SecretError: the tool has not declared it, or the worker has none of that name.
+        """
+        return self.read_secret(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +68,14 @@ class ToolOptions:
         timeout: seconds of one attempt.
         groups: action groups that rules may name.
         repeatable: the same call may bring the same result for long (polling), without counting as no progress.
+        secrets: names of what `ToolCall.secret` may read.
     """
 
     effect: Effect = "once"
     timeout: float = 60.0
     groups: tuple[str, ...] = ()
     repeatable: bool = False
+    secrets: tuple[str, ...] = ()
 
 
 def seconds(text: str) -> float:
@@ -78,6 +99,7 @@ def tool(
     timeout: str = "60s",
     groups: Sequence[str] = (),
     repeatable: bool = False,
+    secrets: Sequence[str] = (),
 ) -> Callable[[F], F]: ...
 def tool(
     function: Any = None,
@@ -87,6 +109,7 @@ def tool(
     timeout: str = "60s",
     groups: Sequence[str] = (),
     repeatable: bool = False,
+    secrets: Sequence[str] = (),
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
 
@@ -95,9 +118,9 @@ def tool(
     """
     if effect not in ("read", "write", "once"):
         raise ConfigurationError(f"`{effect}` is no effect", mend="use `read`, `write` or `once`")
-    options = ToolOptions(effect, seconds(timeout), tuple(groups), repeatable)
+    options = ToolOptions(effect, seconds(timeout), tuple(groups), repeatable, _secret_names(secrets))
 
-    def mark(marked: F) -> F:
+    def mark(marked: Any) -> Any:
         if not inspect.isfunction(marked):
             raise ConfigurationError("`@tool` marks functions only", mend="wrap the object in a function")
         setattr(marked, _MARK, options)
@@ -110,3 +133,14 @@ def options_of(candidate: object) -> ToolOptions | None:
     """The options of a marked function; None for anything else."""
     options = getattr(candidate, _MARK, None)
     return options if isinstance(options, ToolOptions) else None
+
+
+def _secret_names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ConfigurationError("`secrets` is a list", mend=f'write `secrets=["{names}"]`')
+    for name in names:
+        if not _SECRET.fullmatch(name):
+            raise ConfigurationError(
+                f"`{name}` is no name of a secret", mend="use letters, digits, `_`, `.` and `-`, a letter first"
+            )
+    return tuple(names)

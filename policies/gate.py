@@ -21,6 +21,10 @@ class Gate:
         """Digest of the rules in force for an agent."""
         return self._versions.get(agent) or _digest(agent, ())
 
+    def members(self, agent: str, group: str) -> tuple[str, ...]:
+        """Who is in an approval group: nobody yet."""
+        return ()
+
     def rule(self, call: GateCall) -> Ruling:
         """Decides one call; without a rule that permits it, it is denied."""
         if call.tool.name in self._tools.get(call.agent, frozenset()):

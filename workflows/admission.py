@@ -2,7 +2,7 @@
 
 import json
 
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
@@ -12,8 +12,8 @@ from . import options
 from .live_run import ITEM_OVERHEAD, LiveRun
 
 
-async def admit(run: LiveRun) -> Admission:
-    """Lets the worker admit the run, and records with what.
+async def admit(run: LiveRun) -> Admission | None:
+    """Lets the worker admit the run, and records with what; None where the run was interrupted meanwhile.
 
     Raises:
         ApplicationError: of type `InvalidInput`, where the agent is unknown or a ceiling is exceeded.
@@ -27,6 +27,8 @@ async def admit(run: LiveRun) -> Admission:
     except ActivityError as error:
         if isinstance(error.cause, ApplicationError):
             raise error.cause from None
+        if isinstance(error.cause, CancelledError):
+            return None
         raise
     run.admitted(admission)
     run.say("goal", text=request.goal)

@@ -9,18 +9,23 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
-from backstay.contracts.messages import Hold, Kill, MessageState
+from backstay.contracts.approval import VoteResult
+from backstay.contracts.messages import Edit, Hold, Kill, MessageState, Vote
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import PageRequest
 from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Killed, Paused, Resumed
 from backstay.kernel.stop import RunStatus, Stop
 
 from .admission import admit
+from .approvals import Approvals
 from .calls import perform
 from .decision import decide
+from .inbox import Inbox, accepts, invalid_input
 from .live_run import LiveRun
-from .messages import Inbox, invalid_input
 
+_APPROVE = 'Release the call of an open approval. Payload: {"approval_id": "apr_...", "by": "you@example.com"}'
+_DENY = 'Refuse the call. Payload: {"approval_id": "apr_...", "by": "you@example.com", "comment": "why"}'
+_EDIT = 'Change the arguments. Payload: {"approval_id": "apr_...", "by": "you@example.com", "args": {}}'
 _KILL = 'End the run. Payload: {"by": "you@example.com", "reason": "why"}'
 _PAUSE = 'No new decision or action until resumed. Payload: {"by": "you@example.com", "reason": "why"}'
 _RESUME = 'Let a paused run go on. Payload: {"by": "you@example.com"}'
@@ -35,7 +40,8 @@ class AgentRun:
         request = RunRequest.read(args)
         self._problems = request if isinstance(request, list) else None
         self._run = LiveRun(RunRequest(goal="-") if isinstance(request, list) else request)
-        self._inbox = Inbox(self._run, self._problems)
+        self._approvals = Approvals(self._run)
+        self.inbox = Inbox(self._run, self._problems)
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
@@ -46,6 +52,7 @@ class AgentRun:
         try:
             return await self._governed()
         except FailureError:
+            self._run.close(self._run.stop)
             raise
         except Exception as bug:
             # A bug of ours must not leave the run in endless workflow-task retries: it fails, and says so.
@@ -73,6 +80,11 @@ class AgentRun:
     async def _work(self) -> Stop | None:
         """The step loop; None where the engine cancelled the run."""
         admission = await admit(self._run)
+        if admission is not None:
+            await self._steps(admission)
+        return None if self._run.state.cancelled else self._run.stop
+
+    async def _steps(self, admission: Admission) -> None:
         deadline = asyncio.create_task(self._deadline(admission))
         try:
             while self._run.stop is None and not self._run.state.cancelled:
@@ -80,12 +92,11 @@ class AgentRun:
                     await self._step(admission)
         finally:
             deadline.cancel()
-        return None if self._run.state.cancelled else self._run.stop
 
     async def _step(self, admission: Admission) -> None:
         decision = await decide(self._run, admission)
         if decision is not None and await self._run.go_ahead():
-            await perform(self._run, admission, decision)
+            await perform(self._run, self._approvals, admission, decision)
 
     async def _deadline(self, admission: Admission) -> None:
         limit = admission.limits.seconds
@@ -103,73 +114,64 @@ class AgentRun:
     # Each message comes as a signal and as an update of one name; both go through the inbox.
 
     def _on_kill(self, args: tuple[Any, ...]) -> MessageState:
-        kill = self._inbox.read(names.KILL, Kill, args)
+        kill = self.inbox.read(names.KILL, Kill, args)
         self._run.apply(Killed(kill.by, kill.reason))
-        return self._inbox.state()
+        return self.inbox.state()
 
     def _on_pause(self, args: tuple[Any, ...]) -> MessageState:
-        pause = self._inbox.read(names.PAUSE, Hold, args)
+        pause = self.inbox.read(names.PAUSE, Hold, args)
         self._run.apply(Paused(pause.by, pause.reason))
-        return self._inbox.state()
+        return self.inbox.state()
 
     def _on_resume(self, args: tuple[Any, ...]) -> MessageState:
-        resume = self._inbox.read(names.RESUME, Hold, args)
+        resume = self.inbox.read(names.RESUME, Hold, args)
         self._run.apply(Resumed(resume.by, resume.reason))
-        return self._inbox.state()
+        return self.inbox.state()
 
-    @workflow.signal(name=names.KILL, description=_KILL)
-    def kill_signal(self, *args: Any) -> None:
-        """Ends the run."""
-        self._inbox.quietly(self._on_kill, args)
+    def _on_approve(self, args: tuple[Any, ...]) -> VoteResult:
+        vote = self.inbox.read(names.APPROVE, Vote, args)
+        self.inbox.approval(names.APPROVE, vote)
+        return self._approvals.vote(vote)
 
-    @workflow.update(name=names.KILL, description=_KILL)
-    def kill(self, *args: Any) -> dict[str, Any]:
-        """Ends the run; answers at once with its state."""
-        return plain(self._on_kill(args))
+    def _on_deny(self, args: tuple[Any, ...]) -> VoteResult:
+        vote = self.inbox.read(names.DENY, Vote, args)
+        self.inbox.approval(names.DENY, vote)
+        return self._approvals.deny(vote)
 
-    @workflow.signal(name=names.PAUSE, description=_PAUSE)
-    def pause_signal(self, *args: Any) -> None:
-        """Holds the run back."""
-        self._inbox.quietly(self._on_pause, args)
+    @workflow.update(name=names.EDIT, description=_EDIT)
+    async def edit(self, *args: Any) -> dict[str, Any]:
+        """Replaces the arguments of a waiting call, which then goes through policy as a new action."""
+        edit = self.inbox.read(names.EDIT, Edit, args)
+        self.inbox.approval(names.EDIT, edit)
+        call, verdict, members = await self._approvals.judge_edit(edit)
+        if verdict.unusable:
+            raise self.inbox.refused(names.EDIT, "InvalidArguments", f"the arguments do not fit: {verdict.message}")
+        self.inbox.approval(names.EDIT, edit)
+        return plain(self._approvals.edited(edit, call, verdict, members))
 
-    @workflow.update(name=names.PAUSE, description=_PAUSE)
-    def pause(self, *args: Any) -> dict[str, Any]:
-        """Holds the run back; answers at once with its state."""
-        return plain(self._on_pause(args))
+    @edit.validator
+    def _edit_fits(self, *args: Any) -> None:
+        self.inbox.validate(Edit, args)
 
-    @workflow.signal(name=names.RESUME, description=_RESUME)
-    def resume_signal(self, *args: Any) -> None:
-        """Lets the run go on."""
-        self._inbox.quietly(self._on_resume, args)
-
-    @workflow.update(name=names.RESUME, description=_RESUME)
-    def resume(self, *args: Any) -> dict[str, Any]:
-        """Lets the run go on; answers at once with its state."""
-        return plain(self._on_resume(args))
-
-    @kill.validator
-    def _kill_fits(self, *args: Any) -> None:
-        self._inbox.validate(Kill, args)
-
-    @pause.validator
-    def _pause_fits(self, *args: Any) -> None:
-        self._inbox.validate(Hold, args)
-
-    @resume.validator
-    def _resume_fits(self, *args: Any) -> None:
-        self._inbox.validate(Hold, args)
+    approve_signal, approve = accepts(names.APPROVE, _APPROVE, Vote, _on_approve)
+    deny_signal, deny = accepts(names.DENY, _DENY, Vote, _on_deny)
+    kill_signal, kill = accepts(names.KILL, _KILL, Kill, _on_kill)
+    pause_signal, pause = accepts(names.PAUSE, _PAUSE, Hold, _on_pause)
+    resume_signal, resume = accepts(names.RESUME, _RESUME, Hold, _on_resume)
 
     @workflow.query(name=names.STATUS, description="Where the run stands: state, budget, approvals. No input.")
     def status(self) -> dict[str, Any]:
         """Where the run stands."""
         return plain(self._run.status())
 
-    @workflow.query(name=names.TRANSCRIPT, description='The conversation. Input: {"after": 0, "limit": 1000}, optional.')
+    @workflow.query(
+        name=names.TRANSCRIPT, description='The conversation. Input: {"after": 0, "limit": 1000}, optional.'
+    )
     def transcript(self, *args: Any) -> dict[str, Any]:
         """A part of the conversation."""
-        return plain(self._run.ledger.items(self._inbox.asked(PageRequest, args)))
+        return plain(self._run.ledger.items(self.inbox.asked(PageRequest, args)))
 
     @workflow.query(name=names.AUDIT, description='The audit records. Input: {"after": 0, "limit": 1000}, optional.')
     def audit(self, *args: Any) -> dict[str, Any]:
         """A part of the audit trail."""
-        return plain(self._run.ledger.records(self._inbox.asked(PageRequest, args)))
+        return plain(self._run.ledger.records(self.inbox.asked(PageRequest, args)))

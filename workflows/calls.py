@@ -2,16 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, ToolSpec
-from backstay.contracts.calls import ActInput, AuthorizeInput, AuthorizeResult, ToolResult
+from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
@@ -22,12 +21,15 @@ from backstay.kernel.events import (
     CallOutcome,
     CallReleased,
     DecisionUnusable,
+    Tainted,
 )
 from backstay.kernel.plan import open_call
-from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.kernel.verdict import Outcome, Verdict
 
 from . import options
+from .approvals import Approvals, Refused, Released, denial
 from .decision import observe
+from .judgement import judge, run_facts
 from .live_run import LiveRun
 from .wording import call_summary
 
@@ -43,17 +45,17 @@ class _Ended:
     recorded: bool = False
 
 
-async def perform(run: LiveRun, admission: Admission, decision: Decision) -> None:
+async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
     """Brings every call of a decision to its one result, in the order asked; siblings run side by side."""
-    verdicts = await _judge(run, admission, decision.calls)
-    for call, verdict in zip(decision.calls, verdicts, strict=True):
+    judged = await judge(run, admission, decision.calls)
+    for call, verdict in zip(decision.calls, judged.verdicts, strict=True):
         run.apply(CallJudged(call.call_id, call.tool, verdict))
-    if all(verdict.unusable for verdict in verdicts):
+    if all(verdict.unusable for verdict in judged.verdicts):
         run.apply(DecisionUnusable(run.state.step))
     room = asyncio.Semaphore(SIDE_BY_SIDE)
     planned = [
-        _planned(run, admission, call, verdict, room)
-        for call, verdict in zip(decision.calls, verdicts, strict=True)
+        _planned(run, approvals, admission, call, verdict, judged.members, room)
+        for call, verdict in zip(decision.calls, judged.verdicts, strict=True)
     ]
     endings = await asyncio.gather(*planned)
     for call, ended in zip(decision.calls, endings, strict=True):
@@ -62,78 +64,68 @@ async def perform(run: LiveRun, admission: Admission, decision: Decision) -> Non
         observe(run, observation, call.tool, ended.text, ended.status)
 
 
-async def _judge(run: LiveRun, admission: Admission, calls: list[ProposedCall]) -> list[Verdict]:
-    """One verdict per call; where no verdict can be had, every call is denied."""
-    given = AuthorizeInput(
-        run_id=workflow.info().workflow_id,
-        run_key=run.key,
-        agent=run.request.agent,
-        tenant=run.request.tenant,
-        step=run.state.step,
-        calls=calls,
-        tools={tool.name: tool.digest for tool in admission.tools},
-    )
-    try:
-        judged: AuthorizeResult = await workflow.execute_local_activity(
-            names.AUTHORIZE, given, result_type=AuthorizeResult, **options.AUTHORIZE
-        )
-    except ActivityError:
-        return [_no_verdict(admission) for _ in calls]
-    if len(judged.verdicts) != len(calls):
-        return [_no_verdict(admission) for _ in calls]
-    return judged.verdicts
-
-
-def _no_verdict(admission: Admission) -> Verdict:
-    message = "policy could not be asked"
-    return Verdict(Outcome.DENY, Code.POLICY_ERROR, "", admission.policy_version, message=message)
-
-
 def _planned(
-    run: LiveRun, admission: Admission, call: ProposedCall, verdict: Verdict, room: asyncio.Semaphore
+    run: LiveRun,
+    approvals: Approvals,
+    admission: Admission,
+    call: ProposedCall,
+    verdict: Verdict,
+    members: Mapping[str, Sequence[str]],
+    room: asyncio.Semaphore,
 ) -> Coroutine[Any, Any, _Ended]:
-    """Holds an allowed call at once, in the order asked, and says how it goes on."""
+    """Holds a call that may come to be executed at once, in the order asked, and says how it goes on."""
     tool = admission.tool(call.tool)
-    if not verdict.allowed or tool is None:
+    if verdict.outcome is Outcome.DENY or tool is None:
         return _settled(_Ended("denied", denial(verdict)))
     held = open_call(run.state, call.call_id, call.tool, run.now_ms())
     run.apply(held)
     if isinstance(held, BudgetShort):
         return _settled(_Ended("denied", f"not executed: the budget has no room for it ({held.dimension})"))
-    return _executed(run, tool, call, verdict, room)
+
+    async def go_on() -> _Ended:
+        released = await approvals.released(admission, call, verdict, members)
+        if isinstance(released, Refused):
+            run.apply(CallReleased(call.call_id, call.tool))
+            return _Ended("denied", released.text)
+        return await _executed(run, tool, released, room)
+
+    return go_on()
 
 
 async def _settled(ended: _Ended) -> _Ended:
     return ended
 
 
-async def _executed(
-    run: LiveRun, tool: ToolSpec, call: ProposedCall, verdict: Verdict, room: asyncio.Semaphore
-) -> _Ended:
+async def _executed(run: LiveRun, tool: ToolSpec, released: Released, room: asyncio.Semaphore) -> _Ended:
+    call = released.call
     async with room:
         if not await run.go_ahead():
             run.apply(CallReleased(call.call_id, call.tool))
             return _Ended("cancelled", "not executed: the run was stopped")
-        ended, boundary = await _acted(run, tool, call, verdict)
-    outcome = CallOutcome(ended.status)
+        ended, boundary = await _acted(run, tool, released)
     fingerprint = None if tool.repeatable else _fingerprint(call, ended.text)
-    run.apply(CallEnded(call.call_id, call.tool, outcome, fingerprint))
+    run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), fingerprint))
     if boundary is not None:
         run.apply(CallJudged(call.call_id, call.tool, boundary))
+    if tool.untrusted and ended.status == "completed":
+        run.apply(Tainted(call.tool))
     return ended
 
 
-async def _acted(
-    run: LiveRun, tool: ToolSpec, call: ProposedCall, verdict: Verdict
-) -> tuple[_Ended, Verdict | None]:
+async def _acted(run: LiveRun, tool: ToolSpec, released: Released) -> tuple[_Ended, Verdict | None]:
     """Executes the call; beside its end comes the verdict of the boundary, where that was no."""
+    call = released.call
     given = ActInput(
         run_key=run.key,
         step=run.state.step,
         decision=run.last_decision or "",
         call_id=call.call_id,
         tool=call.tool,
-        digest=verdict.digest,
+        digest=released.verdict.digest,
+        facts=run_facts(run, [call.tool]),
+        now=run.now_ms() // 1000,
+        consent=released.consent,
+        arguments=call.arguments if released.edited else None,
     )
     try:
         result: ToolResult = await run.execute(
@@ -161,13 +153,9 @@ def _unfinished(tool: ToolSpec, error: ActivityError) -> _Ended:
         return _Ended("unknown", "the outcome is unknown: the call timed out, and its effect may have happened")
     if timed_out:
         return _Ended("failed", "failed: the call timed out")
-    return _Ended("failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}")
-
-
-def denial(verdict: Verdict) -> str:
-    """What the model reads of a refusal: by which rule and why, never the rule's own values."""
-    rules = f" by {', '.join(verdict.rules)}" if verdict.rules else ""
-    return f"denied{rules}: {verdict.message or verdict.code.value}"
+    return _Ended(
+        "failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}"
+    )
 
 
 def _fingerprint(call: ProposedCall, result: str) -> str:

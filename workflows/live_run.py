@@ -8,6 +8,7 @@ from typing import Any
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
+from backstay.contracts.approval import PendingApproval
 from backstay.contracts.decision import Observation
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, RunResult
@@ -52,6 +53,7 @@ class LiveRun:
         self.answer: str | None = None
         self.news = News()
         self.last_decision: str | None = None
+        self.asked: dict[str, dict[str, Any]] = {}
         self._board = Noticeboard(request)
         self._handles: dict[str, workflow.ActivityHandle[Any]] = {}
         self._started: datetime | None = None
@@ -67,6 +69,11 @@ class LiveRun:
     def stop(self) -> Stop | None:
         """Why the run ends, once there is a reason."""
         return self._closed or next_stop(self.state)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run is about to end, so that nobody should be waited for."""
+        return self.stop is not None or self.state.cancelled
 
     def apply(self, event: Event) -> None:
         """Lets an event happen; where it interrupts the run, running activities are cancelled at once."""
@@ -118,7 +125,14 @@ class LiveRun:
 
     def status(self) -> RunStatusView:
         """The answer of the query `status`."""
-        return status_of(self.state, self.admission, self.seconds(), self._is_closed, self.stop)
+        return status_of(self.state, self.admission, self.seconds(), self._is_closed, self.stop, self.pending())
+
+    def pending(self) -> list[PendingApproval]:
+        """The open approvals, with the arguments they are about."""
+        return [
+            PendingApproval.of(approval, self.asked.get(approval.approval_id, {}))
+            for approval in self.state.open_approvals
+        ]
 
     def publish(self) -> None:
         """Shows where the run stands, in search attributes and current details."""

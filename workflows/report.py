@@ -1,6 +1,7 @@
 """A run as others see it: its status, its result."""
 
 from backstay.contracts.admission import Admission
+from backstay.contracts.approval import PendingApproval
 from backstay.contracts.budget import BudgetLimits, Spent
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, State
@@ -20,11 +21,18 @@ def state_name(state: RunState, closed: bool) -> State:
         return "queued"
     if next_stop(state) and (state.running or state.decision):
         return "stopping"
-    return "paused" if state.paused else "running"
+    if state.paused:
+        return "paused"
+    return "waiting_approval" if state.open_approvals else "running"
 
 
 def status_of(
-    state: RunState, admission: Admission | None, seconds: int, closed: bool, stop: Stop | None
+    state: RunState,
+    admission: Admission | None,
+    seconds: int,
+    closed: bool,
+    stop: Stop | None,
+    pending: list[PendingApproval],
 ) -> RunStatusView:
     """The answer of the query `status`."""
     return RunStatusView(
@@ -34,6 +42,7 @@ def status_of(
         spent=Spent.by(state.budget, seconds),
         held=Spent.of(state.budget.held, 0),
         budget=BudgetLimits.of(state.budget.limits),
+        pending_approvals=pending,
         stop_reason=stop.reason.value if stop else None,
     )
 

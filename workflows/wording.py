@@ -42,7 +42,7 @@ def details(goal: str, status: RunStatusView) -> str:
             used = status.spent.tools.get(tool, 0)
             waiting = status.held.tools.get(tool, 0)
             lines.append(f"| {tool} | {used} | {waiting} | {limits.calls} | {_bar(used, limits.calls)} |")
-    lines += ["", "Stop it: signal or update `kill` with `{\"by\": \"you\", \"reason\": \"why\"}`."]
+    lines += ["", 'Stop it: signal or update `kill` with `{"by": "you", "reason": "why"}`.']
     return "\n".join(lines)
 
 

@@ -1,18 +1,39 @@
 """Temporal's own development server: one process, started on a free port and ended with its context."""
 
+import asyncio
 import contextlib
+import os
 import shutil
+import socket
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
+from temporalio.service import RPCError
 
 from backstay.contracts.names import SEARCH_ATTRIBUTES
 from backstay.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+NAMESPACE = "default"
+_READY_SECONDS = 30.0
+_END_SECONDS = 10.0
+
+# A server outlives a parent that is killed, and keeps its port: on Linux the kernel is asked to end it then.
+_TETHERED = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +61,81 @@ def temporal_binary() -> str:
 @contextlib.asynccontextmanager
 async def dev_server(
     *, port: int | None = None, ui_port: int | None = None, ui: bool = False, database: Path | None = None
-) -> AsyncIterator[DevServer]:
-    """Runs a server with our search attributes; `database` keeps what it holds over restarts."""
-    options = ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=10000"]
+) -> AsyncGenerator[DevServer]:
+    """Runs a server with our search attributes; `database` keeps what it holds over restarts.
+
+    It hears no Ctrl-C of the terminal, so that a worker beside it can end first, and writes nothing to the terminal.
+
+    Raises:
+        ConfigurationError: a port is taken, or the server ended at once.
+    """
+    port = port or free_port()
+    ui_port = (ui_port or free_port()) if ui or ui_port else None
+    for wanted in (port, ui_port):
+        if wanted is not None:
+            _check(wanted)
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            *_command(port, ui_port, database), stdin=DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            client = await _ready(process, f"{HOST}:{port}", log)
+            yield DevServer(client, f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if ui_port else None)
+        finally:
+            await _end(process)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _check(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "no such port"
+            raise ConfigurationError(f"cannot listen on port {port}: {reason}", mend="choose another port") from None
+
+
+def _command(port: int, ui_port: int | None, database: Path | None) -> list[str]:
+    command = [temporal_binary(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--log-level", "error"]
+    command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port)]
+    command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=10000"]
     for name, kind in SEARCH_ATTRIBUTES.items():
-        options += ["--search-attribute", f"{name}={kind}"]
+        command += ["--search-attribute", f"{name}={kind}"]
     if database is not None:
-        options += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(),
-        port=port,
-        ui=ui,
-        ui_port=ui_port,
-        data_converter=pydantic_data_converter,
-        dev_server_database_filename=str(database) if database else None,
-        dev_server_extra_args=options,
-    )
-    async with environment:
-        address = environment.client.service_client.config.target_host
-        yield DevServer(environment.client, address, f"http://127.0.0.1:{ui_port}" if ui and ui_port else None)
+        command += ["--db-filename", str(database)]
+        command += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
+    if sys.platform == "linux":
+        command = [sys.executable, "-I", "-S", "-c", _TETHERED, str(os.getpid()), *command]
+    return command
+
+
+async def _ready(process: Process, address: str, log: IO[bytes]) -> Client:
+    """A client of the server, as soon as its namespace answers."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_SECONDS):
+            while process.returncode is None:
+                with contextlib.suppress(RuntimeError, RPCError):
+                    client = await Client.connect(address, data_converter=pydantic_data_converter)
+                    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE))
+                    return client
+                await asyncio.sleep(0.05)
+    log.seek(0)
+    said = " ".join(log.read().decode("utf-8", "replace").split()) or "it does not answer"
+    raise ConfigurationError(f"the Temporal development server did not start: {said[-500:]}")
+
+
+async def _end(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _END_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -12,12 +12,14 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.errors import ModelError
 
 from .openai_errors import as_model_error, shown
-from .openai_replies import MAX_BYTES, read_reply, unreadable
+from .openai_replies import read_reply, unreadable
 from .openai_wire import render
 
+# A reply is stored whole, and the engine takes no payload of more than two megabytes.
+MAX_BYTES = 1_500_000
 _NO_KEY = "none"
 _CONNECT_SECONDS = 10.0
-_SAFE_IN_A_HEADER = "!#$&'()*+,/:;=?@[]~ "
+_SAFE_IN_A_HEADER = "!#$&'()*+,/:;=?@[]~"
 
 
 class OpenAIModel:

@@ -14,7 +14,6 @@ from backstay.errors import ModelError
 
 from .openai_errors import fields_of, provider_message
 
-MAX_BYTES = 1_500_000
 _MAX_NAME = 200
 _MAX_ARGUMENTS = 300_000
 _MAX_CALLS = 500
@@ -73,8 +72,6 @@ def read_reply(api: Api, body: bytes, call_id: Callable[[int], str]) -> ModelRep
     Raises:
         ModelError: `unreadable`, or what the provider says it failed with.
     """
-    if len(body) > MAX_BYTES:
-        raise unreadable(f"the body is longer than {MAX_BYTES} bytes")
     try:
         value = _plain(json.loads(body.decode("utf-8-sig"), parse_int=_integer, parse_constant=_nothing))
     except (ValueError, RecursionError):

@@ -25,6 +25,14 @@ class ToolSpec(Contract):
     effect: Effect
     timeout: float
     repeatable: bool = False
+    untrusted: bool = False
+
+
+class ApprovalSpec(Contract):
+    """How people are asked: `expires_after` in seconds; `notify` says whether a webhook is told."""
+
+    expires_after: float = 86_400.0
+    notify: bool = False
 
 
 class ModelSpec(Contract):
@@ -55,6 +63,7 @@ class Admission(Contract):
     limits: Limits
     thresholds: Thresholds
     policy_version: str
+    approval: ApprovalSpec = ApprovalSpec()
     search_attributes: bool = True
 
     def tool(self, name: str) -> ToolSpec | None:

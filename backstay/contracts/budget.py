@@ -10,6 +10,7 @@ from backstay.kernel.money import format_usd, parse_usd
 from .money import Usd
 from .problems import Contract, Problem
 
+MAX_TOOLS = 200
 Count = Annotated[int, Field(ge=0, le=10**15, strict=True)]
 
 
@@ -29,7 +30,7 @@ class BudgetLimits(Contract):
     tokens: Count | None = None
     usd: Usd | None = None
     seconds: Annotated[int, Field(ge=0, le=10**9, strict=True)] | None = None
-    tools: dict[Annotated[str, Field(max_length=200)], ToolBudget] = Field(default_factory=dict, max_length=200)
+    tools: dict[Annotated[str, Field(max_length=200)], ToolBudget] = Field(default_factory=dict, max_length=MAX_TOOLS)
 
     def limits(self) -> Limits:
         """The same limits as the kernel counts them."""
@@ -81,6 +82,9 @@ def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Pr
             _narrowed(f"{field}.calls", ceiling.calls, limit.calls, problems),
             _narrowed(f"{field}.per_minute", ceiling.per_minute, limit.per_minute, problems),
         )
+    if len(tools) > MAX_TOOLS:
+        problem = f"may not name more than {MAX_TOOLS} tools, those of the agent's own budget included"
+        problems.append(Problem(field="budget.tools", problem=problem))
     return problems or Limits(**values, tools=tools)
 
 

@@ -13,6 +13,23 @@ RESULT_BYTES = 32_000
 """What the model reads of one tool result at most, in bytes of UTF-8."""
 
 
+class RunFacts(Contract):
+    """What rules may know of the run: money in micro-dollars, calls of each tool in the last 60 seconds."""
+
+    step: int
+    spent_usd: int
+    tool_calls: int
+    tool_calls_60s: dict[str, int] = Field(default_factory=dict[str, int])
+    taint: list[str] = Field(default_factory=list[str])
+
+
+class Consent(Contract):
+    """Who said yes to a call, and who changed it: an editor's yes never counts."""
+
+    approved_by: list[str] = Field(default_factory=list[str])
+    editors: list[str] = Field(default_factory=list[str])
+
+
 class AuthorizeInput(Contract):
     """The calls of one decision, to be judged together before anything is done."""
 
@@ -20,22 +37,27 @@ class AuthorizeInput(Contract):
     run_key: str
     agent: str
     tenant: str
-    step: int
+    requested_by: str | None
+    goal: str
+    facts: RunFacts
+    now: int
     calls: list[ProposedCall]
+    consents: dict[str, Consent] = Field(default_factory=dict[str, Consent])
     tools: dict[str, str] = Field(description="digest of each admitted tool's schema, by name")
 
 
 class AuthorizeResult(Contract):
-    """One verdict per call, in the order asked."""
+    """One verdict per call, in the order asked, and who is in the groups that a verdict asks for."""
 
     verdicts: list[Verdict]
+    members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
 
 class ActInput(Contract):
     """The input of `act`: which call, not what it says; its arguments stand in the decision that proposed it.
 
     `run_key` is the run's own part of the idempotency key; `decision` is the short digest of the decision that proposed
-    the call, `digest` that of the exact call that was judged.
+    the call, `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
     """
 
     run_key: str
@@ -44,6 +66,10 @@ class ActInput(Contract):
     call_id: str
     tool: str
     digest: str
+    facts: RunFacts
+    now: int
+    consent: Consent = Consent()
+    arguments: str | None = None
 
 
 class ToolResult(Contract):

@@ -7,6 +7,7 @@ from typing import Any
 from backstay.kernel.verdict import Code, Outcome
 
 from .admission import ToolSpec
+from .calls import Consent, RunFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class GateCall:
     step: int
     tool: ToolSpec
     arguments: Mapping[str, Any]
+    goal: str
+    requested_by: str | None
+    facts: RunFacts
+    now: int
+    consent: Consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +35,5 @@ class Ruling:
     code: Code
     rules: tuple[str, ...] = ()
     message: str = ""
+    groups: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()

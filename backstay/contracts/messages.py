@@ -2,12 +2,26 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+
+from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.audit import canonical
 
 from .problems import Contract, Problem, problems_of
 
 Person = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
 Words = Annotated[str, Field(max_length=2_000, strict=True)]
+
+
+def _as_a_model_may_write(args: dict[str, Any]) -> dict[str, Any]:
+    """A person's arguments are as strict as a model's: what cannot be spelled in JSON must not reach the run."""
+    try:
+        read = read_arguments(canonical(args))
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("expected JSON values, without NaN and infinity") from None
+    if isinstance(read, Unreadable):
+        raise ValueError(read.problem)
+    return read
 
 
 class Kill(Contract):
@@ -43,7 +57,7 @@ class Answer(Vote):
 class Edit(Vote):
     """Replaces the arguments of a waiting call."""
 
-    args: dict[str, Any]
+    args: Annotated[dict[str, Any], AfterValidator(_as_a_model_may_write)]
 
 
 class MessageState(Contract):

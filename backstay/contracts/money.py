@@ -18,7 +18,5 @@ def _parses(value: str) -> str:
     return value
 
 
-Usd = Annotated[
-    str, BeforeValidator(_text_only), Field(max_length=64), AfterValidator(_parses)
-]
+Usd = Annotated[str, BeforeValidator(_text_only), Field(max_length=64), AfterValidator(_parses)]
 """A decimal string of US dollars with at most six decimals, such as "0.0132"."""

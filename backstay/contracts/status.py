@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .approval import PendingApproval
 from .budget import BudgetLimits, Spent
 from .problems import Contract
 
@@ -19,7 +20,7 @@ class RunStatusView(Contract):
     spent: Spent
     held: Spent
     budget: BudgetLimits
-    pending_approvals: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    pending_approvals: list[PendingApproval] = Field(default_factory=list[PendingApproval])
     stop_reason: str | None
 
 

@@ -24,8 +24,8 @@ def read_arguments(raw: str) -> dict[str, Any] | Unreadable:
     Refused are texts that are no object, repeat a key, nest deeper than 64, exceed 256 KiB, or hold NaN, infinity,
     a number that overflows, a NUL or half of a surrogate pair.
     """
-    if len(raw) > MAX_BYTES:
-        return Unreadable(f"the arguments are longer than {MAX_BYTES} characters")
+    if len(raw.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        return Unreadable(f"the arguments are longer than {MAX_BYTES} bytes")
     if _depth(raw) > MAX_DEPTH:
         return Unreadable(f"the arguments nest deeper than {MAX_DEPTH} levels")
     try:

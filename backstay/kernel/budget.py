@@ -67,10 +67,12 @@ class Amount:
         )
 
     def exceeds(self, other: "Amount") -> str | None:
-        """The first dimension of money or tokens in which this is more than `other`."""
-        if self.usd > other.usd:
-            return "usd"
-        return "tokens" if self.tokens > other.tokens else None
+        """The first dimension in which this is more than `other`, money first: `usd`, `tokens`, ..., `tool:x`."""
+        for dimension in ("usd", "tokens", "steps", "model_calls", "tool_calls"):
+            if getattr(self, dimension) > getattr(other, dimension):
+                return dimension
+        more = (tool for tool, count in self.tools.items() if count > other.tools.get(tool, 0))
+        return next((f"tool:{tool}" for tool in more), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Budget:
     """Limits, spend and holds as one value; every change returns a new one.
 
     `usd_unbilled` is the part of the spend that was settled at its hold because no bill came. `recent` keeps the times
-    (milliseconds) of each rate-limited tool's calls in the last 60 seconds.
+    (milliseconds) of each tool's calls in the 60 seconds before its last one.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -118,7 +120,10 @@ class Budget:
             limit = self.limits.tools.get(tool, ToolLimit())
             if limit.calls is not None and total.tools[tool] > limit.calls:
                 return Shortfall(f"tool:{tool}")
-            if limit.per_minute is not None and len(self._window(tool, at_ms)) + amount.tools[tool] > limit.per_minute:
+            if (
+                limit.per_minute is not None
+                and self.calls_in_window(tool, at_ms) + amount.tools[tool] > limit.per_minute
+            ):
                 return Shortfall(f"tool:{tool}:per_minute")
         return None
 
@@ -130,8 +135,7 @@ class Budget:
             return short
         recent = dict(self.recent)
         for tool, count in amount.tools.items():
-            if self.limits.tools.get(tool, ToolLimit()).per_minute is not None:
-                recent[tool] = (*self._window(tool, at_ms), *(at_ms for _ in range(count)))
+            recent[tool] = (*self._window(tool, at_ms), *(at_ms for _ in range(count)))
         return replace(self, holds={**self.holds, name: amount}, recent=recent)
 
     def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
@@ -140,9 +144,7 @@ class Budget:
             return Settled(self)
         held = self.holds[name]
         rest = {key: amount for key, amount in self.holds.items() if key != name}
-        budget = replace(
-            self, spent=self.spent + actual, usd_unbilled=self.usd_unbilled + usd_unbilled, holds=rest
-        )
+        budget = replace(self, spent=self.spent + actual, usd_unbilled=self.usd_unbilled + usd_unbilled, holds=rest)
         return Settled(budget, actual.exceeds(held))
 
     def release(self, name: str) -> "Budget":
@@ -153,6 +155,10 @@ class Budget:
         """What neither spend nor holds have taken of a dimension; None where there is no limit."""
         limit = getattr(self.limits, dimension)
         return None if limit is None else limit - getattr(self.spent, dimension) - getattr(self.held, dimension)
+
+    def calls_in_window(self, tool: str, at_ms: int) -> int:
+        """How many calls of a tool were held in the 60 seconds before a time."""
+        return len(self._window(tool, at_ms))
 
     def _window(self, tool: str, at_ms: int) -> tuple[int, ...]:
         return tuple(at for at in self.recent.get(tool, ()) if at > at_ms - WINDOW_MS)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from .approval import Approval, ApprovalEnd
 from .budget import Amount, Limits
 from .price import Price
 from .stop import StopReason, Thresholds
@@ -124,11 +125,45 @@ class CallEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Tainted(Event):
+    """The run read what may not be trusted; the taint stays for its life."""
+
+    tool: str
+    taint: str = "untrusted"
+
+
+@dataclass(frozen=True, slots=True)
 class CallReleased(Event):
     """A call that was held was never started; its hold is given back."""
 
     call_id: str
     tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalOpened(Event):
+    """People are asked about a call."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalVoted(Event):
+    """A person said yes; more may be needed."""
+
+    approval_id: str
+    by: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalEnded(Event):
+    """An approval came to its end; `by` is None where no person ended it."""
+
+    approval_id: str
+    end: ApprovalEnd
+    by: str | None = None
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Money: an integer of micro-dollars inside, a decimal string at the edges, never a float."""
 
-from decimal import Decimal, InvalidOperation
+import re
 
 MICRO = 1_000_000
+_PLAIN = re.compile(r"([0-9]{1,24})(?:\.([0-9]+))?")
 
 
 class MoneyError(ValueError):
@@ -12,19 +13,18 @@ class MoneyError(ValueError):
 def parse_usd(text: str) -> int:
     """Reads a decimal string of US dollars as micro-dollars: "0.0132" is 13200.
 
+    Plain are digits with perhaps a point between them: no sign, no exponent, no space. Nothing is rounded.
+
     Raises:
-        MoneyError: the text is no plain decimal, is negative, or has more than six decimals.
+        MoneyError: the text is no plain decimal, has more than 24 digits before the point, or more than six decimals.
     """
-    try:
-        amount = Decimal(text) if text.strip() == text else Decimal("NaN")
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0 or amount >= Decimal(10) ** 24:
+    plain = _PLAIN.fullmatch(text)
+    if plain is None:
         raise MoneyError('expected US dollars as a decimal string such as "0.50"')
-    micros = amount * MICRO
-    if micros != micros.to_integral_value():
-        raise MoneyError("US dollars have at most six decimals here")
-    return int(micros)
+    decimals = (plain[2] or "").rstrip("0")
+    if len(decimals) > 6:
+        raise MoneyError("expected US dollars with at most six decimals")
+    return int(plain[1]) * MICRO + int(decimals.ljust(6, "0"))
 
 
 def format_usd(micros: int) -> str:

@@ -4,9 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .budget import Amount, Budget, Shortfall
+from .approval import Approval, ApprovalEnd
+from .budget import Amount, Budget, Settled, Shortfall
 from .events import (
     Admitted,
+    ApprovalEnded,
+    ApprovalOpened,
+    ApprovalVoted,
     BudgetShort,
     CallEnded,
     CallHeld,
@@ -26,11 +30,14 @@ from .events import (
     ModelLost,
     Paused,
     Resumed,
+    Tainted,
 )
 from .price import Price
 from .progress import Progress
 from .stop import INTERRUPTING, Stop, StopReason, Thresholds
 from .verdict import Outcome
+
+_OVERBILLED = ":overbilled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,14 @@ class RunState:
     model_lost: str | None = None
     answered: bool = False
     refused_messages: int = 0
+    approvals: Mapping[str, Approval] = field(default_factory=dict[str, Approval])
+    expired: str | None = None
+    taint: frozenset[str] = frozenset()
+
+    @property
+    def open_approvals(self) -> list[Approval]:
+        """The approvals that wait for people, the oldest first."""
+        return [approval for approval in self.approvals.values() if approval.end is None]
 
     def after(self, event: Event) -> "RunState":
         """The state once `event` has happened; an event that changes nothing returns an equal state."""
@@ -88,6 +103,8 @@ def interruption(state: RunState) -> bool:
 
 
 def _admitted(state: RunState, event: Admitted) -> RunState:
+    if state.admitted:
+        return state
     return replace(
         state,
         admitted=True,
@@ -99,16 +116,25 @@ def _admitted(state: RunState, event: Admitted) -> RunState:
 
 
 def _decision_held(state: RunState, event: DecisionHeld) -> RunState:
-    held = state.budget.hold(f"decide-{event.step}", event.amount)
+    held = _hold(state, f"decide-{event.step}", event.amount)
     if isinstance(held, Shortfall):
         return _short(state, held.dimension)
     return replace(state, budget=held, step=event.step, decision=event)
 
 
 def _decision_settled(state: RunState, event: DecisionSettled) -> RunState:
-    settled = state.budget.settle(f"decide-{event.step}", event.amount, event.usd_unbilled)
-    after = replace(state, budget=settled.budget, decision=None, context_tokens=event.context_tokens)
-    return _short(after, f"{settled.overbilled}:overbilled") if settled.overbilled else after
+    name = f"decide-{event.step}"
+    if name not in state.budget.holds:
+        return state
+    settled = state.budget.settle(name, event.amount, event.usd_unbilled)
+    is_open = state.decision is not None and state.decision.step != event.step
+    after = replace(
+        state,
+        budget=settled.budget,
+        decision=state.decision if is_open else None,
+        context_tokens=event.context_tokens,
+    )
+    return _billed(after, settled)
 
 
 def _decided(state: RunState, event: Decided) -> RunState:
@@ -132,14 +158,12 @@ def _call_judged(state: RunState, event: CallJudged) -> RunState:
     if event.verdict.outcome is not Outcome.DENY:
         return usable
     detail = ", ".join(event.verdict.rules) or event.verdict.code.value
-    return replace(
-        usable, denials=state.denials + 1, last_denial=Stop(StopReason.POLICY_DENIED, f"{event.tool}: {detail}")
-    )
+    return _refused(usable, Stop(StopReason.POLICY_DENIED, f"{event.tool}: {detail}"))
 
 
 def _call_held(state: RunState, event: CallHeld) -> RunState:
     amount = Amount(tool_calls=1, usd=event.usd, tools={event.tool: 1})
-    held = state.budget.hold(f"act-{event.call_id}", amount, event.at_ms)
+    held = _hold(state, f"act-{event.call_id}", amount, event.at_ms)
     if isinstance(held, Shortfall):
         return _short(state, held.dimension)
     return replace(state, budget=held, running={**state.running, event.call_id: event.tool})
@@ -167,7 +191,7 @@ def _call_ended(state: RunState, event: CallEnded) -> RunState:
         after = replace(after, failures=0)
     if event.outcome is CallOutcome.UNKNOWN and not interruption(state):
         after = replace(after, unknown_tool=state.unknown_tool or event.tool)
-    return _short(after, f"{settled.overbilled}:overbilled") if settled.overbilled else after
+    return _billed(after, settled)
 
 
 def _call_released(state: RunState, event: CallReleased) -> RunState:
@@ -177,6 +201,54 @@ def _call_released(state: RunState, event: CallReleased) -> RunState:
         running={key: tool for key, tool in state.running.items() if key != event.call_id},
         in_flight={key: flight for key, flight in state.in_flight.items() if key != event.call_id},
     )
+
+
+def _hold(state: RunState, name: str, amount: Amount, at_ms: int = 0) -> Budget | Shortfall:
+    # Before the admission no limit is known yet, and none is no limit.
+    return state.budget.hold(name, amount, at_ms) if state.admitted else Shortfall("admission")
+
+
+def _billed(state: RunState, settled: Settled) -> RunState:
+    # An overbilled hold is said openly, whatever was short before it.
+    if settled.overbilled is None or (state.shortfall or "").endswith(_OVERBILLED):
+        return state
+    return replace(state, shortfall=settled.overbilled + _OVERBILLED)
+
+
+def _approval_opened(state: RunState, event: ApprovalOpened) -> RunState:
+    if event.approval.approval_id in state.approvals:
+        return state
+    return replace(state, approvals={**state.approvals, event.approval.approval_id: event.approval})
+
+
+def _approval_voted(state: RunState, event: ApprovalVoted) -> RunState:
+    approval = state.approvals.get(event.approval_id)
+    if approval is None or approval.refuses(event.by):
+        return state
+    return replace(state, approvals={**state.approvals, event.approval_id: approval.voted(event.by)})
+
+
+def _approval_ended(state: RunState, event: ApprovalEnded) -> RunState:
+    approval = state.approvals.get(event.approval_id)
+    if approval is None or approval.end is not None:
+        return state
+    after = replace(state, approvals={**state.approvals, event.approval_id: approval.ended(event.end, event.comment)})
+    match event.end:
+        case ApprovalEnd.DENIED:
+            said = f"{approval.tool}: denied by {event.by}"
+            return _refused(after, Stop(StopReason.APPROVAL_DENIED, said))
+        case ApprovalEnd.EXPIRED if state.thresholds.expiry_stops:
+            return replace(after, expired=approval.tool)
+        case ApprovalEnd.EXPIRED:
+            return _refused(after, Stop(StopReason.APPROVAL_EXPIRED, approval.tool))
+        case _:
+            return after
+
+
+def _refused(state: RunState, denial: Stop) -> RunState:
+    # The refusal that reached the threshold is the reason: what is refused after it does not weaken it.
+    last = state.last_denial if state.denials >= state.thresholds.denials else denial
+    return replace(state, denials=state.denials + 1, last_denial=last)
 
 
 def _short(state: RunState, dimension: str) -> RunState:
@@ -202,6 +274,9 @@ def _cancel_requested(state: RunState, event: CancelRequested) -> RunState:
 
 _TRANSITIONS: dict[type[Event], Callable[[RunState, Any], RunState]] = {
     Admitted: _admitted,
+    ApprovalOpened: _approval_opened,
+    ApprovalVoted: _approval_voted,
+    ApprovalEnded: _approval_ended,
     DecisionHeld: _decision_held,
     DecisionSettled: _decision_settled,
     Decided: _decided,
@@ -217,6 +292,7 @@ _TRANSITIONS: dict[type[Event], Callable[[RunState, Any], RunState]] = {
     DeadlinePassed: _deadline_passed,
     CancelRequested: _cancel_requested,
     ModelLost: lambda state, event: replace(state, model_lost=event.detail),
+    Tainted: lambda state, event: replace(state, taint=state.taint | {event.taint}),
     MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
 }
 
@@ -230,6 +306,7 @@ _STOPS: tuple[Callable[[RunState], Stop | None], ...] = (
     lambda s: Stop(StopReason.KILLED, f"by {s.killed.by}: {s.killed.reason}") if s.killed else None,
     lambda s: _stop_if(s.unknown_tool is not None, StopReason.OUTCOME_UNKNOWN, s.unknown_tool),
     lambda s: s.last_denial if s.denials >= s.thresholds.denials else None,
+    lambda s: _stop_if(s.expired is not None, StopReason.APPROVAL_EXPIRED, s.expired),
     lambda s: _stop_if(s.shortfall is not None, StopReason.BUDGET_EXHAUSTED, s.shortfall),
     lambda s: _stop_if(s.deadline_passed, StopReason.DEADLINE_EXCEEDED, "seconds"),
     lambda s: _stop_if(

@@ -60,9 +60,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Each threshold N stops at the Nth: refusals, repeats, failures in a row, unusable decisions in a row."""
+    """Each threshold N stops at the Nth: refusals, repeats, failures in a row, unusable decisions in a row.
+
+    `expiry_stops`: an approval that expires stops the run at once, instead of counting as a refusal.
+    """
 
     denials: int = 3
     repeats: int = 3
     failures: int = 5
     malformed: int = 3
+    expiry_stops: bool = False

@@ -30,7 +30,8 @@ class Verdict:
     """What policy says of one call.
 
     `rules` are the ids of the deciding rules, sorted. `digest` is of the exact call: run, step, call, tool, tool
-    schema and canonical arguments. `message` is what the model may read of a refusal.
+    schema and canonical arguments. `message` is what the model may read of a refusal. `groups` are the approvals that
+    would release the call, as specs such as `finance:2`; `reasons` is what the rules say of themselves.
     """
 
     outcome: Outcome
@@ -39,6 +40,8 @@ class Verdict:
     policy_version: str
     rules: tuple[str, ...] = ()
     message: str = ""
+    groups: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:

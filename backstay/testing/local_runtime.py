@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ async def local_runtime(
     client: Client | None = None,
     worker: bool = True,
     **settings: Any,
-) -> AsyncIterator[LocalRuntime]:
+) -> AsyncGenerator[LocalRuntime]:
     """A runtime with the agents of a folder (default: the shipped ones), on a server of its own unless given one.
 
     `settings` are fields of `Settings`; `worker=False` leaves starting workers to the test.

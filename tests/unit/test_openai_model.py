@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx2
+import openai
 import pytest
 
-from backstay.adapters.openai_errors import LONGEST_WAIT, retry_after
-from backstay.adapters.openai_model import OpenAIModel
-from backstay.adapters.openai_replies import MAX_BYTES
+from backstay.adapters.openai_errors import LONGEST_WAIT, as_model_error, retry_after
+from backstay.adapters.openai_model import MAX_BYTES, OpenAIModel
 from backstay.contracts.admission import Api, ModelSpec
 from backstay.contracts.conversation import ModelReply, ModelRequest, Said
 from backstay.errors import ModelError
@@ -28,6 +29,7 @@ from backstay.testing import (
 )
 
 KEY = "sk-secret-key-of-this-test"
+LOCAL = "http://127.0.0.1:8080/v1"
 APIS: list[Api] = ["chat", "responses"]
 
 
@@ -232,6 +234,33 @@ async def test_a_reply_that_takes_too_long_in_all_times_out(
     error = await failed(model, api, turn, limit=0.4)
     assert asyncio.get_running_loop().time() - start < 5
     assert (error.kind, error.retryable, error.billed) == ("timeout", True, True)
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "billed"),
+    [
+        (httpx2.ConnectTimeout("x"), "unreachable", False),
+        (httpx2.PoolTimeout("x"), "unreachable", False),
+        (httpx2.ConnectError("x"), "unreachable", False),
+        (httpx2.ReadTimeout("x"), "timeout", True),
+        (httpx2.WriteTimeout("x"), "timeout", True),
+        (httpx2.WriteError("x"), "lost", True),
+        (httpx2.ReadError("x"), "lost", True),
+        (RuntimeError("x"), "lost", True),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_what_broke_says_whether_it_may_have_been_billed(
+    cause: Exception, kind: str, billed: bool, wrapped: bool
+) -> None:
+    error = cause
+    if wrapped:
+        request = httpx2.Request("POST", LOCAL)
+        timed_out = isinstance(cause, httpx2.TimeoutException)
+        error = openai.APITimeoutError(request) if timed_out else openai.APIConnectionError(request=request)
+        error.__cause__ = cause
+    meaning = as_model_error(error)
+    assert (meaning.kind, meaning.retryable, meaning.billed) == (kind, True, billed)
 
 
 async def test_a_slow_reply_within_the_limit_is_read(api: Api, model: Callable[..., OpenAIModel]) -> None:

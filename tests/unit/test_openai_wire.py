@@ -289,7 +289,7 @@ async def test_text_that_cannot_be_encoded_is_sent_with_marks_in_its_place(
 
 @pytest.mark.parametrize(
     ("key", "header"),
-    [("run/größe/decide-1", "run/gr%C3%B6%C3%9Fe/decide-1"), ("a\r\nX: b/decide-1", "a%0D%0AX: b/decide-1")],
+    [("run/größe/decide-1", "run/gr%C3%B6%C3%9Fe/decide-1"), ("a\r\nX: b/decide-1", "a%0D%0AX:%20b/decide-1")],
 )
 async def test_an_idempotency_key_that_no_header_can_hold_is_escaped(
     model: Callable[..., OpenAIModel], key: str, header: str

@@ -1,13 +1,16 @@
 """What people say to a run: reads it, refuses what does not fit, and never lets it harm the run."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from backstay.contracts.messages import M, MessageState, read_message
+from backstay.contracts.messages import M, MessageState, Vote, read_message
 from backstay.contracts.names import INVALID_INPUT
-from backstay.contracts.problems import Problem, plain_problems, summary
+from backstay.contracts.problems import Contract, Problem, plain_problems, summary
+from backstay.contracts.run import plain
+from backstay.kernel.approval import Approval
 from backstay.kernel.events import MessageRefused
 
 from .live_run import LiveRun
@@ -47,6 +50,19 @@ class Inbox:
             self._run.apply(MessageRefused(name, code, by))
         return ApplicationError(text, type=code, non_retryable=True)
 
+    def approval(self, name: str, vote: Vote) -> Approval:
+        """The open approval that a message answers, by somebody who may.
+
+        Raises:
+            ApplicationError: the approval is unknown or closed, or this person may not answer it.
+        """
+        approval = self._run.state.approvals.get(vote.approval_id)
+        if approval is None:
+            raise self.refused(name, "ApprovalUnknown", "the run has no approval of that id", vote.by)
+        if refusal := approval.refuses(vote.by):
+            raise self.refused(name, refusal.code, refusal.text, vote.by)
+        return approval
+
     def validate(self, model: type[M], args: tuple[Any, ...]) -> None:
         """Rejects an update before it enters the history: where the run never began, or refusals are too many.
 
@@ -69,7 +85,7 @@ class Inbox:
             raise ApplicationError(f"invalid message: {summary(message)}", type="InvalidMessage", non_retryable=True)
         return message
 
-    def quietly(self, handle: Callable[[tuple[Any, ...]], MessageState], args: tuple[Any, ...]) -> None:
+    def quietly(self, handle: Callable[[tuple[Any, ...]], Contract], args: tuple[Any, ...]) -> None:
         """Handles a signal: nobody waits for an answer, and a refusal stands in the audit."""
         if self._problems is not None:
             return
@@ -81,3 +97,35 @@ class Inbox:
     def state(self) -> MessageState:
         """What an accepted message answers."""
         return MessageState(state=state_name(self._run.state, closed=False))
+
+
+class Receiver(Protocol):
+    """A workflow that receives messages."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where they are read."""
+        ...
+
+
+def accepts(
+    name: str, description: str, model: type[Contract], handle: Callable[[Any, tuple[Any, ...]], Contract]
+) -> tuple[Callable[..., None], Callable[..., Any]]:
+    """The signal and the update of one name, for the body of a workflow class; `handle` does what both mean.
+
+    They take any arguments and read them by hand: a message that does not fit is refused, and harms nothing.
+    """
+
+    @workflow.signal(name=name, description=description)
+    def signal(self: Receiver, *args: Any) -> None:
+        self.inbox.quietly(lambda given: handle(self, given), args)
+
+    @workflow.update(name=name, description=description)
+    def update(self: Receiver, *args: Any) -> dict[str, Any]:
+        return plain(handle(self, args))
+
+    @update.validator
+    def fits(self: Receiver, *args: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        self.inbox.validate(model, args)
+
+    return signal, update

@@ -1,0 +1,46 @@
+"""How values become payloads: pydantic's JSON, encrypted where there are keys.
+
+What stays readable in Temporal with encryption on: ids (of runs, activities and updates), names (of workflows,
+activities, signals, task queues and tools' error types), times, search attributes, reasons of a terminate or a cancel.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+
+from backstay.settings import Settings
+
+from .codec_keys import KEYS, KEYS_FILE, codec_keys
+
+
+def data_converter(settings: Settings | None = None) -> DataConverter:
+    """The one converter of workers and clients; without `settings`, as the environment says.
+
+    With keys, messages and stack traces of failures are encrypted too.
+
+    Raises:
+        ConfigurationError: the keys cannot be used.
+    """
+    keys = codec_keys(settings.codec_keys, settings.codec_keys_file) if settings else keys_of_environment()
+    if not keys:
+        return pydantic_data_converter
+    from .payload_codec import EncryptingCodec  # cryptography is loaded where it is used only
+
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=EncryptingCodec(keys),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def keys_of_environment() -> dict[str, bytes]:
+    """The codec's keys as the environment has them.
+
+    Raises:
+        ConfigurationError: the keys cannot be used.
+    """
+    file = os.environ.get(KEYS_FILE)
+    return codec_keys(os.environ.get(KEYS), Path(file) if file else None)

@@ -1,0 +1,109 @@
+"""What Temporal's errors mean for a run, in our own words."""
+
+import contextlib
+from collections.abc import Generator
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    TerminatedError,
+    TimeoutError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from backstay.contracts.names import INVALID_INPUT
+from backstay.contracts.problems import Problem
+from backstay.contracts.run import RunResult
+from backstay.errors import (
+    BackstayError,
+    ConfigurationError,
+    InvalidInputError,
+    NoResultError,
+    NoWorkerError,
+    RefusedError,
+    RunClosedError,
+    RunExistsError,
+    RunNotFoundError,
+    UnreachableError,
+)
+
+_TIMED_OUT = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
+_FORBIDDEN = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+_PROBLEMS = TypeAdapter(list[Problem])
+
+
+@contextlib.contextmanager
+def in_our_words(client: Client, run_id: str) -> Generator[None]:
+    """Raises what Temporal says of a run as one of our own errors.
+
+    Raises:
+        BackstayError: of the kind that fits; anything unforeseen goes through as it is.
+    """
+    try:
+        yield
+    except RPCError as error:
+        raise rpc_error(client, run_id, error) from error
+    except WorkflowAlreadyStartedError as error:
+        raise RunExistsError(run_id) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise NoWorkerError(run_id) from error
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        reason = (cause.type or "") if isinstance(cause, ApplicationError) else type(cause).__name__
+        raise RefusedError(run_id, reason, str(getattr(cause, "message", cause))) from error
+    except WorkflowQueryFailedError as error:
+        raise RefusedError(run_id, "QueryFailed", error.message) from error
+
+
+def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | RPCError:
+    """The error of a remote call as one of ours; what has no counterpart stays as it is."""
+    text = error.message
+    if error.status is RPCStatusCode.NOT_FOUND:
+        if text.startswith("Namespace "):
+            return ConfigurationError(f"there is no namespace `{client.namespace}`", mend="see `TEMPORAL_NAMESPACE`")
+        return RunClosedError(run_id) if "already completed" in text else RunNotFoundError(run_id, client.namespace)
+    if error.status in _TIMED_OUT:
+        return NoWorkerError(run_id)
+    if error.status is RPCStatusCode.UNAVAILABLE:
+        return UnreachableError(client.service_client.config.target_host)
+    if error.status in _FORBIDDEN:
+        return ConfigurationError(f"Temporal refuses this: {text}", mend="see `TEMPORAL_API_KEY` and `TEMPORAL_TLS`")
+    if error.status is RPCStatusCode.FAILED_PRECONDITION:
+        return NoWorkerError(run_id)
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return InvalidInputError([Problem(field="run_id", problem=text[:200])])
+    return error
+
+
+def result_of_failure(run_id: str, error: WorkflowFailureError) -> RunResult:
+    """The result that a failed run carries in its error.
+
+    Raises:
+        InvalidInputError: the run could not be admitted.
+        NoResultError: there is none.
+    """
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        detail = cast("Any", cause.details[0]) if cause.details else None
+        try:
+            if cause.type == INVALID_INPUT:
+                raise InvalidInputError(_PROBLEMS.validate_python(detail)) from error
+            return RunResult.model_validate(detail)
+        except ValidationError:
+            raise NoResultError(run_id, "failed", cause.message) from error
+    how = {CancelledError: "canceled", TerminatedError: "terminated", TimeoutError: "timed_out"}
+    raise NoResultError(run_id, how.get(type(cause), "failed"), _detail(cause)) from error
+
+
+def _detail(cause: BaseException) -> str | None:
+    return str(cause) or None if isinstance(cause, TerminatedError) else None

@@ -1,0 +1,81 @@
+"""Registers the search attributes that runs write; without them a run would wait for ever in its first task."""
+
+import asyncio
+from enum import StrEnum
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from backstay.adapters.run_errors import rpc_error
+from backstay.contracts.names import SEARCH_ATTRIBUTES
+from backstay.errors import BackstayError, ConfigurationError
+
+_TYPES = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    "Double": IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+}
+_NAMES = {number: name for name, number in _TYPES.items()}
+_OFF = "or run without: `BACKSTAY_SEARCH_ATTRIBUTES=off`"
+_SEEN_SECONDS = 10.0
+
+
+class Registration(StrEnum):
+    """What became of one search attribute."""
+
+    PRESENT = "present"
+    ADDED = "added"
+
+
+async def register(client: Client, *, mend: str) -> dict[str, Registration]:
+    """Adds what is missing in the client's namespace and waits until the server knows it; may be called any time.
+
+    The list of what is there decides, for the server says yes to adding a name that exists with another type. `mend`
+    is what to do where the server does not let us.
+
+    Raises:
+        ConfigurationError: an attribute has another type, or the server does not let us list or add.
+        UnreachableError: the server does not answer.
+    """
+    known = await _listed(client, mend)
+    missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
+    if missing:
+        await _add(client, missing, mend)
+    return {name: Registration.ADDED if name in missing else Registration.PRESENT for name in SEARCH_ATTRIBUTES}
+
+
+async def _listed(client: Client, mend: str) -> dict[str, int]:
+    """The attributes of the namespace; ours among them have the right types."""
+    try:
+        request = ListSearchAttributesRequest(namespace=client.namespace)
+        known = dict((await client.operator_service.list_search_attributes(request)).custom_attributes)
+    except RPCError as error:
+        raise _refused(client, error, "the search attributes cannot be listed", mend) from error
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        found = known.get(name, _TYPES[kind])
+        if found != _TYPES[kind]:
+            text = f"the search attribute `{name}` is {_NAMES.get(found, 'of another type')}, and must be {kind}"
+            raise ConfigurationError(text, mend=f"remove it from the namespace `{client.namespace}`, {_OFF}")
+    return known
+
+
+async def _add(client: Client, missing: list[str], mend: str) -> None:
+    wanted = {name: _TYPES[SEARCH_ATTRIBUTES[name]] for name in missing}
+    try:
+        request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:  # another worker was faster
+            raise _refused(client, error, f"search attributes are missing ({', '.join(missing)})", mend) from error
+    for _ in range(round(_SEEN_SECONDS / 0.1)):
+        if set(missing) <= set(await _listed(client, mend)):
+            return
+        await asyncio.sleep(0.1)
+
+
+def _refused(client: Client, error: RPCError, what: str, mend: str) -> BackstayError | RPCError:
+    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND):
+        return rpc_error(client, "", error)
+    return ConfigurationError(f"{what}, and the server says: {error.message}", mend=f"{mend}, {_OFF}")

@@ -1,0 +1,109 @@
+"""The command `backstay`: one module per noun, loaded when its command is called.
+
+A new command is a module and a line in `COMMANDS`. The module holds a function of the command's name, whose parameters
+are its arguments and options and which returns the exit code, or a `typer.Typer` where it has commands of its own.
+"""
+
+import importlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from backstay import __version__
+from backstay.errors import BackstayError
+
+from .exit import ExitCode, code_of_error, explain, leave
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its line in the list of commands."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "demo": Entry("demo", "See governed runs: engine, worker and a scripted model, all local, no key."),
+    "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
+    "run": Entry("run", "Start a run and follow it to its end."),
+    "show": Entry("show", "Show a run: state, budget, transcript."),
+    "kill": Entry("kill", "End a run."),
+    "worker": Entry("worker", "Serve runs until told to stop."),
+    "setup": Entry("setup", "Register the search attributes; may be run again."),
+}
+
+
+class Commands(TyperGroup):
+    """The group of all commands; it imports a command's module only to run it, so that `--help` is fast."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.help), name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The named command, loaded."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _loaded(name) if name else None, rest
+
+
+def _loaded(name: str) -> Any:
+    found = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name].module}"), name)
+    if isinstance(found, typer.Typer):
+        return get_command(found)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(_ending(found))
+    return get_command(single)
+
+
+def _ending(command: Callable[..., int]) -> Callable[..., None]:
+    @wraps(command)
+    def ended(**given: Any) -> None:
+        raise typer.Exit(command(**given))
+
+    return ended
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"backstay {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def backstay(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """AI agents on Temporal, under governance: budgets, policy, approvals and stops around every step."""
+
+
+def execute(arguments: list[str] | None = None) -> int:
+    """Runs the command with these arguments (default: those of the process) and returns its exit code."""
+    try:
+        get_command(app).main(arguments, prog_name="backstay")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.COMPLETED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BackstayError as error:
+        explain(error)
+        return code_of_error(error)
+
+
+def main() -> NoReturn:
+    """The entry point: runs the command and ends the process with its exit code."""
+    code: int = ExitCode.FAILED
+    try:
+        code = execute()
+    except BaseException:  # a bug of ours: it is shown, and must not hang either
+        import traceback
+
+        traceback.print_exc()
+    leave(code)

@@ -1,0 +1,87 @@
+"""`backstay dev`: a development server and a worker in one process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backstay.adapters.dev_server import dev_server, free_port
+from backstay.app import application
+from backstay.settings import Settings, load_settings
+from backstay.testing import Turn, improvise
+from backstay.testing.script_file import Scripts
+from backstay.testing.scripted_model import ScriptedModel
+
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import data, say
+from .worker import ready_line, serve
+
+PORT = 7233
+SCRIPTED = "scripted"
+_PRICE = {"input": "0.25", "cached_input": "0.025", "output": "2.00"}
+
+
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0 takes a free one.")] = PORT,
+    ui_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of its UI; default: 1000 above.", show_default=False)
+    ] = None,
+    db: Annotated[Path | None, typer.Option(help="Keep what Temporal knows in this file; default: in memory.")] = None,
+) -> int:
+    """Run a Temporal development server and a worker until Ctrl-C.
+
+    Without OPENAI_API_KEY and OPENAI_BASE_URL a scripted model plays the model, and says so. Exit code: 0 ended by
+    Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
+    """
+    port = port or free_port()
+    above = port + 1_000 if port + 1_000 <= 65_535 else free_port()
+    chosen_ui = above if ui_port is None else ui_port or free_port()
+    stop = asyncio.Event()
+    return run_loop(_dev(load_settings(), port, chosen_ui, db, stop), stop)
+
+
+async def _dev(settings: Settings, port: int, ui_port: int, db: Path | None, stop: asyncio.Event) -> int:
+    async with model_in_use(settings) as settings:
+        app = application(settings)
+        async with dev_server(port=port, ui_port=ui_port, database=db) as server:
+            out = data()
+            out.print(f"Temporal  {server.address}")
+            out.print(f"UI        {server.ui}")
+            out.print(f"model     {model_line(settings)}")
+            await serve(app, server.client, stop, lambda: say(_ready(ready_line(app, server.address), port), "green"))
+    return ExitCode.COMPLETED
+
+
+def _ready(line: str, port: int) -> str:
+    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS=127.0.0.1:{port} "
+    return f'{line}\ntry it: {elsewhere}backstay run "Where is order A18?" --agent support     Ctrl-C stops all'
+
+
+def has_model(settings: Settings) -> bool:
+    """Whether the environment names a real model."""
+    return bool(settings.openai_api_key or settings.openai_base_url)
+
+
+@contextlib.asynccontextmanager
+async def model_in_use(
+    settings: Settings, scripts: Scripts | None = None, default: Turn = improvise
+) -> AsyncGenerator[Settings]:
+    """The settings as they are where they name a real model, else with a scripted model that runs meanwhile."""
+    if has_model(settings):
+        yield settings
+        return
+    say("NO REAL MODEL: set OPENAI_API_KEY, or OPENAI_BASE_URL. Until then a scripted one makes up replies.", "bold red")
+    async with ScriptedModel(scripts, default) as model:
+        update = {"openai_base_url": model.base_url, "model": SCRIPTED, "model_price": _PRICE}
+        yield settings.model_copy(update=update)
+
+
+def model_line(settings: Settings) -> str:
+    """The model in use, in a few words."""
+    if settings.model == SCRIPTED:
+        return f"scripted model: no real model is behind it ({settings.openai_base_url})"
+    return f"{settings.model} at {settings.openai_base_url or 'api.openai.com'}"

@@ -1,0 +1,86 @@
+"""`backstay kill`: ends a run, and says what became of it."""
+
+import asyncio
+import time
+from typing import Annotated
+
+import typer
+
+from backstay.client import Run
+from backstay.contracts.run import RunResult, plain
+from backstay.errors import NoResultError, NoWorkerError, RunClosedError
+from backstay.kernel.stop import StopReason
+
+from .connected import connected, person
+from .exit import ExitCode
+from .loop import run_loop
+from .report import result_table
+from .terminal import Output, clean, data, say, write_json
+
+_WAIT_SECONDS = 10.0
+
+
+def kill(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the run's result and its audit.")],
+    by: Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How the outcome is written.")] = Output.TABLE,
+) -> int:
+    """End a run: no new decision and no new action; running ones are cancelled and waited for.
+
+    Waits up to 10 seconds for the end and says what was in flight. Exit code: 0 killed, 1 it had ended otherwise before,
+    4 not found, 5 Temporal unreachable, 124 the order is given and the run has not closed yet.
+    """
+    return run_loop(_kill(run_id, person(by), reason, output))
+
+
+async def _kill(run_id: str, by: str, reason: str, output: Output) -> int:
+    link = await connected(patience=5.0)
+    run = link.client.run(run_id)
+    began = time.monotonic()
+    try:
+        state = (await run.kill(by, reason)).state
+        say(f"the run has taken the order: {state}")
+    except RunClosedError:
+        return await _closed_before(run, output)
+    except NoWorkerError:
+        await link.client.post_kill(run_id, by, reason)
+        state = "ordered"
+        say("no worker answers. The order waits with the engine, and the next worker that takes the run up obeys it.")
+    result = await _end(run)
+    if output is Output.JSON:
+        write_json({"run_id": run_id, "state": "closed" if result else state, "result": plain(result) if result else None})
+    elif result is not None:
+        say(f"closed {time.monotonic() - began:.1f} s after the order")
+        data().print(result_table(result, link.link(run_id)))
+    if result is None:
+        await _say_what_runs(run)
+    return ExitCode.COMPLETED if result else ExitCode.TIMED_OUT
+
+
+async def _closed_before(run: Run, output: Output) -> int:
+    """A kill of a closed run does nothing; it is what was wanted only where the run was killed before."""
+    try:
+        result: RunResult | None = await run.result()
+        how = f"{result.status}, {result.stop_reason}"
+    except NoResultError as error:
+        result, how = None, error.how
+    say(f"nothing to kill: the run had closed before ({how})")
+    if output is Output.JSON:
+        write_json({"run_id": run.run_id, "state": "closed", "result": plain(result) if result else None})
+    killed = result is not None and result.stop_reason == StopReason.KILLED
+    return ExitCode.COMPLETED if killed else ExitCode.FAILED
+
+
+async def _end(run: Run) -> RunResult | None:
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            return await run.result()
+    except TimeoutError:
+        return None
+
+
+async def _say_what_runs(run: Run) -> None:
+    pending = (await run.describe()).pending
+    names = ", ".join(f"{clean(one.activity)} (attempt {one.attempt})" for one in pending) or "nothing in flight"
+    say(f"not closed after {_WAIT_SECONDS:g} s; in flight: {names}. See it: backstay show {run.run_id}")

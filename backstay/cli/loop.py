@@ -1,0 +1,69 @@
+"""The event loop of a command: signals end it in order, and what will not end cannot hold it."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from .exit import leave
+
+_LAST_SECONDS = 2.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, *, quiet: bool = True) -> int:
+    """Runs a command to its end and returns its exit code.
+
+    The first signal sets `stop`, or cancels the work where there is none; the second ends the process on the spot.
+    `quiet` keeps the warnings of Temporal's client to itself.
+    """
+    _log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+    heard: list[int] = []
+
+    def hear(number: int) -> None:
+        if heard:
+            leave(128 + number)
+        heard.append(number)
+        stop.set() if stop else task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, hear, number)
+    try:
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        if not heard:
+            raise
+        return 128 + heard[0]
+    finally:
+        _end(loop)
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Closes the loop; unlike `asyncio.run` it waits neither for tasks that refuse to end nor for threads."""
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    if rest:
+        loop.run_until_complete(asyncio.wait(rest, timeout=_LAST_SECONDS))
+    with contextlib.suppress(TimeoutError):
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), _LAST_SECONDS))
+    loop.set_exception_handler(lambda *_: None)
+    loop.close()
+
+
+def _log_to_stderr(level: int) -> None:
+    """Sends what Temporal's core logs to stderr; by default it writes to stdout, which is for data."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logger = logging.getLogger("temporalio")
+    logger.setLevel(level)
+    forwarded = LoggingConfig(
+        TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=LogForwardingConfig(logger)
+    )
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=forwarded)), error_if_already_set=False)

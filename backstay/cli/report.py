@@ -1,0 +1,99 @@
+"""A run's end and its budget as tables."""
+
+from decimal import Decimal
+
+from rich.table import Table
+from rich.text import Text
+
+from backstay.contracts.budget import BudgetLimits, Spent
+from backstay.contracts.run import RunResult
+
+from .terminal import clean
+
+_BAR = 20
+_DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")
+STATUS_STYLE = {"completed": "green", "stopped": "yellow", "failed": "red"}
+
+
+def result_table(result: RunResult, ui: str | None) -> Table:
+    """What a run answered, how it ended and what it spent."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    if result.answer is not None:
+        table.add_row("answer", clean(result.answer))
+    table.add_row("status", Text.assemble((result.status, STATUS_STYLE.get(result.status, "")), _why(result)))
+    for call in result.in_flight:
+        table.add_row("in flight", f"{clean(call.tool)} (call {call.call_id}): {call.outcome}")
+    table.add_row("spent", spent_line(result.spent, result.budget))
+    table.add_row("run", clean(result.run_id))
+    if ui:
+        table.add_row("ui", ui)
+    return table
+
+
+def _why(result: RunResult) -> str:
+    if result.status == "completed":
+        return ""
+    detail = f" ({' '.join(clean(result.stop_detail).split())})" if result.stop_detail else ""
+    return f" · {result.stop_reason}{detail}"
+
+
+def spent_line(spent: Spent, budget: BudgetLimits) -> str:
+    """The spend in a few words."""
+    limit = f" of ${budget.usd}" if budget.usd is not None else ""
+    unbilled = f" (${spent.usd_unbilled} of it not billed, counted at its hold)" if Decimal(spent.usd_unbilled) else ""
+    parts = [
+        f"${spent.usd}{limit}{unbilled}",
+        _plural(spent.steps, "step"),
+        _plural(spent.tool_calls, "tool call"),
+        f"{spent.input_tokens + spent.output_tokens:,} tokens",
+        f"{spent.seconds} s",
+    ]
+    return " · ".join(parts)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def budget_table(budget: BudgetLimits, spent: Spent, held: Spent | None) -> Table:
+    """Every limit in force with what is spent, held and left of it; █ is spent, ▒ is held."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("budget")
+    for name in ("spent", "held", "left", "limit"):
+        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for name in _DIMENSIONS:
+        limit = getattr(budget, name)
+        if limit is not None:
+            _row(table, name, _amount(spent, name), _amount(held, name), Decimal(limit), money=name == "usd")
+    for tool, limits in sorted(budget.tools.items()):
+        if limits.calls is not None:
+            held_calls = Decimal(held.tools.get(tool, 0) if held else 0)
+            _row(table, clean(tool), Decimal(spent.tools.get(tool, 0)), held_calls, Decimal(limits.calls))
+    return table
+
+
+def _amount(spent: Spent | None, name: str) -> Decimal:
+    if spent is None:
+        return Decimal(0)
+    return Decimal(spent.input_tokens + spent.output_tokens if name == "tokens" else getattr(spent, name))
+
+
+def _row(table: Table, name: str, spent: Decimal, held: Decimal, limit: Decimal, money: bool = False) -> None:
+    figures = [f"${figure:f}" if money else f"{figure:,}" for figure in (spent, held, limit - spent - held, limit)]
+    table.add_row(name, *figures, _bar(spent, held, limit))
+
+
+def _bar(spent: Decimal, held: Decimal, limit: Decimal) -> Text:
+    whole = limit or Decimal(1)
+    filled = _cells(spent / whole) if limit else _BAR
+    kept = min(_BAR - filled, _cells(held / whole))
+    style = "red" if filled + kept >= _BAR else "green"
+    return Text.assemble(("█" * filled, style), ("▒" * kept, "yellow"), ("░" * (_BAR - filled - kept), "dim"))
+
+
+def _cells(share: Decimal) -> int:
+    """Cells of a bar; what is not nothing shows."""
+    return min(_BAR, max(1 if share > 0 else 0, int(share * _BAR)))

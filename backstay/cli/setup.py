@@ -1,0 +1,27 @@
+"""`backstay setup`: prepares a namespace for runs."""
+
+from backstay.adapters.search_attributes import register
+from backstay.contracts.names import SEARCH_ATTRIBUTES
+
+from .connected import connected
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import data, say
+
+
+def setup() -> int:
+    """Register the search attributes of runs in the namespace; may be run again.
+
+    Exit code: 0 all are there, 2 one has another type or the server does not let us, 5 Temporal unreachable.
+    """
+    return run_loop(_setup())
+
+
+async def _setup() -> int:
+    link = await connected()
+    temporal = link.client.temporal
+    say(f"search attributes of the namespace `{temporal.namespace}` at {temporal.service_client.config.target_host}")
+    done = await register(temporal, mend="let somebody run `backstay setup` who may add search attributes")
+    for name, outcome in done.items():
+        data().print(f"{outcome:9}{name} ({SEARCH_ATTRIBUTES[name]})")
+    return ExitCode.COMPLETED

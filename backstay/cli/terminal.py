@@ -1,0 +1,62 @@
+"""What people read: tables on stdout, progress on stderr, and no text of a model that moves the cursor."""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+_WIDE = 1_000
+_KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters and emoji
+
+
+class Output(StrEnum):
+    """How a command writes its data."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def data() -> Console:
+    """For what the command was asked for."""
+    return _console(sys.stdout)
+
+
+def progress() -> Console:
+    """For everything else."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    # Lines that go to a file or a pipe are not cut to the width of a terminal that nobody looks at.
+    width = None if stream.isatty() else _WIDE
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on stderr, at once."""
+    progress().print(Text(text, style), soft_wrap=True)
+
+
+def write_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def clean(text: str) -> str:
+    """A text without control characters: nothing a model or a tool says may steer the terminal."""
+    return "".join(character if _harmless(character) else "�" for character in text)
+
+
+def one_line(text: str, length: int) -> str:
+    """The start of a text, on one line."""
+    line = " ".join(clean(text).split())
+    return line if len(line) <= length else line[: max(0, length - 1)] + "…"
+
+
+def _harmless(character: str) -> bool:
+    return character in _KEPT or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co")

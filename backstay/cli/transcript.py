@@ -1,0 +1,112 @@
+"""A run's transcript in lines that people read, all of it or as it happens."""
+
+import asyncio
+import json
+from collections.abc import Callable, Generator
+from typing import Any, cast
+
+from rich.text import Text
+
+from backstay.client import Run
+from backstay.contracts.status import TranscriptItem
+from backstay.errors import NoWorkerError, RefusedError
+
+from .terminal import clean, one_line
+
+POLL_SECONDS = 0.3
+LINE = 160
+_INDENT = " " * 9
+_MARKS = {
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "denied": ("✗", "yellow"),
+    "cancelled": ("■", "yellow"),
+    "unknown": ("?", "red"),
+}
+
+
+def lines(item: TranscriptItem, length: int = LINE) -> Generator[Text]:
+    """An item as lines of at most about `length` characters; goals and answers are for the caller to print."""
+    match item.kind:
+        case "decision":
+            for call in item.calls or []:
+                yield _step(item.step, "→", f"{call['tool']}({_arguments(call['arguments'])})", length)
+            if item.status == "malformed":
+                yield _step(item.step, "✗", "a reply that cannot be used", length)
+            elif not item.calls:
+                yield _step(item.step, "→", f"answer: {item.text or ''}", length)
+        case "result":
+            mark, style = _MARKS.get(item.status or "", ("·", ""))
+            named = "" if item.status == "completed" else f"{item.tool}: "
+            yield Text.assemble(_INDENT, (mark, style), " ", (one_line(named + (item.text or ""), length), "dim"))
+        case "note":
+            yield Text.assemble(_INDENT, "· ", (one_line(item.text or "", length), "dim"))
+        case "goal":
+            return
+
+
+def paragraphs(item: TranscriptItem) -> Generator[Text]:
+    """An item in full where it is the goal or an answer, else in lines."""
+    if item.kind == "goal":
+        yield Text(f"goal     {_indented(item.text)}")
+    elif item.kind == "decision" and not item.calls and item.status == "answer":
+        yield Text.assemble((f"{_label(item.step)}→ ", "bold"), _indented(item.text))
+    else:
+        yield from lines(item)
+
+
+class Follower:
+    """Prints a run's transcript as it grows."""
+
+    def __init__(self, run: Run, print_line: Callable[[Text], None], length: int = LINE) -> None:
+        self._run = run
+        self._print = print_line
+        self._length = length
+        self._seen = 0
+        self.heard = asyncio.Event()
+        """Set once a worker has answered."""
+
+    async def follow(self) -> None:
+        """Prints what is new, again and again, until it is cancelled."""
+        while True:
+            await self.catch_up()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Prints what is new; says nothing where no worker answers."""
+        try:
+            async for item in self._run.transcript(self._seen):
+                self._seen = item.n
+                for line in lines(item, self._length):
+                    self._print(line)
+            self.heard.set()
+        except (NoWorkerError, RefusedError):
+            return
+
+
+def _step(step: int, mark: str, text: str, length: int) -> Text:
+    return Text.assemble((f"{_label(step)}{mark} ", "bold"), one_line(text, length))
+
+
+def _label(step: int) -> str:
+    return f"step {step}".ljust(len(_INDENT))
+
+
+def _indented(text: str | None) -> str:
+    return clean(text or "").replace("\n", "\n" + _INDENT)
+
+
+def _arguments(spelled: str) -> str:
+    """Arguments as in a call: `order_id='A17', amount=25`; as they were spelled where they are no object."""
+    try:
+        given: Any = json.loads(spelled)
+    except (ValueError, RecursionError):
+        return spelled
+    if not isinstance(given, dict):
+        return spelled
+    return ", ".join(f"{name}={_value(value)}" for name, value in cast("dict[str, Any]", given).items())
+
+
+def _value(value: Any) -> str:
+    plain = isinstance(value, str | int | float | bool) or value is None
+    return repr(value) if plain else json.dumps(value, ensure_ascii=False)

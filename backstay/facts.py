@@ -1,0 +1,74 @@
+"""Ready-made facts for tools: pure functions of arguments whose values rules can read.
+
+    @tool(effect="once", facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))})
+    def send_email(to: str, subject: str, body: str) -> str: ...
+"""
+
+import re
+from urllib.parse import urlsplit
+
+_LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
+_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"(?:[^@<>\"\r\n]*<{_LOCAL}@(?P<named>{_DOMAIN})>)|(?:{_LOCAL}@(?P<plain>{_DOMAIN}))")
+
+
+def mail_domains(*addresses: str) -> list[str]:
+    """The domains of every recipient in address lists, in lower case, sorted.
+
+    What cannot be read as an address gives the domain "", so that a rule over known domains never holds for it.
+    """
+    return sorted({_domain(part) for text in addresses for part in re.split("[,;]", text)})
+
+
+def _domain(text: str) -> str:
+    match = _ADDRESS.fullmatch(text.strip(" "))
+    return (match["named"] or match["plain"]).lower() if match else ""
+
+
+def url_host(url: str) -> str:
+    """The host a URL leads to, in lower case and without port; "" for what is no http or https URL."""
+    if any(character.isspace() or character == "\\" for character in url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "").rstrip(".") if parts.scheme in ("http", "https") else ""
+    except ValueError:
+        return ""
+
+
+def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
+    """Whether a text is SQL that only reads: parsed, every statement and everything inside it.
+
+    What the parser does not know, more than one statement, and functions it cannot name count as writing nothing only
+    where they are plain queries; a stored function with an effect of its own cannot be seen from here.
+    """
+    from sqlglot import exp, parse
+    from sqlglot.errors import SqlglotError
+
+    try:
+        parsed = parse(statement, dialect=dialect)
+    except (SqlglotError, RecursionError):
+        return False
+    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
+        return False
+    writes = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Set, exp.Pragma, exp.Drop, exp.Alter)
+    return not any(
+        isinstance(node, writes) and not isinstance(node, exp.Query) for node in parsed[0].walk()
+    )
+
+
+def named_in(goal: str, value: str) -> bool:
+    """Whether the goal names a value as a word of its own, upper and lower case alike."""
+    return bool(value) and any(
+        not (before.isalnum() or after.isalnum()) for before, after in _neighbours(goal.casefold(), value.casefold())
+    )
+
+
+def _neighbours(text: str, value: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    at = text.find(value)
+    while at >= 0:
+        end = at + len(value)
+        found.append((text[at - 1 : at] if at else " ", text[end : end + 1] or " "))
+        at = text.find(value, at + 1)
+    return found

@@ -1,0 +1,127 @@
+"""Approvals: a pending request to people, bound to one exact call, and who may answer it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class ApprovalKind(StrEnum):
+    """What people are asked: to release a call, what became of one, or a question."""
+
+    ACTION = "action"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    QUESTION = "question"
+
+
+class ApprovalEnd(StrEnum):
+    """How an approval came to its end."""
+
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    EDITED = "edited"
+    ANSWERED = "answered"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an answer does not count: a stable code, and a sentence for the person."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One request. `groups` are specs such as `finance` or `finance:2`; `barred` people never count.
+
+    `members` lists who is in each group; times are milliseconds since the epoch.
+    """
+
+    approval_id: str
+    kind: ApprovalKind
+    call_id: str
+    tool: str
+    digest: str
+    groups: tuple[str, ...]
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    requester: str | None = None
+    editors: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    requested_at_ms: int = 0
+    expires_at_ms: int = 0
+    answered_by: tuple[str, ...] = ()
+    end: ApprovalEnd | None = None
+    comment: str | None = None
+
+    @property
+    def required(self) -> int:
+        """How many different people have to say yes."""
+        return len(seats(self.groups))
+
+    @property
+    def granted(self) -> bool:
+        """Whether enough of the right people have said yes."""
+        return filled(self.groups, self.members, self.answered_by)
+
+    def refuses(self, by: str) -> Refusal | None:
+        """Why an answer of this person does not count now; None where it does."""
+        if self.end is ApprovalEnd.EXPIRED:
+            return Refusal("ApprovalExpired", "the approval has expired")
+        if self.end is not None:
+            return Refusal("ApprovalClosed", f"the approval was answered before: {self.end.value}")
+        if by == self.requester:
+            return Refusal("RequesterMayNotApprove", "who asked for the run may not answer its approvals")
+        if by in self.editors:
+            return Refusal("EditorMayNotApprove", "who changed the arguments may not answer their approval")
+        if by in self.answered_by:
+            return Refusal("AlreadyAnswered", "this person has answered already, and counts once")
+        if not any(by in self.members.get(name, ()) for name in names_of(self.groups)):
+            return Refusal("NotInGroup", f"only members of {' or '.join(names_of(self.groups))} may answer")
+        return None
+
+    def voted(self, by: str) -> "Approval":
+        """The approval after one more yes."""
+        return replace(self, answered_by=(*self.answered_by, by))
+
+    def ended(self, end: ApprovalEnd, comment: str | None = None) -> "Approval":
+        """The approval at its end; what ended once stays so."""
+        return self if self.end else replace(self, end=end, comment=comment)
+
+
+def quorum(spec: str) -> tuple[str, int]:
+    """A spec's group and how many of it are needed: `finance:2` is two of finance."""
+    name, _, count = spec.partition(":")
+    return name, int(count) if count.isdecimal() else 1
+
+
+def names_of(specs: Sequence[str]) -> list[str]:
+    """The groups that specs name, each once, in their order."""
+    return list(dict.fromkeys(quorum(spec)[0] for spec in specs))
+
+
+def seats(specs: Sequence[str]) -> list[str]:
+    """One entry per person needed: `finance` and `finance:2` together need two of finance."""
+    needed: dict[str, int] = {}
+    for name, count in map(quorum, specs):
+        needed[name] = max(needed.get(name, 0), count)
+    return [name for name, count in needed.items() for _ in range(count)]
+
+
+def filled(specs: Sequence[str], members: Mapping[str, Sequence[str]], people: Sequence[str]) -> bool:
+    """Whether every seat can be given to another person of its group: one person counts once."""
+    taken: dict[str, int] = {}
+    wanted = seats(specs)
+
+    def seat(index: int, asked: set[str]) -> bool:
+        for person in people:
+            if person in members.get(wanted[index], ()) and person not in asked:
+                asked.add(person)
+                if person not in taken or seat(taken[person], asked):
+                    taken[person] = index
+                    return True
+        return False
+
+    return all(seat(index, set()) for index in range(len(wanted)))

@@ -1,0 +1,1 @@
+"""What governance costs: the same load through an `AgentRun` and through a bare floor, side by side."""

@@ -1,0 +1,48 @@
+"""`python -m benchmarks`: measures, and prints a table; JSON with `-o json`, or into a file beside the table."""
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from .measure import Plan, measure
+from .table import as_json, as_table
+
+QUICK = Plan(rounds=1, runs=5, steps=5)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measures as the arguments say. Returns the exit code."""
+    given = _parser().parse_args(arguments)
+    default = QUICK if given.quick else Plan()
+    plan = Plan(given.rounds or default.rounds, given.runs or default.runs, given.steps or default.steps)
+    report = asyncio.run(measure(plan))
+    text = json.dumps(as_json(report), indent=2)
+    if given.json is not None:
+        given.json.write_text(text + "\n")
+    print(text if given.output == "json" else as_table(report))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="What governance costs: AgentRun beside a bare floor."
+    )
+    parser.add_argument("--rounds", type=_count, help="how often each is measured (default: 5)")
+    parser.add_argument("--runs", type=_count, help="runs at once (default: 50)")
+    parser.add_argument("--steps", type=_count, help="steps of each run (default: 20)")
+    parser.add_argument("--quick", action="store_true", help="one small round: shows that it works, measures little")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="what is printed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON here as well")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000:
+        raise argparse.ArgumentTypeError("a number from 1 to 1000")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

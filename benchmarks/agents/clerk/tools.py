@@ -1,0 +1,9 @@
+"""The trivial tool of the benchmark."""
+
+from backstay.tools import tool
+
+
+@tool(effect="read")
+async def file_card(number: int, text: str) -> str:
+    """File a card."""
+    return text

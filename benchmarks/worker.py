@@ -1,0 +1,50 @@
+"""One contender's worker in a process of its own, so that its processor time is its own too.
+
+It says `ready`, then answers every line on its standard input with what it has used so far, and ends with the input.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from backstay.app import application
+from backstay.connection import connect
+from backstay.settings import Settings
+
+from .floor import Floor
+from .floor_activities import FloorActivities
+from .load import AGENTS, PRICE
+
+
+def serving(contender: str, client: Client, base_url: str) -> AbstractAsyncContextManager[Any]:
+    """The contender's worker; its name is its task queue too."""
+    if contender == "floor":
+        activities = FloorActivities(base_url).all()
+        return Worker(client, task_queue=contender, workflows=[Floor], activities=activities)
+    settings = Settings(agents=[AGENTS], task_queue=contender, openai_base_url=base_url, model_price=PRICE)
+    return application(settings).serving(client)
+
+
+def used() -> dict[str, float]:
+    """Processor seconds of this process, and its largest size in memory."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_s": usage.ru_utime + usage.ru_stime, "rss_mb": usage.ru_maxrss / 1024}
+
+
+async def serve(contender: str, address: str, base_url: str) -> None:
+    """Serves until the standard input ends."""
+    client = await connect(target_host=address, namespace="default")
+    async with serving(contender, client, base_url):
+        print("ready", flush=True)
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps(used()), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(*sys.argv[1:]))

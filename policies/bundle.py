@@ -1,0 +1,190 @@
+"""Builds the bundle of one agent: org rules, its own and the generated ones, checked and ready to be evaluated."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cedarpy import PolicySet, Schema
+
+from .approval import approval_of
+from .call import ToolRules
+from .engine import formatted, prepared
+from .lint import Reading
+from .problem import PolicyProblems, RuleProblem
+from .rule import Origin, Rule, actions_named
+from .schema import AgentSchema, agent_schema, schema_text
+from .source import RuleFile
+from .validate import validated
+
+LISTED_TOOLS = "listed-tools"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """What an agent's folder says about policy.
+
+    Attributes:
+        tools: the listed tools, patterns resolved.
+        own: its policy.cedar, if it has one.
+        permit: "listed" permits the listed tools by one generated rule; "explicit" leaves that to rules.
+        require: tool name to approval spec; one generated rule each.
+        mode: "observe" evaluates `own` without enforcing it.
+        groups: all approver groups and their members, those of the organisation included.
+        settings: the file that holds all this, as people are to read it in messages.
+    """
+
+    agent: str
+    tools: Sequence[ToolRules]
+    own: RuleFile | None = None
+    permit: Literal["listed", "explicit"] = "listed"
+    require: Mapping[str, str] = field(default_factory=dict[str, str])
+    mode: Literal["enforce", "observe"] = "enforce"
+    groups: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
+    settings: str = "agent.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rules that are evaluated together, by id and as Cedar wants them."""
+
+    rules: Mapping[str, Rule]
+    policies: PolicySet
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> "Slice":
+        """Prepares rules for evaluation."""
+        by_id = {rule.id: rule for rule in rules}
+        return cls(by_id, prepared(rule.template for rule in by_id.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The rules of one agent, in force as a whole or not at all.
+
+    Attributes:
+        enforced: what decides.
+        observed: all rules, where the agent's own are only observed; else None.
+        version: digest of `normalised()` and the schema.
+        idle: org rules that can never apply to this agent.
+        unknown: actions that org rules name and that are neither a tool nor a group of this agent.
+    """
+
+    agent: str
+    tools: Mapping[str, ToolRules]
+    schema: AgentSchema
+    enforced: Slice
+    observed: Slice | None
+    version: str
+    idle: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def normalised(self) -> str:
+        """The rules in force as Cedar text, sorted by id, the generated ones and added exceptions included."""
+        return _normalised(self.enforced, self.observed)
+
+
+def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
+    """Builds an agent's bundle.
+
+    Raises:
+        PolicyProblems: lists everything that is wrong with its rules.
+    """
+    schema = agent_schema(policy.tools, policy.settings)
+    reading = Reading(policy.groups)
+    for file in org:
+        reading.read(file, Origin.ORG)
+    for file in _generated(policy, reading.problems):
+        reading.read(file, Origin.GENERATED)
+    if policy.own is not None:
+        reading.read(policy.own, Origin.AGENT)
+    org_rules = [rule for rule in reading.rules if rule.origin is Origin.ORG]
+    idle = {rule.id for rule in org_rules if not _concerns(rule, policy.agent, schema)}
+    rules = [rule for rule in reading.rules if rule.id not in idle]
+    unknown = _unknown(org_rules, schema)
+    problems = [*reading.problems, *_misfits(rules, policy.agent, schema, unknown)]
+    observing = policy.mode == "observe"
+    enforced = [rule for rule in rules if not observing or rule.origin is not Origin.AGENT]
+    problems += _never_permitted(policy, enforced, schema, reading.problems)
+    if problems:
+        raise PolicyProblems(problems)
+    enforced, observed = Slice.of(enforced), Slice.of(rules) if observing else None
+    version = _digest(_normalised(enforced, observed), schema.text)
+    tools = {tool.name: tool for tool in policy.tools}
+    return Bundle(policy.agent, tools, schema, enforced, observed, version, tuple(sorted(idle)), unknown)
+
+
+def _generated(policy: AgentPolicy, problems: list[RuleProblem]) -> Iterable[RuleFile]:
+    """The rules that settings stand for; each as a file of its own, named after the setting."""
+    if policy.permit == "listed" and policy.tools:
+        actions = ", ".join(f"Action::{_quoted(tool.name)}" for tool in policy.tools)
+        text = f'@id("{LISTED_TOOLS}")\npermit(principal, action in [{actions}], resource);'
+        yield RuleFile(f"{policy.settings} [policy] permit", text)
+    names = {tool.name for tool in policy.tools}
+    for tool, spec in sorted(policy.require.items()):
+        place = f"{policy.settings} [approval] require.{tool}"
+        if tool not in names:
+            problems.append(RuleProblem(place, f"the agent lists no tool `{tool}`", "list it, or remove the line"))
+        elif approval_of(spec) is None:
+            problems.append(RuleProblem(place, f"`{spec}` names no group", 'write "finance", or "finance:2"'))
+        else:
+            text = (
+                f"@id({_quoted(f'approval-{tool}')}) @approval({_quoted(spec)})\n"
+                f"forbid(principal, action == Action::{_quoted(tool)}, resource);"
+            )
+            yield RuleFile(place, text)
+
+
+def _misfits(rules: Iterable[Rule], agent: str, schema: AgentSchema, unknown: Collection[str]) -> list[RuleProblem]:
+    """Where rules do not fit the schema; org rules may name actions that only other agents have."""
+    wide = Schema.from_json_str(schema_text(schema.tools, known=unknown)) if unknown else schema.strict
+    return [
+        problem
+        for rule in rules
+        for problem in validated(rule, agent, schema.tools, wide if rule.origin is Origin.ORG else schema.strict)
+    ]
+
+
+def _unknown(rules: Iterable[Rule], schema: AgentSchema) -> tuple[str, ...]:
+    named = {action for rule in rules for action in actions_named(rule.template)}
+    known = {*schema.tools, *json.loads(schema.text)[""]["actions"]}
+    return tuple(sorted(named - known))
+
+
+def _concerns(rule: Rule, agent: str, schema: AgentSchema) -> bool:
+    return any(rule.covers(agent, name, tool.groups) for name, tool in schema.tools.items())
+
+
+def _never_permitted(
+    policy: AgentPolicy, rules: Sequence[Rule], schema: AgentSchema, broken: Collection[RuleProblem]
+) -> list[RuleProblem]:
+    """Listed tools that no permit covers. Where a rule could not be read, that rule may be the one that would."""
+    permits = [rule for rule in rules if rule.permits]
+    return [
+        RuleProblem(
+            policy.settings,
+            f"no rule can ever permit the tool `{name}`",
+            f'set `permit = "listed"`, or add `permit(principal, action == Action::{_quoted(name)}, resource);`',
+        )
+        for name, tool in schema.tools.items()
+        if not broken and not any(rule.covers(policy.agent, name, tool.groups) for rule in permits)
+    ]
+
+
+def _normalised(enforced: Slice, observed: Slice | None) -> str:
+    text = formatted(rule.template for rule in enforced.rules.values())
+    if observed is None:
+        return text
+    only = [rule.template for rule in observed.rules.values() if rule.id not in enforced.rules]
+    return f"{text}\n// observed, not enforced\n{formatted(only)}"
+
+
+def _digest(*texts: str) -> str:
+    return "sha256:" + hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _quoted(text: str) -> str:
+    """A Cedar string literal; what is not plain is written as an escape."""
+    plain = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
+    return '"' + "".join(plain) + '"'

@@ -1,0 +1,26 @@
+"""What is wrong with rules, collected: a person mends all of it in one go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backstay.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleProblem:
+    """One thing that is wrong: the place as `file:line`, what it is, and the mend."""
+
+    where: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.mend}" if self.mend else "")
+
+
+class PolicyProblems(ConfigurationError):
+    """Rules that cannot be put in force; `problems` lists all that was found, one line each in the text."""
+
+    def __init__(self, problems: Iterable[RuleProblem]) -> None:
+        self.problems = list(dict.fromkeys(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

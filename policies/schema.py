@@ -1,0 +1,160 @@
+"""The Cedar schema of one agent, generated from its tools: what rules may name, and of which types it is."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cedarpy import Entities, Schema
+
+from .call import ToolRules
+from .problem import PolicyProblems, RuleProblem
+from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
+
+EFFECTS = ("read", "write", "once")
+FACT_TYPES: Mapping[str, Shape] = {
+    **{str(scalar): scalar for scalar in Scalar if scalar is not Scalar.NUMERAL},
+    "Set<String>": SetOf(Scalar.STRING),
+    "Set<Long>": SetOf(Scalar.LONG),
+}
+
+
+def _record(**shapes: Shape) -> Record:
+    return Record({name: Attribute(shape, True) for name, shape in shapes.items()}, {})
+
+
+RUN = _record(
+    step=Scalar.LONG,
+    spent_usd=Scalar.DECIMAL,
+    tool_calls=Scalar.LONG,
+    tool_calls_60s=Scalar.LONG,
+    taint=SetOf(Scalar.STRING),
+)
+ENV = _record(incident=Scalar.BOOL, now=Scalar.LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """What rules can read of a call of one tool, and the actions that its action is a member of."""
+
+    context: Record
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSchema:
+    """The schema, ready for use.
+
+    Attributes:
+        text: canonical JSON of `strict`.
+        strict: every certain attribute must be there; rules are validated against it.
+        loose: the same types, but any part of `input` and `facts` may be absent.
+        entities: the actions with their groups. Without them `action in Action::"group:x"` is silently false.
+    """
+
+    text: str
+    strict: Schema
+    loose: Schema
+    entities: Entities
+    tools: Mapping[str, ToolSchema]
+
+
+def agent_schema(tools: Sequence[ToolRules], where: str) -> AgentSchema:
+    """Generates the schema of an agent with these tools.
+
+    Raises:
+        PolicyProblems: tools that no schema can be made of; `where` names the file that lists them.
+    """
+    problems = list(_problems(tools, where))
+    if problems:
+        raise PolicyProblems(problems)
+    read = {tool.name: _tool_schema(tool) for tool in tools}
+    text = schema_text(read)
+    strict = Schema.from_json_str(text)
+    loose = Schema.from_json_str(schema_text(read, loose=True))
+    return AgentSchema(text, strict, loose, Entities.from_json_str("[]", strict), read)
+
+
+def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: Iterable[str] = ()) -> str:
+    """The schema as JSON; `known` are further actions that rules may name, of which no call is ever made."""
+    groups = {group for tool in tools.values() for group in tool.groups}
+    groups |= {f"effect:{effect}" for effect in EFFECTS} | set(known)
+    actions: dict[str, Any] = {group: {} for group in groups}
+    for name, tool in tools.items():
+        actions[name] = {
+            "memberOf": [{"id": group} for group in sorted(tool.groups)],
+            "appliesTo": {
+                "principalTypes": ["Agent"],
+                "resourceTypes": ["Tenant"],
+                "context": _context(tool.context, loose=loose),
+            },
+        }
+    return json.dumps({"": {"entityTypes": {"Agent": {}, "Tenant": {}}, "actions": actions}}, sort_keys=True)
+
+
+def _context(context: Record, *, loose: bool) -> dict[str, Any]:
+    """The five parts are always there; only what comes from the call itself may lack something."""
+    sections = {
+        name: {**_typed(section.shape, loose=loose and name in ("input", "facts")), "required": True}
+        for name, section in context.attributes.items()
+    }
+    return {"type": "Record", "attributes": sections}
+
+
+def _tool_schema(tool: ToolRules) -> ToolSchema:
+    context = _record(
+        input=shape_of_arguments(tool.parameters),
+        facts=_record(**{name: FACT_TYPES[kind] for name, kind in tool.facts.items()}),
+        run=RUN,
+        env=ENV,
+        approvals=SetOf(Scalar.STRING),
+    )
+    return ToolSchema(context, frozenset({f"effect:{tool.effect}", *(f"group:{name}" for name in tool.groups)}))
+
+
+def _typed(shape: Shape, *, loose: bool) -> dict[str, Any]:
+    match shape:
+        case Scalar.DECIMAL | Scalar.NUMERAL:
+            return {"type": "Extension", "name": "decimal"}
+        case Scalar.BOOL:
+            return {"type": "Boolean"}
+        case Scalar():
+            return {"type": str(shape)}
+        case SetOf(element):
+            # Elements stay strict: a list that lacks any part of an element is left out as a whole.
+            return {"type": "Set", "element": _typed(element, loose=False)}
+        case Record(attributes):
+            typed = {
+                name: {**_typed(attribute.shape, loose=loose), "required": attribute.certain and not loose}
+                for name, attribute in attributes.items()
+            }
+            return {"type": "Record", "attributes": typed}
+
+
+def _problems(tools: Sequence[ToolRules], where: str) -> Iterable[RuleProblem]:
+    seen: set[str] = set()
+    for tool in tools:
+        place = f"tool `{tool.name}`"
+        if tool.name in seen:
+            yield RuleProblem(where, f"{place} is listed twice", "list it once")
+        if tool.name.startswith(("effect:", "group:")):
+            yield RuleProblem(where, f"{place} has the name of an action group", "rename the tool")
+        if tool.effect not in EFFECTS:
+            yield RuleProblem(where, f"{place} has the unknown effect `{tool.effect}`", "use `read`, `write` or `once`")
+        if any(not _utf8(name) for name in (tool.name, *tool.groups, *tool.facts)):
+            yield RuleProblem(where, "a tool, group or fact has a name that is not valid text", "rename it")
+        for fact, kind in tool.facts.items():
+            if kind not in FACT_TYPES:
+                mend = f"use one of {', '.join(f'`{known}`' for known in FACT_TYPES)}"
+                yield RuleProblem(where, f"fact `{fact}` of {place} has the unknown type `{kind}`", mend)
+            if fact in RESERVED:
+                yield RuleProblem(where, f"fact `{fact}` of {place} has a name that Cedar reserves", "rename the fact")
+        seen.add(tool.name)
+
+
+def _utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,43 @@
+"""Finds where each rule of a Cedar text begins: Cedar's own messages and trees name no lines."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|\s+|.', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """A file of rules: its name, as people are to read it in messages, and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The text of one rule, and the line it begins on, counted from 1."""
+
+    text: str
+    line: int
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """The rules of a text, each up to its `;`; a rest without one is a piece too, and no valid rule."""
+    begin: int | None = None
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if word.isspace() or word.startswith("//"):
+            continue
+        if begin is None:
+            begin = token.start()
+        if word == ";":
+            yield _piece(text, begin, token.end())
+            begin = None
+    if begin is not None:
+        yield _piece(text, begin, len(text))
+
+
+def _piece(text: str, begin: int, end: int) -> Piece:
+    return Piece(text[begin:end], text.count("\n", 0, begin) + 1)

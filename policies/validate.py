@@ -1,0 +1,123 @@
+"""Holds a rule against the agent's schema, and says what does not fit in the words of agents and tools."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from cedarpy import Schema
+
+from .engine import faults
+from .problem import RuleProblem
+from .rule import Origin, Path, Rule
+from .schema import ToolSchema
+from .shape import Opaque, Record
+
+_NO_ATTRIBUTE = re.compile(r'attribute `(.+)` in context for Action::"(.*)" not found', re.DOTALL)
+_UNSAFE = re.compile(r'safety of access to optional attribute `(.+)` in context for Action::"(.*)"', re.DOTALL)
+_NO_ACTION = re.compile(r'unrecognized action `Action::"(.*)"`', re.DOTALL)
+_NO_ENTITY = re.compile(r"unrecognized entity type `(.+)`")
+_NOT_ALIKE = re.compile(r"the types (.+) and (.+) are not compatible", re.DOTALL)
+_NOT_TYPE = re.compile(r"unexpected type: expected (.+) but saw (.+)", re.DOTALL)
+_NOWHERE = "unable to find an applicable action"
+_DECIMALS = 'a decimal is compared as in `.greaterThan(decimal("100.0"))`'
+_FACT = "let the tool declare a fact that computes what the rule needs"
+
+
+def validated(rule: Rule, agent: str, tools: Mapping[str, ToolSchema], schema: Schema) -> list[RuleProblem]:
+    """Every way in which a rule does not fit the agent's tools."""
+    covered = {name: tool for name, tool in tools.items() if rule.covers(agent, name, tool.groups)}
+    found = faults(rule.template, schema)
+    # A name that does not exist covers nothing: that is one mistake, not two.
+    if any("unrecognized" in fault for fault in found):
+        found = [fault for fault in found if _NOWHERE not in fault]
+    problems = [_translated(fault, rule, tools) for fault in found]
+    if not covered and not problems:
+        problems = [RuleProblem(rule.where, f"`{rule.id}` applies to no call of the agent `{agent}`", "mend its scope")]
+    return problems + [problem for path in sorted(rule.reads.tests) for problem in _untestable(path, rule, covered)]
+
+
+def _translated(fault: str, rule: Rule, tools: Mapping[str, ToolSchema]) -> RuleProblem:
+    what, mend = fault, ""
+    if match := _NO_ATTRIBUTE.search(fault):
+        what, mend = _missing(tuple(match[1].split(".")), match[2], tools)
+    elif match := _UNSAFE.search(fault):
+        path = match[1]
+        what, mend = f"`{path}` of `{match[2]}` may be absent", f"ask first: `context{_has(path)} && ...`"
+    elif match := _NO_ACTION.search(fault):
+        what, mend = f"no tool and no group is named `{match[1]}`", _nearest(match[1], tools)
+    elif match := _NO_ENTITY.search(fault):
+        what, mend = f"there is no entity type `{match[1]}`", "a principal is an `Agent`, a resource is a `Tenant`"
+    elif match := _NOT_ALIKE.search(fault):
+        what = f"a {match[1]} is compared with a {match[2]}"
+        mend = _DECIMALS if "decimal" in match.groups() else ""
+    elif match := _NOT_TYPE.search(fault):
+        what = f"a {match[2]} stands where a {match[1]} must"
+        mend = _DECIMALS if "decimal" in match.groups() else ""
+    elif _NOWHERE in fault:
+        what, mend = "its scope fits none of the agent's tools", 'a group is named with `in`: `action in Action::"..."`'
+    return RuleProblem(rule.where, f"`{rule.id}`: {what}", mend)
+
+
+def _has(path: str) -> str:
+    head, _, last = path.rpartition(".")
+    return f".{head} has {last}" if head else f" has {last}"
+
+
+def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[str, str]:
+    """What to say of a part of the context that a tool lacks."""
+    section, name = path[0], ".".join(path[1:])
+    schema = tools.get(tool)
+    why = _lookup(schema.context, path) if schema else None
+    if isinstance(why, Opaque):
+        return f"the {_kind(section)} `{name}` of `{tool}` {why.why}, which a rule cannot read", _FACT
+    if section not in ("input", "facts") or not name:
+        known = "`input`, `facts`, `run`, `env`" if not name else _names(schema, section)
+        return f"there is no `context.{'.'.join(path)}`", f"known are {known}"
+    known = _names(schema, section)
+    mend = f"known are {known}" if known else f"name the tools that have it in the rule's scope: `{tool}` has none"
+    return f"`{tool}` has no {_kind(section)} `{name}`", mend
+
+
+def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> Iterable[RuleProblem]:
+    """`has` never fails, so a name that is not there would quietly switch a rule off."""
+    states = {name: _lookup(tool.context, path) for name, tool in covered.items()}
+    for name, state in states.items():
+        if isinstance(state, Opaque):
+            what = f"the {_kind(path[0])} `{'.'.join(path[1:])}` of `{name}` {state.why}, which a rule cannot test"
+            yield RuleProblem(rule.where, f"`{rule.id}`: {what}", _FACT)
+    # An org rule may speak of arguments that only other agents' tools have; nothing else differs between agents.
+    elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts") and len(path) > 1
+    if states and not elsewhere and all(state is None for state in states.values()):
+        first = next(iter(sorted(states)))
+        what, mend = _missing(path, first, covered)
+        yield RuleProblem(rule.where, f"`{rule.id}`: {what}, so that `has` is never true", mend)
+
+
+def _lookup(record: Record, path: Path) -> bool | Opaque | None:
+    """True for a part that rules can read, why it is opaque, or None where there is no such part."""
+    for name in path[:-1]:
+        if name in record.opaque:
+            return Opaque(record.opaque[name])
+        attribute = record.attributes.get(name)
+        if attribute is None or not isinstance(attribute.shape, Record):
+            return None
+        record = attribute.shape
+    if path[-1] in record.opaque:
+        return Opaque(record.opaque[path[-1]])
+    return True if path[-1] in record.attributes else None
+
+
+def _names(tool: ToolSchema | None, section: str) -> str:
+    attribute = tool.context.attributes.get(section) if tool else None
+    names: Sequence[str] = sorted(attribute.shape.attributes) if attribute and isinstance(attribute.shape, Record) else ()
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _kind(section: str) -> str:
+    return {"input": "argument", "facts": "fact"}.get(section, "value")
+
+
+def _nearest(name: str, tools: Mapping[str, ToolSchema]) -> str:
+    known = sorted({*tools, *(group for tool in tools.values() for group in tool.groups)})
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{action}`' for action in known)}"

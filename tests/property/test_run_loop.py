@@ -1,0 +1,166 @@
+"""A whole run in miniature, with a provider that bills honestly and a world that goes wrong at every turn."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backstay.kernel.budget import Limits, ToolLimit
+from backstay.kernel.events import (
+    Admitted,
+    BudgetShort,
+    CallEnded,
+    CallJudged,
+    CallOutcome,
+    CallReleased,
+    Decided,
+    DecisionHeld,
+    DecisionKind,
+    DecisionUnusable,
+    Event,
+    ModelLost,
+)
+from backstay.kernel.plan import open_call, open_decision, settle_decision
+from backstay.kernel.price import Price, Tier, Usage
+from backstay.kernel.run_state import RunState, next_stop
+from backstay.kernel.stop import StopReason
+
+from .strategies import PRICES, THRESHOLDS, TOOLS, VERDICTS, exceeded, usages
+
+pytestmark = pytest.mark.soak
+
+LIMITS = st.builds(
+    Limits,
+    steps=st.integers(0, 6),
+    model_calls=st.none() | st.integers(0, 12),
+    tool_calls=st.none() | st.integers(0, 8),
+    tokens=st.none() | st.integers(0, 6_000),
+    usd=st.none() | st.integers(0, 60_000),
+    tools=st.dictionaries(TOOLS, st.builds(ToolLimit, st.none() | st.integers(0, 4), st.none() | st.integers(0, 3))),
+)
+
+
+def exact(price: Price | None, usage: Usage) -> Fraction:
+    """What a provider charges, to the last fraction of a micro-dollar."""
+    if price is None:
+        return Fraction(0)
+    reached: list[Tier] = [tier for tier in price.tiers if tier.above == 0 or usage.input_tokens > tier.above]
+    tier = max(reached, key=lambda tier: tier.above)
+    fresh = usage.input_tokens - usage.cached_tokens
+    return (
+        Fraction(fresh * tier.input + usage.cached_tokens * tier.cached_input + usage.output_tokens * tier.output)
+        / 1_000_000
+    )
+
+
+@dataclass
+class World:
+    """A run, its provider's bill, and the size that its conversation truly has."""
+
+    data: st.DataObject
+    state: RunState
+    bill: Fraction = Fraction(0)
+    context: int = 0
+    steps: int = 0
+    now: int = 0
+    refused: list[str] = field(default_factory=list[str])
+
+    def apply(self, event: Event) -> None:
+        self.state = self.state.after(event)
+        assert exceeded(self.state.budget) == set()
+        assert not (self.state.shortfall or "").endswith(":overbilled")
+
+    def run(self) -> None:
+        while next_stop(self.state) is None:
+            self.steps += 1
+            added = self.data.draw(st.integers(0, 200), "bytes added")
+            self.context += self.data.draw(st.integers(0, added), "tokens added")
+            held = open_decision(self.state, added)
+            self.apply(held)
+            if isinstance(held, DecisionHeld) and self._asked(held):
+                self._decided()
+
+    def _asked(self, held: DecisionHeld) -> bool:
+        """Asks the model: some attempts are lost and billed unseen, and perhaps one is answered."""
+        assert held.input_tokens >= self.context
+        lost = self.data.draw(st.integers(0, held.attempts), "lost attempts")
+        for _ in range(lost):
+            self._bill(self.data.draw(usages(self.context, held.max_output_tokens), "lost usage"))
+        replied = lost < held.attempts and self.data.draw(st.booleans(), "replied")
+        usage = None
+        if replied:
+            cached = self.data.draw(st.integers(0, self.context), "cached")
+            output = self.data.draw(st.integers(0, held.max_output_tokens), "output")
+            true = Usage(self.context, output, cached)
+            self._bill(true)
+            self.context += output
+            usage = self.data.draw(st.sampled_from([true, None]), "reported usage")
+        self.apply(settle_decision(self.state, usage, lost, replied))
+        if not replied:
+            self.apply(ModelLost("no reply"))
+        return replied
+
+    def _bill(self, usage: Usage) -> None:
+        self.bill += exact(self.state.price, usage)
+
+    def _decided(self) -> None:
+        kind = self.data.draw(st.sampled_from(DecisionKind), "kind")
+        count = self.data.draw(st.integers(1, 3), "calls") if kind is DecisionKind.CALLS else 0
+        self.apply(Decided(self.state.step, kind, count))
+        judged = [self._judged(f"{self.state.step}-{index}") for index in range(count)]
+        if judged and not any(judged):
+            self.apply(DecisionUnusable(self.state.step))
+
+    def _judged(self, call_id: str) -> bool:
+        tool = self.data.draw(TOOLS, "tool")
+        verdict = self.data.draw(VERDICTS, "verdict")
+        self.apply(CallJudged(call_id, tool, verdict))
+        if verdict.allowed:
+            self._called(call_id, tool)
+        return not verdict.unusable
+
+    def _called(self, call_id: str, tool: str) -> None:
+        self.now += self.data.draw(st.integers(0, 40_000), "milliseconds")
+        held = open_call(self.state, call_id, tool, self.now, self.data.draw(st.integers(0, 100), "price of the call"))
+        self.apply(held)
+        if isinstance(held, BudgetShort):
+            self.refused.append(held.dimension)
+            return
+        outcome = self.data.draw(st.none() | st.sampled_from(CallOutcome), "outcome")
+        if outcome is None:
+            self.apply(CallReleased(call_id, tool))
+            return
+        fingerprint = self.data.draw(st.sampled_from([None, "p", "q"]), "fingerprint")
+        usd = self.data.draw(st.integers(0, held.usd), "cost of the call")
+        self.bill += 0 if outcome is CallOutcome.DENIED else usd
+        self.apply(CallEnded(call_id, tool, outcome, fingerprint, usd))
+
+
+@st.composite
+def admissions(draw: st.DrawFn) -> Admitted:
+    price = draw(st.none() | PRICES)
+    most = draw(st.integers(0, 400))
+    return Admitted("clerk", "1", "t", None, "m", draw(LIMITS), draw(THRESHOLDS), price, most)
+
+
+@given(admissions(), st.data())
+def test_every_run_ends_within_its_steps_and_no_honest_bill_exceeds_what_it_settled(
+    admitted: Admitted, data: st.DataObject
+) -> None:
+    world = World(data, RunState().after(admitted))
+    world.run()
+    limits, budget, stop = admitted.limits, world.state.budget, next_stop(world.state)
+    assert stop is not None
+    assert limits.steps is not None
+    assert world.steps <= limits.steps + 1
+    assert budget.spent.steps == world.state.step <= limits.steps
+    assert dict(budget.holds) == {}
+    assert world.bill <= budget.spent.usd
+    assert limits.usd is None or budget.spent.usd <= limits.usd
+    assert 0 <= budget.usd_unbilled <= budget.spent.usd
+    if world.refused:
+        assert (stop.reason, stop.detail) == (StopReason.BUDGET_EXHAUSTED, world.refused[0]) or (
+            stop.reason in (StopReason.POLICY_DENIED, StopReason.OUTCOME_UNKNOWN)
+        )

@@ -1,0 +1,131 @@
+"""Holds, settlements and limits, one example each."""
+
+import pytest
+
+from backstay.kernel.budget import WINDOW_MS, Amount, Budget, Limits, Settled, Shortfall, ToolLimit
+
+ONE_OF_EACH = {
+    "steps": (Limits(steps=3), Amount(steps=1)),
+    "model_calls": (Limits(model_calls=3), Amount(model_calls=1)),
+    "tool_calls": (Limits(tool_calls=3), Amount(tool_calls=1)),
+    "tokens": (Limits(tokens=3), Amount(input_tokens=1)),
+    "usd": (Limits(usd=3), Amount(usd=1)),
+    "tool:mail": (Limits(tools={"mail": ToolLimit(calls=3)}), Amount(tools={"mail": 1})),
+    "tool:mail:per_minute": (Limits(tools={"mail": ToolLimit(per_minute=3)}), Amount(tools={"mail": 1})),
+}
+
+
+def held(budget: Budget, name: str, amount: Amount, at_ms: int = 0) -> Budget:
+    after = budget.hold(name, amount, at_ms)
+    assert isinstance(after, Budget)
+    return after
+
+
+@pytest.mark.parametrize(("dimension", "limits", "one"), [(key, *value) for key, value in ONE_OF_EACH.items()])
+def test_exactly_at_the_cap_fits_and_one_more_does_not(dimension: str, limits: Limits, one: Amount) -> None:
+    budget = held(held(held(Budget(limits), "x", one), "y", one), "z", one)
+    assert budget.hold("one more", one) == Shortfall(dimension)
+
+
+@pytest.mark.parametrize(("dimension", "limits", "one"), [(key, *value) for key, value in ONE_OF_EACH.items()])
+def test_what_is_spent_counts_as_much_as_what_is_held(dimension: str, limits: Limits, one: Amount) -> None:
+    budget = Budget(limits)
+    for name in ("x", "y", "z"):
+        budget = held(budget, name, one).settle(name, one).budget
+    assert budget.shortfall(one) == Shortfall(dimension)
+    assert budget.shortfall(Amount()) is None
+
+
+def test_input_and_output_count_together_as_tokens() -> None:
+    budget = Budget(Limits(tokens=10))
+    assert budget.shortfall(Amount(input_tokens=4, output_tokens=6)) is None
+    assert budget.shortfall(Amount(input_tokens=4, output_tokens=7)) == Shortfall("tokens")
+
+
+def test_a_limit_of_zero_lets_nothing_through() -> None:
+    assert Budget(Limits(usd=0)).hold("x", Amount(usd=1)) == Shortfall("usd")
+
+
+def test_no_limit_lets_everything_through() -> None:
+    everything = Amount(10**9, 10**9, 10**9, 10**9, 10**9, 10**9, {"mail": 10**3})
+    assert held(Budget(), "x", everything).held == everything
+
+
+def test_a_name_that_is_held_already_is_not_held_twice() -> None:
+    budget = held(Budget(), "x", Amount(usd=1))
+    assert budget.hold("x", Amount(usd=1)) == Shortfall("hold:x")
+
+
+def test_a_settled_hold_leaves_its_bill_and_frees_the_rest() -> None:
+    budget = held(Budget(Limits(usd=10)), "x", Amount(usd=8))
+    assert budget.left("usd") == 2
+    settled = budget.settle("x", Amount(usd=3), usd_unbilled=1)
+    assert settled.overbilled is None
+    assert (settled.budget.spent.usd, settled.budget.usd_unbilled, settled.budget.left("usd")) == (3, 1, 7)
+
+
+def test_a_released_hold_leaves_nothing() -> None:
+    budget = Budget(Limits(usd=10, tools={"mail": ToolLimit(calls=1)}))
+    assert held(budget, "x", Amount(usd=8, tools={"mail": 1})).release("x") == budget
+
+
+def test_what_is_left_of_no_limit_is_not_a_number() -> None:
+    assert Budget(Limits(usd=10)).left("tokens") is None
+
+
+def test_settling_what_is_not_held_changes_nothing() -> None:
+    budget = held(Budget(Limits(usd=10)), "x", Amount(usd=8))
+    assert budget.settle("y", Amount(usd=100), usd_unbilled=100) == Settled(budget)
+
+
+@pytest.mark.parametrize(
+    ("bill", "dimension"),
+    [
+        (Amount(usd=6), "usd"),
+        (Amount(input_tokens=4, output_tokens=5), "tokens"),
+        (Amount(steps=2), "steps"),
+        (Amount(model_calls=2), "model_calls"),
+        (Amount(tool_calls=2), "tool_calls"),
+        (Amount(tools={"mail": 2}), "tool:mail"),
+        (Amount(tools={"pay": 1}), "tool:pay"),
+        (Amount(usd=6, input_tokens=99, steps=2), "usd"),
+    ],
+)
+def test_a_bill_above_its_hold_is_settled_in_full_and_named(bill: Amount, dimension: str) -> None:
+    hold = Amount(1, 1, 1, 4, 4, 5, {"mail": 1})
+    settled = held(Budget(), "x", hold).settle("x", bill)
+    assert settled.overbilled == dimension
+    assert settled.budget.spent == bill
+
+
+def test_a_bill_of_exactly_the_hold_is_not_overbilled() -> None:
+    hold = Amount(1, 1, 1, 4, 4, 5, {"mail": 1})
+    assert held(Budget(), "x", hold).settle("x", hold).overbilled is None
+
+
+@pytest.mark.parametrize(("at_ms", "fits"), [(0, False), (WINDOW_MS - 1, False), (WINDOW_MS, True)])
+def test_a_call_leaves_the_window_after_sixty_seconds(at_ms: int, fits: bool) -> None:
+    limits = Limits(tools={"mail": ToolLimit(per_minute=1)})
+    budget = held(Budget(limits), "x", Amount(tools={"mail": 1}), at_ms=0).settle("x", Amount()).budget
+    assert isinstance(budget.hold("y", Amount(tools={"mail": 1}), at_ms), Budget) == fits
+
+
+def test_the_window_slides_call_by_call() -> None:
+    budget = Budget(Limits(tools={"mail": ToolLimit(per_minute=2)}))
+    mail = Amount(tools={"mail": 1})
+    budget = held(held(budget, "1", mail, at_ms=0), "2", mail, at_ms=30_000)
+    assert budget.hold("3", mail, at_ms=59_999) == Shortfall("tool:mail:per_minute")
+    budget = held(budget, "3", mail, at_ms=60_000)
+    assert budget.hold("4", mail, at_ms=89_999) == Shortfall("tool:mail:per_minute")
+    assert budget.recent == {"mail": (30_000, 60_000)}
+
+
+def test_a_tool_without_a_rate_leaves_no_times_behind() -> None:
+    limits = Limits(tools={"mail": ToolLimit(calls=5)})
+    assert held(Budget(limits), "x", Amount(tools={"mail": 1, "pay": 1}), at_ms=7).recent == {}
+
+
+def test_amounts_add_up_tool_by_tool() -> None:
+    one, other = Amount(1, 2, 3, 4, 5, 6, {"mail": 1, "pay": 2}), Amount(1, 1, 1, 1, 1, 1, {"pay": 3, "buy": 4})
+    assert one + other == Amount(2, 3, 4, 5, 6, 7, {"mail": 1, "pay": 5, "buy": 4})
+    assert (one + other).tokens == 11

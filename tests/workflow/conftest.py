@@ -1,0 +1,163 @@
+"""A workshop: an agent whose tools do all that tools may do, and eyes on the runs it works on."""
+
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts.run import RunResult
+from backstay.testing.local_runtime import LocalRuntime, local_runtime
+
+PATIENCE = 40.0
+TOOLS = Path(__file__).with_name("workshop.py")
+
+Handle = WorkflowHandle[Any, Any]
+
+
+class Workshop:
+    """A runtime with the agent `workshop`; `log` is where its tools write down their effects."""
+
+    def __init__(self, runtime: LocalRuntime, log: Path) -> None:
+        self.runtime = runtime
+        self.model = runtime.model
+        self.log = log
+
+    async def start(self, **request: Any) -> Handle:
+        """Starts a run with a goal of its own, where `request` has none."""
+        return await self.runtime.start({**self.request(), **request})
+
+    async def run(self, **request: Any) -> RunResult:
+        """Runs the agent to its end."""
+        return await self.result(await self.start(**request))
+
+    async def result(self, handle: Handle) -> RunResult:
+        """The result of a run that closes as Completed."""
+        return RunResult.model_validate(await asyncio.wait_for(handle.result(), PATIENCE))
+
+    async def failure(self, handle: Handle) -> ApplicationError:
+        """The error of a run that closes as Failed."""
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), PATIENCE)
+        assert isinstance(caught.value.cause, ApplicationError)
+        return caught.value.cause
+
+    def request(self) -> dict[str, Any]:
+        """A request that the agent takes."""
+        return {"goal": "work", "agent": "workshop", "metadata": {"log": str(self.log)}}
+
+    def lines(self) -> list[str]:
+        """The effects so far."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def open(self, gate: str) -> None:
+        """Opens a gate that the tool `gate` waits at."""
+        self.log.with_name(gate).touch()
+
+    async def until(self, holds: Callable[[], Any], seconds: float = PATIENCE) -> None:
+        """Waits until a condition holds."""
+        end = time.monotonic() + seconds
+        while True:
+            found = holds()
+            if await found if inspect.isawaitable(found) else found:
+                return
+            assert time.monotonic() < end, "the condition did not come to hold"
+            await asyncio.sleep(0.02)
+
+    async def effects(self, *lines: str) -> None:
+        """Waits until each of these lines is an effect."""
+        await self.until(lambda: set(lines) <= set(self.lines()))
+
+    async def asked(self, requests: int) -> None:
+        """Waits until the model was asked so often."""
+        await self.until(lambda: len(self.model.requests) >= requests)
+
+    async def transcript(self, handle: Handle, kind: str | None = None) -> list[dict[str, Any]]:
+        """The conversation, or its items of one kind."""
+        items = (await handle.query("transcript"))["items"]
+        return [item for item in items if kind in (None, item["kind"])]
+
+    async def audit(self, handle: Handle, event: str | None = None) -> list[dict[str, Any]]:
+        """The facts of the audit, or those of one event."""
+        records = (await handle.query("audit"))["items"]
+        return [record["facts"] for record in records if event in (None, record["event"])]
+
+    async def state(self, handle: Handle) -> str:
+        """The state, as the query `status` has it."""
+        return (await handle.query("status"))["state"]
+
+    async def events(self, handle: Handle) -> list[HistoryEvent]:
+        """The whole history."""
+        return [event async for event in handle.fetch_history_events()]
+
+    async def event_names(self, handle: Handle) -> list[str]:
+        """The types of all events: `ACTIVITY_TASK_SCHEDULED`, ..."""
+        events = await self.events(handle)
+        return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in events]
+
+    async def closed_as(self, handle: Handle, result: RunResult) -> None:
+        """Waits until the search attributes say what the result says."""
+        await self.shown(handle, "BackstayState", "closed")
+        await self.shown(handle, "BackstayStopReason", result.stop_reason)
+        await self.shown(handle, "BackstayUsd", float(result.spent.usd))
+        await self.shown(handle, "BackstayAgent", result.agent)
+        await self.shown(handle, "BackstayTenant", result.tenant)
+
+    async def shown(self, handle: Handle, attribute: str, value: Any) -> None:
+        """Waits until a search attribute has a value; the engine's index lags behind the history."""
+
+        async def holds() -> bool:
+            description = await handle.describe()
+            return any(pair.key.name == attribute and pair.value == value for pair in description.typed_search_attributes)
+
+        await self.until(holds)
+
+
+Opener = Callable[..., AbstractAsyncContextManager[Workshop]]
+
+
+@pytest.fixture
+def workshop(client: Client, agent_folder: Callable[..., Path], tmp_path: Path) -> Opener:
+    """Opens a workshop: `script` is what the model says, `toml` goes into the agent's file, the rest are settings."""
+
+    @contextlib.asynccontextmanager
+    async def opened(script: Any = None, toml: str = "", **settings: Any) -> AsyncIterator[Workshop]:
+        agents = agent_folder("workshop", toml, TOOLS.read_text())
+        async with local_runtime(script, agents=agents, client=client, **settings) as runtime:
+            yield Workshop(runtime, tmp_path / "effects.log")
+
+    return opened
+
+
+@pytest.fixture
+def quickly() -> Callable[..., AbstractAsyncContextManager[None]]:
+    """Asserts that a block takes less than some seconds."""
+
+    @contextlib.asynccontextmanager
+    async def timed(seconds: float) -> AsyncIterator[None]:
+        began = time.monotonic()
+        yield
+        assert time.monotonic() - began < seconds
+
+    return timed
+
+
+@pytest.fixture
+def refusal() -> Callable[[Awaitable[Any]], Awaitable[ApplicationError]]:
+    """Awaits an update that is refused, and returns the error."""
+    async def caught(update: Awaitable[Any]) -> ApplicationError:
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await update
+        assert isinstance(refused.value.cause, ApplicationError)
+        return refused.value.cause
+
+    return caught

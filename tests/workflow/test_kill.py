@@ -1,0 +1,148 @@
+"""A kill while tools are at work: they are cancelled and waited for, nothing new begins, the result tells it all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import CancelledError, TerminatedError
+
+from backstay.testing import Call, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from tests.workflow.conftest import Opener
+
+    Quickly = Callable[[float], AbstractAsyncContextManager[None]]
+
+KILL = {"by": "olga", "reason": "enough"}
+
+
+def flights(result: object) -> list[tuple[str, str, str]]:
+    return [(flight.call_id, flight.tool, flight.outcome) for flight in result.in_flight]  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("call", "line", "outcome"),
+    [
+        (Call("work", {"text": "a", "seconds": 60}), "begin a", "unknown"),
+        (Call("look", {"seconds": 60}), "looking", "cancelled"),
+        (Call("block", {"seconds": 4}), "begin block", "unknown"),
+    ],
+    ids=["a write", "a read", "a thread that blocks"],
+)
+async def test_a_killed_run_says_what_was_in_flight(
+    workshop: Opener, quickly: Quickly, call: Call, line: str, outcome: str
+) -> None:
+    async with workshop([Reply(calls=[call]), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.effects(line)
+        async with quickly(3):
+            await handle.execute_update("kill", KILL)
+            result = await shop.result(handle)
+        assert result.stop_reason == "killed"
+        assert flights(result) == [("1-0", call.tool, outcome)]
+        assert len(shop.model.requests) == 1
+        assert result.spent.tools == {call.tool: 1}
+
+
+async def test_a_tool_that_does_not_listen_is_waited_for(workshop: Opener) -> None:
+    async with workshop([Reply(calls=[Call("stubborn", {"seconds": 2})]), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.effects("begin stubborn")
+        await handle.execute_update("kill", KILL)
+        assert await shop.state(handle) == "stopping"
+        result = await shop.result(handle)
+        assert shop.lines() == ["begin stubborn", "not listening", "end stubborn"]
+        assert flights(result) == [("1-0", "stubborn", "completed")]
+
+
+async def test_no_sibling_starts_after_a_kill(workshop: Opener, quickly: Quickly) -> None:
+    calls = [Call("work", {"text": str(n), "seconds": 60}) for n in range(20)]
+    async with workshop([Reply(calls=calls), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.until(lambda: len(shop.lines()) >= 16)
+        async with quickly(5):
+            await handle.execute_update("kill", KILL)
+            result = await shop.result(handle)
+        begun = {line.removeprefix("begin ") for line in shop.lines()}
+        assert len(begun) == 16
+        assert flights(result) == [(f"1-{n}", "work", "unknown") for n in range(20) if str(n) in begun]
+        assert result.spent.tools == {"work": 16}
+        await asyncio.sleep(0.5)
+        assert len(shop.lines()) == 16
+
+
+async def test_a_finished_call_is_not_in_flight(workshop: Opener) -> None:
+    calls = [Call("note", {"text": "quick"}), Call("work", {"text": "slow", "seconds": 60})]
+    async with workshop([Reply(calls=calls)]) as shop:
+        handle = await shop.start()
+        await shop.effects("quick", "begin slow")
+        await shop.until(lambda: shop.audit(handle, "call_ended"))
+        await handle.execute_update("kill", KILL)
+        assert flights(await shop.result(handle)) == [("1-1", "work", "unknown")]
+
+
+async def test_a_cancel_of_the_engine_closes_as_canceled_once_activities_have_ended(workshop: Opener) -> None:
+    async with workshop([Reply(calls=[Call("stubborn", {"seconds": 1.5})]), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.effects("begin stubborn")
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, CancelledError)
+        assert shop.lines() == ["begin stubborn", "not listening", "end stubborn"]
+        assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+        assert await shop.audit(handle, "cancel_requested") == [{}]
+        assert len(shop.model.requests) == 1
+        await shop.shown(handle, "BackstayState", "closed")
+
+
+async def test_a_cancel_while_the_model_thinks_closes_the_request(workshop: Opener, quickly: Quickly) -> None:
+    async with workshop([Reply("late", delay=30)]) as shop:
+        handle = await shop.start()
+        await shop.asked(1)
+        async with quickly(3):
+            await handle.cancel()
+            with pytest.raises(WorkflowFailureError) as caught:
+                await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, CancelledError)
+        await shop.until(lambda: shop.model.cancelled == 1)
+
+
+async def test_a_cancel_of_a_paused_run_closes_it(workshop: Opener) -> None:
+    async with workshop([Reply("done", delay=0.3)]) as shop:
+        handle = await shop.start()
+        await shop.asked(1)
+        await handle.execute_update("pause", {"by": "olga"})
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, CancelledError)
+
+
+async def test_a_cancel_during_the_admission_closes_as_canceled(workshop: Opener) -> None:
+    async with workshop([Reply("done")], worker=False) as shop:
+        async with shop.runtime.serving(no_remote_activities=True):
+            handle = await shop.start()
+            await shop.until(lambda: shop.events(handle))
+            await handle.cancel()
+            with pytest.raises(WorkflowFailureError) as caught:
+                await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, CancelledError)
+
+
+async def test_a_terminated_run_ends_its_tools(workshop: Opener) -> None:
+    async with workshop([Reply(calls=[Call("work", {"text": "a", "seconds": 2})]), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.effects("begin a")
+        await handle.terminate("no more")
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 20)
+        assert isinstance(caught.value.cause, TerminatedError)
+        await asyncio.sleep(2.2)
+        assert shop.lines() == ["begin a"]

@@ -1,0 +1,238 @@
+"""What people say to a run: orders are obeyed at once, and nothing that does not fit can harm it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts.names import AGENT_RUN
+from backstay.testing import Call, Reply
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Handle, Opener, Workshop
+
+    Refusal = Callable[[Awaitable[Any]], Awaitable[ApplicationError]]
+
+KILL = {"by": "olga", "reason": "enough"}
+CANARY = "canary-77aa"
+WAITS = [Reply("late", delay=30)]
+MISFITS: dict[str, list[Any]] = {
+    "none": [],
+    "two": [{"by": "olga"}, {"by": CANARY}],
+    "text": [CANARY],
+    "null": [None],
+    "a number": [7],
+    "a list": [[{"by": "olga", "reason": CANARY}]],
+    "an unknown field": [{"by": "olga", "reason": "x", "colour": CANARY}],
+    "a field too few": [{"reason": CANARY}],
+    "a wrong type": [{"by": {"name": CANARY}, "reason": CANARY}],
+    "an empty name": [{"by": "", "reason": CANARY}],
+    "a huge text": [{"by": "olga", "reason": CANARY * 1_000}],
+}
+
+
+async def send(handle: Handle, how: str, name: str, *payloads: Any) -> Any:
+    """Sends a message by `signal` or by `update`."""
+    if how == "signal":
+        return await handle.signal(name, args=payloads)
+    return await handle.execute_update(name, args=payloads)
+
+
+async def begun(shop: Workshop) -> Handle:
+    """A run whose model is thinking."""
+    handle = await shop.start()
+    await shop.asked(1)
+    return handle
+
+
+@pytest.mark.parametrize("how", ["signal", "update"])
+async def test_a_kill_ends_the_run_and_says_by_whom(workshop: Opener, how: str) -> None:
+    async with workshop(WAITS) as shop:
+        handle = await begun(shop)
+        answer = await send(handle, how, "kill", KILL)
+        assert answer == ({"state": "stopping"} if how == "update" else None)
+        result = await shop.result(handle)
+        assert (result.status, result.stop_reason, result.stop_detail) == ("stopped", "killed", "by olga: enough")
+        assert result.answer is None
+        assert await shop.audit(handle, "killed") == [KILL]
+        assert await shop.state(handle) == "closed"
+
+
+@pytest.mark.parametrize("how", ["signal", "update"])
+async def test_a_paused_run_takes_no_new_step_until_it_is_resumed(workshop: Opener, how: str) -> None:
+    script = [Reply(calls=[Call("work", {"text": "a", "seconds": 0.5})], delay=0.3), Reply("done")]
+    async with workshop(script) as shop:
+        handle = await begun(shop)
+        answer = await send(handle, how, "pause", {"by": "olga", "reason": "lunch"})
+        assert answer == ({"state": "paused"} if how == "update" else None)
+        await shop.until(lambda: shop.transcript(handle, "decision"))
+        await asyncio.sleep(0.5)
+        assert await shop.state(handle) == "paused"
+        assert shop.lines() == []
+        await send(handle, how, "resume", {"by": "olga"})
+        assert (await shop.result(handle)).status == "completed"
+        assert shop.lines() == ["begin a", "end a"]
+        assert await shop.audit(handle, "paused") == [{"by": "olga", "reason": "lunch"}]
+        assert await shop.audit(handle, "resumed") == [{"by": "olga", "reason": None}]
+
+
+async def test_a_call_that_runs_when_the_run_is_paused_finishes(workshop: Opener) -> None:
+    script = [Reply(calls=[Call("work", {"text": "a", "seconds": 0.5})]), Reply("done")]
+    async with workshop(script) as shop:
+        handle = await shop.start()
+        await shop.effects("begin a")
+        await handle.execute_update("pause", {"by": "olga"})
+        await shop.effects("end a")
+        await asyncio.sleep(0.5)
+        assert len(shop.model.requests) == 1
+        assert await shop.state(handle) == "paused"
+        await shop.shown(handle, "BackstayState", "paused")
+        await handle.execute_update("resume", {"by": "olga"})
+        assert (await shop.result(handle)).answer == "done"
+
+
+async def test_siblings_that_wait_for_a_slot_do_not_start_while_the_run_is_paused(workshop: Opener) -> None:
+    calls = [Call("work", {"text": str(n), "seconds": 0.5}) for n in range(20)]
+    async with workshop([Reply(calls=calls), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.until(lambda: len(shop.lines()) >= 16)
+        await handle.execute_update("pause", {"by": "olga"})
+        await shop.until(lambda: len(shop.lines()) >= 32)
+        await asyncio.sleep(0.5)
+        assert len(shop.lines()) == 32
+        await handle.execute_update("resume", {"by": "olga"})
+        assert (await shop.result(handle)).spent.tools == {"work": 20}
+        assert len(shop.lines()) == 40
+
+
+async def test_a_paused_run_can_be_killed(workshop: Opener) -> None:
+    async with workshop([Reply("done", delay=0.3)]) as shop:
+        handle = await begun(shop)
+        await handle.execute_update("pause", {"by": "olga"})
+        assert await handle.execute_update("kill", KILL) == {"state": "stopping"}
+        assert (await shop.result(handle)).stop_reason == "killed"
+
+
+async def test_the_deadline_of_a_paused_run_goes_on(workshop: Opener) -> None:
+    script = [Reply(calls=[Call("echo", {"text": "x"})], delay=0.3), Reply("done")]
+    async with workshop(script) as shop:
+        handle = await shop.start(budget={"seconds": 2})
+        await shop.asked(1)
+        await handle.execute_update("pause", {"by": "olga"})
+        assert (await shop.result(handle)).stop_reason == "deadline_exceeded"
+
+
+@pytest.mark.parametrize("name", ["kill", "pause", "resume"])
+async def test_an_update_that_does_not_fit_is_refused_and_audited_without_its_values(
+    workshop: Opener, refusal: Refusal, name: str
+) -> None:
+    async with workshop([Reply("done", delay=2)]) as shop:
+        handle = await begun(shop)
+        for case, payloads in MISFITS.items():
+            error = await refusal(handle.execute_update(name, args=payloads))
+            assert error.type == "InvalidMessage", case
+            assert CANARY not in f"{error.message}{error.details}", case
+        refused = await shop.audit(handle, "message_refused")
+        assert refused == [{"message": name, "code": "InvalidMessage", "by": None}] * len(MISFITS)
+        assert (await shop.result(handle)).status == "completed"
+        assert CANARY not in str(await shop.audit(handle))
+
+
+@pytest.mark.parametrize("name", ["kill", "pause", "resume"])
+async def test_a_signal_that_does_not_fit_changes_nothing_and_is_audited(workshop: Opener, name: str) -> None:
+    async with workshop([Reply("done", delay=1)]) as shop:
+        handle = await begun(shop)
+        for payloads in MISFITS.values():
+            await handle.signal(name, args=payloads)
+        await shop.until(lambda: everything_was_refused(shop, handle))
+        assert await shop.state(handle) == "running"
+        assert (await shop.result(handle)).status == "completed"
+        assert CANARY not in str(await shop.audit(handle))
+
+
+async def everything_was_refused(shop: Workshop, handle: Handle) -> bool:
+    return len(await shop.audit(handle, "message_refused")) == len(MISFITS)
+
+
+async def test_after_a_hundred_refusals_further_ones_leave_no_trace(workshop: Opener, refusal: Refusal) -> None:
+    async with workshop([Reply(calls=[Call("gate", {"name": "open"})]), Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.effects("at the gate")
+        for _ in range(10):
+            await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
+        before = await shop.event_names(handle)
+        for _ in range(5):
+            await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
+        error = await refusal(handle.execute_update("kill", args=[]))
+        assert error.type == "InvalidMessage"
+        assert await shop.event_names(handle) == before
+        for _ in range(20):
+            await handle.signal("kill", CANARY)
+        assert await handle.execute_update("pause", {"by": "olga"}) == {"state": "paused"}
+        assert len(await shop.audit(handle, "message_refused")) == 100
+        await handle.execute_update("resume", {"by": "olga"})
+        shop.open("open")
+        assert (await shop.result(handle)).status == "completed"
+
+
+async def test_a_signal_nobody_knows_is_ignored(workshop: Opener) -> None:
+    async with workshop([Reply("done", delay=0.5)]) as shop:
+        handle = await begun(shop)
+        await handle.signal("applaud", {"by": "olga"})
+        await handle.signal("__applaud", CANARY)
+        assert (await shop.result(handle)).status == "completed"
+        assert "WORKFLOW_TASK_FAILED" not in await shop.event_names(handle)
+
+
+async def test_an_update_nobody_knows_is_rejected(workshop: Opener, refusal: Refusal) -> None:
+    async with workshop([Reply("done", delay=0.5)]) as shop:
+        handle = await begun(shop)
+        await refusal(handle.execute_update("applaud", {"by": "olga"}))
+        assert (await shop.result(handle)).status == "completed"
+
+
+async def test_a_kill_that_comes_before_the_first_line_stops_the_run_before_its_first_decision(
+    workshop: Opener,
+) -> None:
+    async with workshop(WAITS) as shop:
+        handle = await shop.runtime.client.start_workflow(
+            AGENT_RUN,
+            shop.request(),
+            id=f"killed-{uuid.uuid4()}",
+            task_queue=shop.runtime.settings.task_queue,
+            start_signal="kill",
+            start_signal_args=[KILL],
+        )
+        result = await shop.result(handle)
+        assert (result.stop_reason, result.steps, result.in_flight) == ("killed", 0, [])
+        assert shop.model.requests == []
+
+
+async def test_a_kill_during_the_admission_stops_the_run(workshop: Opener) -> None:
+    async with workshop(WAITS, worker=False) as shop:
+        async with shop.runtime.serving(no_remote_activities=True):
+            handle = await shop.start()
+            await shop.until(lambda: admission_is_asked_for(shop, handle))
+            await handle.execute_update("kill", KILL)
+        async with shop.runtime.serving():
+            result = await shop.result(handle)
+        assert (result.status, result.stop_reason, result.steps) == ("stopped", "killed", 0)
+
+
+async def admission_is_asked_for(shop: Workshop, handle: Handle) -> bool:
+    return "ACTIVITY_TASK_SCHEDULED" in await shop.event_names(handle)
+
+
+async def test_only_the_first_kill_counts(workshop: Opener) -> None:
+    script = [Reply(calls=[Call("stubborn", {"seconds": 1})])]
+    async with workshop(script) as shop:
+        handle = await shop.start()
+        await shop.effects("begin stubborn")
+        await handle.execute_update("kill", KILL)
+        assert await handle.execute_update("kill", {"by": "max", "reason": "me too"}) == {"state": "stopping"}
+        assert (await shop.result(handle)).stop_detail == "by olga: enough"
