@@ -8,15 +8,17 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
+from backstay.contracts.admission import Opening
 from backstay.contracts.calls import RESULT_BYTES, ActInput, ToolResult
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ToolError
 from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.telemetry import spans
 from backstay.tools import ToolCall
 
 from .heartbeat import beating, cancelled_by_the_run
-from .ports import Tool
+from .ports import Secrets, Tool
 from .review import Asked, Reviewed, Reviewer
 from .run_memory import RunMemory
 
@@ -26,9 +28,10 @@ ERROR_CHARACTERS = 2_000
 class Act:
     """The activity `act`."""
 
-    def __init__(self, memory: RunMemory, reviewer: Reviewer) -> None:
+    def __init__(self, memory: RunMemory, reviewer: Reviewer, secrets: Secrets) -> None:
         self._memory = memory
         self._reviewer = reviewer
+        self._secrets = secrets
 
     @activity.defn(name=names.ACT)
     async def act(self, given: ActInput) -> ToolResult:
@@ -54,7 +57,12 @@ class Act:
 
     async def _result(self, run: RunRef, given: ActInput) -> ToolResult:
         opening = await self._memory.opening(run)
-        proposed = await self._proposed(run, given)
+        with spans.execute_tool(opening, given) as ended:
+            result = await self._checked(opening, await self._proposed(run, given), given)
+            ended(result)
+        return result
+
+    async def _checked(self, opening: Opening, proposed: ProposedCall, given: ActInput) -> ToolResult:
         admitted = opening.admission.tool(given.tool)
         asked = Asked(
             opening.run_id,
@@ -84,17 +92,19 @@ class Act:
             agent=opening.agent,
             tenant=opening.tenant,
             metadata=opening.metadata,
+            read_secret=self._secrets.reader(tool.spec.name, tool.secrets),
         )
-        return await _executed(tool, values, call)
+        return await _executed(tool, values, call, self._secrets)
 
 
-async def _executed(tool: Tool, values: Mapping[str, Any], call: ToolCall) -> ToolResult:
+async def _executed(tool: Tool, values: Mapping[str, Any], call: ToolCall, secrets: Secrets) -> ToolResult:
+    # Freed of secrets first and cut then: a cut could leave a part of one that nobody finds.
     limit = asyncio.timeout(tool.spec.timeout)
     try:
         async with limit:
-            return _cut("completed", await tool.run(call, values), RESULT_BYTES)
+            return _cut("completed", secrets.scrubbed(await tool.run(call, values)), RESULT_BYTES)
     except ToolError as error:
-        return _cut("failed", f"failed: {error}", ERROR_CHARACTERS)
+        return _cut("failed", secrets.scrubbed(f"failed: {error}"), ERROR_CHARACTERS)
     except asyncio.CancelledError:
         if not cancelled_by_the_run():
             if tool.spec.effect == "once":
@@ -106,7 +116,7 @@ async def _executed(tool: Tool, values: Mapping[str, Any], call: ToolCall) -> To
         if limit.expired() and isinstance(error, TimeoutError):
             text = f"no end within {tool.spec.timeout:g} seconds"
             raise ApplicationError(text, type=names.TOOL_TIMEOUT) from None
-        return _cut("failed", f"failed: {type(error).__name__}: {error}", ERROR_CHARACTERS)
+        return _cut("failed", secrets.scrubbed(f"failed: {type(error).__name__}: {error}"), ERROR_CHARACTERS)
 
 
 def _other_call(reviewed: Reviewed) -> Reviewed:

@@ -5,6 +5,8 @@ from temporalio import activity
 from backstay.contracts import names
 from backstay.contracts.calls import AuthorizeInput, AuthorizeResult, Consent
 from backstay.contracts.decision import ProposedCall
+from backstay.kernel.verdict import Verdict
+from backstay.telemetry import spans
 
 from .review import Asked, Reviewer
 
@@ -18,8 +20,14 @@ class Authorize:
     @activity.defn(name=names.AUTHORIZE)
     async def authorize(self, given: AuthorizeInput) -> AuthorizeResult:
         """The verdicts, in the order asked."""
-        verdicts = [self._reviewer.review(_asked(given, call), call).verdict for call in given.calls]
+        verdicts = [self._verdict(given, call) for call in given.calls]
         return AuthorizeResult(verdicts=verdicts, members=self._reviewer.members(given.agent, verdicts))
+
+    def _verdict(self, given: AuthorizeInput, call: ProposedCall) -> Verdict:
+        with spans.authorize(given, call) as judged:
+            verdict = self._reviewer.review(_asked(given, call), call).verdict
+            judged(verdict)
+        return verdict
 
 
 def _asked(given: AuthorizeInput, call: ProposedCall) -> Asked:

@@ -12,6 +12,7 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ModelError
+from backstay.telemetry import spans
 
 from .heartbeat import beating, cancelled_by_the_run
 from .ports import Models
@@ -69,9 +70,11 @@ class Decide:
             idempotency_key=f"{given.run_key}/{names.decide_id(given.step)}",
         )
         bill.sent = 1
-        reply: ModelReply = await self._models.reply(
-            opening.agent, request, lambda index: names.call_id(given.step, index)
-        )
+        with spans.chat(opening, request, given.step) as answered:
+            reply: ModelReply = await self._models.reply(
+                opening.agent, request, lambda index: names.call_id(given.step, index)
+            )
+            answered(reply)
         self._memory.decided(run, given, conversation, reply.decision)
         return DecideResult(decision=reply.decision, usage=reply.usage, lost_attempts=bill.lost, model=reply.model)
 

@@ -19,8 +19,17 @@ class Tool(Protocol):
         """How the tool is described, and its effect."""
         ...
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Names of the secrets that its calls may read."""
+        ...
+
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
         """The arguments as the tool's own types, or what does not fit."""
+        ...
+
+    def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the tool's fact functions say of some arguments."""
         ...
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
@@ -81,4 +90,16 @@ class History(Protocol):
 
     async def since(self, run: RunRef, step: int) -> Recorded:
         """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        ...
+
+
+class Secrets(Protocol):
+    """The secrets of tools."""
+
+    def reader(self, tool: str, declared: Sequence[str]) -> Callable[[str], str]:
+        """What a call of a tool reads the secrets with that the tool declares."""
+        ...
+
+    def scrubbed(self, text: str) -> str:
+        """The text without the value of any known secret."""
         ...

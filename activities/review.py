@@ -10,6 +10,7 @@ from backstay.contracts.calls import Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.gate import GateCall, Ruling
 from backstay.contracts.problems import summary
+from backstay.facts import NAMED_BY_USER, named_arguments
 from backstay.kernel.approval import names_of
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome, Verdict
@@ -69,7 +70,7 @@ class Reviewer:
         except rfc8785.CanonicalizationError:
             message = "the arguments hold a number that JSON cannot carry exactly"
             return self._refused(asked, call, Ruling(Outcome.DENY, Code.INVALID_ARGS, (), message))
-        ruling = self._ruled(asked, tool, arguments)
+        ruling = self._ruled(asked, tool, arguments, values)
         return Reviewed(self._verdict(asked, ruling, digest), tool, values)
 
     def members(self, agent: str, verdicts: list[Verdict]) -> dict[str, list[str]]:
@@ -77,22 +78,10 @@ class Reviewer:
         groups = names_of([spec for verdict in verdicts for spec in verdict.groups])
         return {group: list(self._gate.members(agent, group)) for group in groups}
 
-    def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any]) -> Ruling:
-        call = GateCall(
-            asked.run_id,
-            asked.agent,
-            asked.tenant,
-            asked.step,
-            tool.spec,
-            arguments,
-            asked.goal,
-            asked.requested_by,
-            asked.facts,
-            asked.now,
-            asked.consent,
-        )
+    def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any], values: dict[str, Any]) -> Ruling:
         try:
-            return self._gate.rule(call)
+            facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(asked.goal, arguments)}
+            return self._gate.rule(_gate_call(asked, tool, arguments, facts))
         except Exception as error:
             return Ruling(Outcome.DENY, Code.POLICY_ERROR, (), f"policy failed: {type(error).__name__}")
 
@@ -112,7 +101,24 @@ class Reviewer:
             ruling.message[:1_000],
             ruling.groups,
             tuple(reason[:500] for reason in ruling.reasons),
+            ruling.observed[:500],
         )
+
+
+def _gate_call(asked: Asked, tool: Tool, arguments: dict[str, Any], facts: dict[str, Any]) -> GateCall:
+    return GateCall(
+        run_id=asked.run_id,
+        agent=asked.agent,
+        tenant=asked.tenant,
+        step=asked.step,
+        tool=tool.spec,
+        arguments=arguments,
+        facts=facts,
+        requested_by=asked.requested_by,
+        run=asked.facts,
+        now=asked.now,
+        consent=asked.consent,
+    )
 
 
 def _digest(asked: Asked, call: ProposedCall, arguments: dict[str, Any]) -> str:

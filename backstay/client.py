@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from backstay.adapters.overview import Overview, overview_of
 from backstay.adapters.run_errors import in_our_words, result_of_failure
 from backstay.connection import connect
 from backstay.contracts import names
@@ -34,43 +34,6 @@ from backstay.settings import load_settings
 
 SUMMARY = 100
 _POLL_SECONDS = 70  # a poll lasts a minute, and is counted from its start
-_ACT = names.act_id("")
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An activity that runs, or waits to run: a decision, or the call `call_id`.
-
-    `attempt` counts from 1; `trouble` is why the attempt before failed.
-    """
-
-    activity: str
-    call_id: str | None
-    running: bool
-    attempt: int
-    trouble: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What the engine itself knows of a run; it needs no worker to say so.
-
-    `state` is one of `running`, `completed`, `failed`, `canceled`, `terminated`, `timed_out`, `continued_as_new`;
-    a run that governance stopped is `completed`. `summary` is the start of the goal.
-    """
-
-    run_id: str
-    state: str
-    task_queue: str
-    started_at: datetime
-    closed_at: datetime | None
-    summary: str | None
-    pending: tuple[Pending, ...]
-
-    @property
-    def open(self) -> bool:
-        """Whether the run has not closed yet."""
-        return self.state == "running"
 
 
 class BackstayClient:
@@ -143,16 +106,7 @@ class BackstayClient:
             described = await self._handle(run_id).describe(rpc_timeout=timedelta(seconds=self.patience))
             if described.workflow_type != names.AGENT_RUN:
                 raise RunNotFoundError(run_id, self.temporal.namespace)
-            status = described.status or WorkflowExecutionStatus.RUNNING
-            return Overview(
-                run_id=run_id,
-                state=status.name.lower(),
-                task_queue=described.task_queue,
-                started_at=described.start_time,
-                closed_at=described.close_time,
-                summary=await described.static_summary(),
-                pending=tuple(_pending(one) for one in described.raw_description.pending_activities),
-            )
+            return await overview_of(described)
 
     async def result(self, run_id: str) -> RunResult:
         """Waits for a run's end and returns its result: of a completed, a stopped and a failed run alike.
@@ -254,7 +208,7 @@ class BackstayClient:
         with in_our_words(self.temporal, run_id):
             try:
                 async with asyncio.timeout(self.patience + 1):
-                    answer = await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)
+                    answer = await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
             except TimeoutError:
                 raise NoWorkerError(run_id) from None
         return MessageState.model_validate(answer)
@@ -265,17 +219,6 @@ def _message(model: type[Contract], **given: str | None) -> dict[str, Any]:
         return plain(model.model_validate(given))
     except ValidationError as error:
         raise InvalidInputError(problems_of(error)) from None
-
-
-def _pending(info: PendingActivityInfo) -> Pending:
-    name = info.activity_id
-    return Pending(
-        activity=name,
-        call_id=name.removeprefix(_ACT) if name.startswith(_ACT) else None,
-        running=info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
-        attempt=info.attempt,
-        trouble=info.last_failure.message or None,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from backstay.adapters.data_converter import data_converter
 from backstay.errors import ConfigurationError, UnreachableError
+from backstay.telemetry.setup import client_plugins
 
 PATIENCE_SECONDS = 10.0
 
@@ -26,10 +27,11 @@ async def connect(**overrides: Any) -> Client:
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None
     config: dict[str, Any] = {"target_host": "localhost:7233", **found}
     config.update({key: value for key, value in overrides.items() if value is not None})
+    config["plugins"] = [*config.get("plugins", ()), *client_plugins()]
     address = config["target_host"]
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await Client.connect(**config, data_converter=pydantic_data_converter)
+            return await Client.connect(**config, data_converter=data_converter())
     except (RuntimeError, RPCError, TimeoutError) as error:
         raise UnreachableError(address) from error
     except (ValueError, OSError) as error:  # an address that is none, a certificate that is missing

@@ -1,11 +1,16 @@
 """Ready-made facts for tools: pure functions of arguments whose values rules can read.
 
-    @tool(effect="once", facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))})
-    def send_email(to: str, subject: str, body: str) -> str: ...
+@tool(effect="once", facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))})
+def send_email(to: str, subject: str, body: str) -> str: ...
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
+
+NAMED_BY_USER: Final = "named_by_user"
+"""A fact that every tool has: the names of the arguments whose values stand in the goal, as Set<String>."""
 
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -55,6 +60,21 @@ def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
     return not any(
         isinstance(node, writes) and not isinstance(node, exp.Query) for node in parsed[0].walk()
     )
+
+
+def named_arguments(goal: str, arguments: Mapping[str, Any]) -> list[str]:
+    """The names of the arguments whose values the goal names, sorted: who asked has said them.
+
+    A list counts where all of its entries are named; an object never does.
+    """
+    return sorted(name for name, value in arguments.items() if _named(goal, value))
+
+
+def _named(goal: str, value: object) -> bool:
+    if isinstance(value, list):
+        entries = cast("list[object]", value)
+        return bool(entries) and all(_named(goal, entry) for entry in entries)
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and named_in(goal, str(value))
 
 
 def named_in(goal: str, value: str) -> bool:

@@ -18,6 +18,7 @@ class Settings(BaseSettings):
 
     Attributes:
         agents: folders that hold agents, in `BACKSTAY_AGENTS` separated by `:`; default `./agents`, else the shipped.
+        policies: folders with rules and limits of the organisation, beside the shipped ones.
         model: name of the model of agents that name none.
         model_api: `responses` or `chat`, for agents that do not say.
         model_price: USD per million tokens, as `input=0.25,cached_input=0.025,output=2.00`, for models that the
@@ -28,7 +29,12 @@ class Settings(BaseSettings):
         ui: address of the Temporal UI, for links; the command finds that of a local development server by itself.
         conversation_cache_mb: what a worker remembers of conversations; 0 reads them back from the history each time.
         cached_runs: how many runs a worker keeps in memory.
+        prometheus: `host:port` at which a worker serves its metrics.
+        log: `text`, or `json` for a worker's log as JSON lines.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
+        secrets: a folder with a file for each secret of tools.
+        codec_keys: keys that payloads are encrypted with, as `id:base64`; the first encrypts, all decrypt.
+        codec_keys_file: a file with those keys, in their place.
     """
 
     model_config = SettingsConfigDict(
@@ -36,6 +42,7 @@ class Settings(BaseSettings):
     )
 
     agents: Annotated[list[Path] | None, NoDecode] = None
+    policies: Annotated[list[Path], NoDecode] = Field(default_factory=list[Path])
     model: str = DEFAULT_MODEL
     model_api: str = Field(default="responses", pattern="^(responses|chat)$")
     model_price: Annotated[dict[str, str] | None, NoDecode] = None
@@ -45,11 +52,16 @@ class Settings(BaseSettings):
     ui: str | None = None
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
+    prometheus: str | None = None
+    log: str = Field(default="text", pattern="^(text|json)$")
     shutdown_seconds: float = Field(default=10.0, ge=0)
+    secrets: Path | None = None
+    codec_keys: str | None = Field(default=None, repr=False)
+    codec_keys_file: Path | None = None
     openai_api_key: str | None = Field(default=None, validation_alias="OPENAI_API_KEY", repr=False)
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
 
-    @field_validator("agents", mode="before")
+    @field_validator("agents", "policies", mode="before")
     @classmethod
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value

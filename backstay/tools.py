@@ -13,9 +13,20 @@ from typing import Any, Literal, TypeVar, overload
 
 from backstay.errors import ConfigurationError, SecretError, ToolError
 
-__all__ = ["Effect", "SecretError", "ToolCall", "ToolError", "ToolOptions", "no_secret", "options_of", "seconds", "tool"]
+__all__ = [
+    "Effect",
+    "SecretError",
+    "ToolCall",
+    "ToolError",
+    "ToolOptions",
+    "no_secret",
+    "options_of",
+    "seconds",
+    "tool",
+]
 
 Effect = Literal["read", "write", "once"]
+Fact = tuple[str, Callable[..., Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -69,6 +80,8 @@ class ToolOptions:
         groups: action groups that rules may name.
         repeatable: the same call may bring the same result for long (polling), without counting as no progress.
         secrets: names of what `ToolCall.secret` may read.
+        untrusted: its results come from outside and taint the run: rules can read it.
+        facts: by name, the Cedar type of a fact and the pure function that computes it from the arguments it names.
     """
 
     effect: Effect = "once"
@@ -76,6 +89,8 @@ class ToolOptions:
     groups: tuple[str, ...] = ()
     repeatable: bool = False
     secrets: tuple[str, ...] = ()
+    untrusted: bool = False
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
 
 
 def seconds(text: str) -> float:
@@ -100,6 +115,8 @@ def tool(
     groups: Sequence[str] = (),
     repeatable: bool = False,
     secrets: Sequence[str] = (),
+    untrusted: bool = False,
+    facts: Mapping[str, Fact] | None = None,
 ) -> Callable[[F], F]: ...
 def tool(
     function: Any = None,
@@ -110,6 +127,8 @@ def tool(
     groups: Sequence[str] = (),
     repeatable: bool = False,
     secrets: Sequence[str] = (),
+    untrusted: bool = False,
+    facts: Mapping[str, Fact] | None = None,
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
 
@@ -118,7 +137,9 @@ def tool(
     """
     if effect not in ("read", "write", "once"):
         raise ConfigurationError(f"`{effect}` is no effect", mend="use `read`, `write` or `once`")
-    options = ToolOptions(effect, seconds(timeout), tuple(groups), repeatable, _secret_names(secrets))
+    options = ToolOptions(
+        effect, seconds(timeout), tuple(groups), repeatable, _secret_names(secrets), untrusted, dict(facts or {})
+    )
 
     def mark(marked: Any) -> Any:
         if not inspect.isfunction(marked):

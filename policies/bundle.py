@@ -100,19 +100,22 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
     if policy.own is not None:
         reading.read(policy.own, Origin.AGENT)
     org_rules = [rule for rule in reading.rules if rule.origin is Origin.ORG]
-    idle = {rule.id for rule in org_rules if not _concerns(rule, policy.agent, schema)}
-    rules = [rule for rule in reading.rules if rule.id not in idle]
+    idle = [rule for rule in org_rules if not _concerns(rule, policy.agent, schema)]
+    rules = [rule for rule in reading.rules if rule not in idle]
     unknown = _unknown(org_rules, schema)
     problems = [*reading.problems, *_misfits(rules, policy.agent, schema, unknown)]
     observing = policy.mode == "observe"
     enforced = [rule for rule in rules if not observing or rule.origin is not Origin.AGENT]
-    problems += _never_permitted(policy, enforced, schema, reading.problems)
+    if not reading.unread:
+        problems += _never_permitted(policy, enforced, schema)
     if problems:
         raise PolicyProblems(problems)
     enforced, observed = Slice.of(enforced), Slice.of(rules) if observing else None
     version = _digest(_normalised(enforced, observed), schema.text)
     tools = {tool.name: tool for tool in policy.tools}
-    return Bundle(policy.agent, tools, schema, enforced, observed, version, tuple(sorted(idle)), unknown)
+    return Bundle(
+        policy.agent, tools, schema, enforced, observed, version, tuple(sorted(rule.id for rule in idle)), unknown
+    )
 
 
 def _generated(policy: AgentPolicy, problems: list[RuleProblem]) -> Iterable[RuleFile]:
@@ -156,10 +159,8 @@ def _concerns(rule: Rule, agent: str, schema: AgentSchema) -> bool:
     return any(rule.covers(agent, name, tool.groups) for name, tool in schema.tools.items())
 
 
-def _never_permitted(
-    policy: AgentPolicy, rules: Sequence[Rule], schema: AgentSchema, broken: Collection[RuleProblem]
-) -> list[RuleProblem]:
-    """Listed tools that no permit covers. Where a rule could not be read, that rule may be the one that would."""
+def _never_permitted(policy: AgentPolicy, rules: Sequence[Rule], schema: AgentSchema) -> list[RuleProblem]:
+    """Listed tools that the scope of no permit covers."""
     permits = [rule for rule in rules if rule.permits]
     return [
         RuleProblem(
@@ -168,7 +169,7 @@ def _never_permitted(
             f'set `permit = "listed"`, or add `permit(principal, action == Action::{_quoted(name)}, resource);`',
         )
         for name, tool in schema.tools.items()
-        if not broken and not any(rule.covers(policy.agent, name, tool.groups) for rule in permits)
+        if not any(rule.covers(policy.agent, name, tool.groups) for rule in permits)
     ]
 
 

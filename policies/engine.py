@@ -51,9 +51,18 @@ def formatted(templates: Iterable[pst.Template]) -> str:
     return "\n".join(cedarpy.format_policies(str(prepared([template])), 120, 2).strip() + "\n" for template in ordered)
 
 
-def faults(template: pst.Template, schema: Schema | str) -> list[str]:
+def actions_of(schema: Schema) -> Entities:
+    """The actions of a schema, with the groups they are members of.
+
+    A schema given at the request adds nothing to entities that were prepared before: made without it, they would
+    silently turn every `action in Action::"group:x"` into false.
+    """
+    return Entities.from_json_str("[]", schema)  # pyright: ignore[reportUnknownMemberType]
+
+
+def faults(template: pst.Template, schema: Schema) -> list[str]:
     """What Cedar's validator says against one rule, each once, in a stable order."""
-    result = cedarpy.validate_policies(str(prepared([template])), schema)
+    result = cedarpy.validate_policies(str(prepared([template])), schema)  # pyright: ignore[reportUnknownMemberType]
     return sorted({error.error.replace(_FOR_POLICY, "") for error in result.errors})
 
 

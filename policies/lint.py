@@ -12,22 +12,29 @@ from .rule import Origin, Rule, bare_tests, exception_for, lifted_by, reads_of
 from .source import Piece, RuleFile, pieces
 
 ANNOTATIONS = ("id", "approval", "reason", "description")
-_MAX_ID = 100
+_MAX_ID = 200
 
 
 @dataclass(slots=True)
 class Reading:
-    """What reading rules brought so far; `groups` are the approver groups and their members."""
+    """What reading rules brought so far.
+
+    Attributes:
+        groups: the approver groups and their members.
+        rules: all that could be read; in force only where `problems` stays empty.
+        unread: whether there are rules beyond these, that could not be read.
+    """
 
     groups: Mapping[str, Collection[str]]
     rules: list[Rule] = field(default_factory=list[Rule])
     problems: list[RuleProblem] = field(default_factory=list[RuleProblem])
+    unread: bool = False
     _ids: dict[str, tuple[str, Origin]] = field(default_factory=dict[str, tuple[str, Origin]])
 
     def read(self, file: RuleFile, origin: Origin) -> None:
-        """Adds the rules of a file, those without a problem of their own, and the problems of all."""
+        """Adds the rules of a file and their problems."""
         for piece in pieces(file.text):
-            where = f"{file.name}:{piece.line}"
+            where = file.name if origin is Origin.GENERATED else f"{file.name}:{piece.line}"
             template = self._template(piece, where)
             if template is not None:
                 self._add(template, where, origin)
@@ -38,6 +45,7 @@ class Reading:
         except (ValueError, RecursionError) as error:
             mend = "end each rule with `;`" if "end of input" in str(error) else ""
             self._report(where, f"not a Cedar rule: {str(error).removeprefix('cedarpy: ')}", mend)
+            self.unread = True
             return None
         if found.templates:
             mend = 'name them: `principal == Agent::"support"`, or leave the place open: `principal`'
@@ -46,7 +54,6 @@ class Reading:
         return next(iter(found.static_policies.values()), None)
 
     def _add(self, template: pst.Template, where: str, origin: Origin) -> None:
-        before = len(self.problems)
         rule_id = template.annotations.get("id", "")
         self._check_id(rule_id, where, origin)
         for key in sorted(template.annotations.keys() - set(ANNOTATIONS)):
@@ -58,11 +65,10 @@ class Reading:
         self._check_reads(reads.values | reads.tests, approval, where)
         for test in sorted(bare_tests(template)):
             self._report(where, f"`{test}` is never true: only `context` has attributes", "test a part of `context`")
-        if len(self.problems) == before:
-            template = replace(template, id=rule_id)
-            reason = template.annotations.get("reason", "")
-            lifted = lifted_by(template, approval) if approval else template
-            self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason))
+        # A rule with problems is kept: nothing is put in force then, and its other problems are still to be found.
+        reason = template.annotations.get("reason", "")
+        lifted = replace(lifted_by(template, approval) if approval else template, id=rule_id or template.id)
+        self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason))
 
     def _check_id(self, rule_id: str, where: str, origin: Origin) -> None:
         if not rule_id:
@@ -86,7 +92,9 @@ class Reading:
             return None
         approval = approval_of(spec)
         if approval is None:
-            self._report(where, f'`@approval("{spec}")` names no group', 'write `@approval("finance")` or `("finance:2")`')
+            self._report(
+                where, f'`@approval("{spec}")` names no group', 'write `@approval("finance")` or `("finance:2")`'
+            )
         else:
             self.problems.extend(group_problems(approval, self.groups, where))
         return approval
@@ -111,7 +119,7 @@ def group_problems(approval: Approval, groups: Mapping[str, Collection[str]], wh
     if not members:
         what = f"the approval group `{approval.group}` has no members"
     else:
-        what = f"the approval group `{approval.group}` has {members} members, {approval.count} must approve"
+        what = f"{approval.count} people of the approval group `{approval.group}` must approve, it has {members}"
     return [RuleProblem(where, what, f"name them under `[approval] groups`: `{approval.group} = [...]`")]
 
 

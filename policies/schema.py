@@ -8,6 +8,7 @@ from typing import Any
 from cedarpy import Entities, Schema
 
 from .call import ToolRules
+from .engine import actions_of
 from .problem import PolicyProblems, RuleProblem
 from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
 
@@ -49,7 +50,7 @@ class AgentSchema:
         text: canonical JSON of `strict`.
         strict: every certain attribute must be there; rules are validated against it.
         loose: the same types, but any part of `input` and `facts` may be absent.
-        entities: the actions with their groups. Without them `action in Action::"group:x"` is silently false.
+        entities: the actions with their groups.
     """
 
     text: str
@@ -72,7 +73,7 @@ def agent_schema(tools: Sequence[ToolRules], where: str) -> AgentSchema:
     text = schema_text(read)
     strict = Schema.from_json_str(text)
     loose = Schema.from_json_str(schema_text(read, loose=True))
-    return AgentSchema(text, strict, loose, Entities.from_json_str("[]", strict), read)
+    return AgentSchema(text, strict, loose, actions_of(strict), read)
 
 
 def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: Iterable[str] = ()) -> str:

@@ -61,6 +61,7 @@ Shape = Scalar | SetOf | Record
 Found = tuple[Shape | Opaque, bool]
 
 _SCALARS = {"string": Scalar.STRING, "boolean": Scalar.BOOL, "integer": Scalar.LONG, "number": Scalar.DECIMAL}
+_VALUES = {str: Scalar.STRING, bool: Scalar.BOOL, int: Scalar.LONG, float: Scalar.DECIMAL}
 _UNION = Opaque("is a union of types")
 _ANYTHING = Opaque("accepts anything")
 
@@ -199,10 +200,9 @@ def _of_values(values: list[Any]) -> Found:
     """The type of a closed list of values."""
     some = [value for value in values if value is not None]
     nullable = len(some) < len(values)
-    kinds = {type(value) for value in some}
-    scalars = {str: Scalar.STRING, bool: Scalar.BOOL, int: Scalar.LONG, float: Scalar.DECIMAL}
-    if len(kinds) == 1 and (kind := kinds.pop()) in scalars:
-        return scalars[kind], nullable
+    for kind, scalar in _VALUES.items():
+        if some and all(type(value) is kind for value in some):
+            return scalar, nullable
     return _UNION, nullable
 
 

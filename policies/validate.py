@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from cedarpy import Schema
 
@@ -18,6 +18,8 @@ _NO_ACTION = re.compile(r'unrecognized action `Action::"(.*)"`', re.DOTALL)
 _NO_ENTITY = re.compile(r"unrecognized entity type `(.+)`")
 _NOT_ALIKE = re.compile(r"the types (.+) and (.+) are not compatible", re.DOTALL)
 _NOT_TYPE = re.compile(r"unexpected type: expected (.+) but saw (.+)", re.DOTALL)
+_STEP = re.compile(r'([^.\[]+)|\["((?:[^"\\]|\\.)*)"\]')
+_ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)")
 _NOWHERE = "unable to find an applicable action"
 _DECIMALS = 'a decimal is compared as in `.greaterThan(decimal("100.0"))`'
 _FACT = "let the tool declare a fact that computes what the rule needs"
@@ -32,19 +34,18 @@ def validated(rule: Rule, agent: str, tools: Mapping[str, ToolSchema], schema: S
         found = [fault for fault in found if _NOWHERE not in fault]
     problems = [_translated(fault, rule, tools) for fault in found]
     if not covered and not problems:
-        problems = [RuleProblem(rule.where, f"`{rule.id}` applies to no call of the agent `{agent}`", "mend its scope")]
+        problems = [_problem(rule, f"it applies to no call of the agent `{agent}`", "mend its scope")]
     return problems + [problem for path in sorted(rule.reads.tests) for problem in _untestable(path, rule, covered)]
 
 
 def _translated(fault: str, rule: Rule, tools: Mapping[str, ToolSchema]) -> RuleProblem:
     what, mend = fault, ""
     if match := _NO_ATTRIBUTE.search(fault):
-        what, mend = _missing(tuple(match[1].split(".")), match[2], tools)
+        what, mend = _missing(_path(match[1]), _plain(match[2]), tools)
     elif match := _UNSAFE.search(fault):
-        path = match[1]
-        what, mend = f"`{path}` of `{match[2]}` may be absent", f"ask first: `context{_has(path)} && ...`"
+        what, mend = f"`{match[1]}` of `{_plain(match[2])}` may be absent", f"ask first: `{_has(_path(match[1]))} && ...`"
     elif match := _NO_ACTION.search(fault):
-        what, mend = f"no tool and no group is named `{match[1]}`", _nearest(match[1], tools)
+        what, mend = f"no tool and no group is named `{_plain(match[1])}`", _nearest(_plain(match[1]), tools)
     elif match := _NO_ENTITY.search(fault):
         what, mend = f"there is no entity type `{match[1]}`", "a principal is an `Agent`, a resource is a `Tenant`"
     elif match := _NOT_ALIKE.search(fault):
@@ -55,12 +56,28 @@ def _translated(fault: str, rule: Rule, tools: Mapping[str, ToolSchema]) -> Rule
         mend = _DECIMALS if "decimal" in match.groups() else ""
     elif _NOWHERE in fault:
         what, mend = "its scope fits none of the agent's tools", 'a group is named with `in`: `action in Action::"..."`'
-    return RuleProblem(rule.where, f"`{rule.id}`: {what}", mend)
+    return _problem(rule, what, mend)
 
 
-def _has(path: str) -> str:
-    head, _, last = path.rpartition(".")
-    return f".{head} has {last}" if head else f" has {last}"
+def _problem(rule: Rule, what: str, mend: str) -> RuleProblem:
+    return RuleProblem(rule.where, f"`{rule.id}`: {what}" if rule.id else what, mend)
+
+
+def _path(text: str) -> Path:
+    """A path as Cedar writes it: `input.amount`, or `input["unit price"]`."""
+    return tuple(match[1] or match[2] for match in _STEP.finditer(text))
+
+
+def _plain(text: str) -> str:
+    """A name without the escapes that Cedar writes it with."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], text)
+
+
+def _has(path: Path) -> str:
+    def step(name: str, dot: str) -> str:
+        return f"{dot}{name}" if name.isidentifier() else (f'["{name}"]' if dot else f'"{name}"')
+
+    return f"context{''.join(step(name, '.') for name in path[:-1])} has {step(path[-1], '')}"
 
 
 def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[str, str]:
@@ -70,10 +87,9 @@ def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[st
     why = _lookup(schema.context, path) if schema else None
     if isinstance(why, Opaque):
         return f"the {_kind(section)} `{name}` of `{tool}` {why.why}, which a rule cannot read", _FACT
+    known = _names(schema, path[:-1])
     if section not in ("input", "facts") or not name:
-        known = "`input`, `facts`, `run`, `env`" if not name else _names(schema, section)
         return f"there is no `context.{'.'.join(path)}`", f"known are {known}"
-    known = _names(schema, section)
     mend = f"known are {known}" if known else f"name the tools that have it in the rule's scope: `{tool}` has none"
     return f"`{tool}` has no {_kind(section)} `{name}`", mend
 
@@ -84,13 +100,13 @@ def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> It
     for name, state in states.items():
         if isinstance(state, Opaque):
             what = f"the {_kind(path[0])} `{'.'.join(path[1:])}` of `{name}` {state.why}, which a rule cannot test"
-            yield RuleProblem(rule.where, f"`{rule.id}`: {what}", _FACT)
+            yield _problem(rule, what, _FACT)
     # An org rule may speak of arguments that only other agents' tools have; nothing else differs between agents.
     elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts") and len(path) > 1
     if states and not elsewhere and all(state is None for state in states.values()):
         first = next(iter(sorted(states)))
         what, mend = _missing(path, first, covered)
-        yield RuleProblem(rule.where, f"`{rule.id}`: {what}, so that `has` is never true", mend)
+        yield _problem(rule, f"{what}, so that `has` is never true", mend)
 
 
 def _lookup(record: Record, path: Path) -> bool | Opaque | None:
@@ -107,10 +123,13 @@ def _lookup(record: Record, path: Path) -> bool | Opaque | None:
     return True if path[-1] in record.attributes else None
 
 
-def _names(tool: ToolSchema | None, section: str) -> str:
-    attribute = tool.context.attributes.get(section) if tool else None
-    names: Sequence[str] = sorted(attribute.shape.attributes) if attribute and isinstance(attribute.shape, Record) else ()
-    return ", ".join(f"`{name}`" for name in names)
+def _names(tool: ToolSchema | None, path: Path) -> str:
+    """The parts that rules can name below a path."""
+    record = tool.context if tool else None
+    for name in path:
+        attribute = record.attributes.get(name) if record else None
+        record = attribute.shape if attribute and isinstance(attribute.shape, Record) else None
+    return ", ".join(f"`{name}`" for name in sorted(record.attributes if record else ()) if name != "approvals")
 
 
 def _kind(section: str) -> str:

@@ -19,7 +19,7 @@ async def admit(run: LiveRun) -> Admission | None:
         ApplicationError: of type `InvalidInput`, where the agent is unknown or a ceiling is exceeded.
     """
     request = run.request
-    given = AdmitInput(agent=request.agent, budget=request.budget)
+    given = AdmitInput(agent=request.agent, requested_by=request.requested_by, budget=request.budget)
     try:
         admission: Admission = await run.execute(
             names.ADMIT, given, Admission, activity_id=names.ADMIT, summary=f"admit · {request.agent}", **options.ADMIT

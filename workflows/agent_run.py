@@ -13,6 +13,7 @@ from backstay.contracts.approval import VoteResult
 from backstay.contracts.messages import Edit, Hold, Kill, MessageState, Vote
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import PageRequest
+from backstay.contracts.trace import Trace, Untraced
 from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Killed, Paused, Resumed
 from backstay.kernel.stop import RunStatus, Stop
 
@@ -42,6 +43,7 @@ class AgentRun:
         self._run = LiveRun(RunRequest(goal="-") if isinstance(request, list) else request)
         self._approvals = Approvals(self._run)
         self.inbox = Inbox(self._run, self._problems)
+        self.trace: Trace = Untraced()  # a worker that traces puts its own here
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
@@ -94,9 +96,10 @@ class AgentRun:
             deadline.cancel()
 
     async def _step(self, admission: Admission) -> None:
-        decision = await decide(self._run, admission)
-        if decision is not None and await self._run.go_ahead():
-            await perform(self._run, self._approvals, admission, decision)
+        with self.trace.step(self._run.status):
+            decision = await decide(self._run, admission)
+            if decision is not None and await self._run.go_ahead():
+                await perform(self._run, self._approvals, admission, decision)
 
     async def _deadline(self, admission: Admission) -> None:
         limit = admission.limits.seconds

@@ -3,9 +3,9 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from backstay.contracts.admission import Api
 from backstay.contracts.budget import BudgetLimits
@@ -16,6 +16,18 @@ from backstay.kernel.stop import Thresholds
 from backstay.tools import seconds
 
 Positive = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+
+
+def _duration(value: str) -> str:
+    try:
+        seconds(value)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+"""A duration such as "30s", "10m" or "24h"."""
 
 
 class PriceTable(Contract):
@@ -38,17 +50,8 @@ class ModelTable(Contract):
     base_url: str | None = None
     api_key_env: str | None = None
     max_output_tokens: Positive = 2_000
-    give_up_after: str = "10m"
+    give_up_after: Duration = "10m"
     price: PriceTable | None = None
-
-    @field_validator("give_up_after")
-    @classmethod
-    def _duration(cls, value: str) -> str:
-        try:
-            seconds(value)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from None
-        return value
 
 
 class BudgetTable(BudgetLimits):
@@ -69,9 +72,30 @@ class StopTable(Contract):
     failures: Positive = 5
     malformed: Positive = 3
 
-    def thresholds(self) -> Thresholds:
+    def thresholds(self, expiry_stops: bool) -> Thresholds:
         """The same thresholds as the kernel counts them."""
-        return Thresholds(self.denials, self.repeats, self.failures, self.malformed)
+        return Thresholds(self.denials, self.repeats, self.failures, self.malformed, expiry_stops)
+
+
+Group = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class ApprovalTable(Contract):
+    """`[approval]`: who is asked for what, and how long they have."""
+
+    require: dict[str, str] = Field(default_factory=dict[str, str])
+    expires_after: Duration = "24h"
+    on_expiry: Literal["deny", "stop"] = "deny"
+    requester_required: bool = False
+    groups: dict[Group, list[Annotated[str, Field(min_length=1)]]] = Field(default_factory=dict[str, list[str]])
+    notify: Annotated[str, Field(pattern="^https?://")] | None = None
+
+
+class PolicyTable(Contract):
+    """`[policy]`: what is permitted without a rule, and whether the agent's own rules are enforced."""
+
+    permit: Literal["listed", "explicit"] = "listed"
+    mode: Literal["enforce", "observe"] = "enforce"
 
 
 class AgentConfig(Contract):
@@ -83,6 +107,8 @@ class AgentConfig(Contract):
     model: ModelTable = ModelTable()
     budget: BudgetTable = BudgetTable()
     stop: StopTable = StopTable()
+    approval: ApprovalTable = ApprovalTable()
+    policy: PolicyTable = PolicyTable()
 
 
 def read_config(path: Path) -> AgentConfig:

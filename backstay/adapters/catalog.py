@@ -4,16 +4,18 @@ import os
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from backstay.contracts.admission import Admission, AdmitInput, ModelSpec
-from backstay.contracts.budget import narrowed
+from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec
+from backstay.contracts.budget import BudgetLimits, lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError
+from backstay.kernel.budget import Limits
 from backstay.settings import Settings
 from backstay.tools import seconds
 
 from .agent_folder import Agent
 from .openai_model import OpenAIModel
+from .organisation import Organisation
 from .prices import price_of
 from .tool_function import Tool
 
@@ -23,12 +25,14 @@ OPENAI_HOST = "api.openai.com"
 class Catalog:
     """Agents by name; what is asked of it is answered from the folders as they were when the worker started."""
 
-    def __init__(self, agents: Mapping[str, Agent], settings: Settings) -> None:
+    def __init__(self, agents: Mapping[str, Agent], settings: Settings, org: Organisation) -> None:
         self.agents = agents
+        self._org = org
         self._settings = settings
         self._models: dict[tuple[str | None, str | None], OpenAIModel] = {}
         for agent in agents.values():
             self._model(agent)
+            self._ceilings(agent)
 
     def admission(self, request: AdmitInput) -> Admission:
         """What a run is admitted with; the policy's version is for the caller to add.
@@ -39,7 +43,9 @@ class Catalog:
         agent = self.agents.get(request.agent)
         if agent is None:
             raise InvalidInputError([Problem(field="agent", problem="no agent of that name is served here")])
-        limits = narrowed(agent.config.budget.limits(), request.budget)
+        if agent.config.approval.requester_required and request.requested_by is None:
+            raise InvalidInputError([Problem(field="requested_by", problem="required by this agent")])
+        limits = narrowed(self._ceilings(agent), request.budget)
         if isinstance(limits, list):
             raise InvalidInputError(limits)
         unknown = [name for name in (request.budget.tools if request.budget else {}) if name not in agent.tools]
@@ -61,8 +67,12 @@ class Catalog:
             model=model,
             tools=[tool.spec for tool in agent.tools.values()],
             limits=limits,
-            thresholds=agent.config.stop.thresholds(),
+            thresholds=agent.config.stop.thresholds(agent.config.approval.on_expiry == "stop"),
             policy_version="",
+            approval=ApprovalSpec(
+                expires_after=seconds(agent.config.approval.expires_after),
+                notify=agent.config.approval.notify is not None,
+            ),
         )
 
     def tool(self, agent: str, name: str) -> Tool | None:
@@ -94,6 +104,16 @@ class Catalog:
         """Closes the connections to models."""
         for model in self._models.values():
             await model.close()
+
+    def _ceilings(self, agent: Agent) -> Limits:
+        """The agent's ceilings under the organisation's; a default gives way, what the agent writes itself may not."""
+        own = agent.config.budget
+        written = BudgetLimits.model_validate(own.model_dump(exclude_unset=True))
+        above = narrowed(self._org.ceilings, written)
+        if isinstance(above, list):
+            where = str(agent.folder / "agent.toml")
+            raise ConfigurationError(f"{above[0]} of the organisation", where=where)
+        return lowest(own.limits(), self._org.ceilings)
 
     def _model(self, agent: Agent) -> OpenAIModel:
         model = agent.config.model

@@ -8,12 +8,12 @@ import dataclasses
 import os
 from pathlib import Path
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 
 from backstay.settings import Settings
 
 from .codec_keys import KEYS, KEYS_FILE, codec_keys
+from .payload_converter import TolerantPayloadConverter
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
@@ -25,12 +25,13 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
         ConfigurationError: the keys cannot be used.
     """
     keys = codec_keys(settings.codec_keys, settings.codec_keys_file) if settings else keys_of_environment()
+    plain = DataConverter(payload_converter_class=TolerantPayloadConverter)
     if not keys:
-        return pydantic_data_converter
+        return plain
     from .payload_codec import EncryptingCodec  # cryptography is loaded where it is used only
 
     return dataclasses.replace(
-        pydantic_data_converter,
+        plain,
         payload_codec=EncryptingCodec(keys),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

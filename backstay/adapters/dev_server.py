@@ -15,11 +15,12 @@ from typing import IO
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from backstay.contracts.names import SEARCH_ATTRIBUTES
 from backstay.errors import ConfigurationError
+
+from .data_converter import data_converter
 
 HOST = "127.0.0.1"
 NAMESPACE = "default"
@@ -122,7 +123,7 @@ async def _ready(process: Process, address: str, log: IO[bytes]) -> Client:
         async with asyncio.timeout(_READY_SECONDS):
             while process.returncode is None:
                 with contextlib.suppress(RuntimeError, RPCError):
-                    client = await Client.connect(address, data_converter=pydantic_data_converter)
+                    client = await Client.connect(address, data_converter=data_converter())
                     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE))
                     return client
                 await asyncio.sleep(0.05)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Generator
-from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 from temporalio.client import (
@@ -94,16 +93,23 @@ def result_of_failure(run_id: str, error: WorkflowFailureError) -> RunResult:
     """
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        detail = cast("Any", cause.details[0]) if cause.details else None
+        detail = cause.details[0] if cause.details else None
         try:
             if cause.type == INVALID_INPUT:
                 raise InvalidInputError(_PROBLEMS.validate_python(detail)) from error
             return RunResult.model_validate(detail)
         except ValidationError:
             raise NoResultError(run_id, "failed", cause.message) from error
-    how = {CancelledError: "canceled", TerminatedError: "terminated", TimeoutError: "timed_out"}
-    raise NoResultError(run_id, how.get(type(cause), "failed"), _detail(cause)) from error
+    raise _without_result(run_id, cause) from error
 
 
-def _detail(cause: BaseException) -> str | None:
-    return str(cause) or None if isinstance(cause, TerminatedError) else None
+def _without_result(run_id: str, cause: BaseException) -> NoResultError:
+    match cause:
+        case CancelledError():
+            return NoResultError(run_id, "canceled")
+        case TerminatedError():
+            return NoResultError(run_id, "terminated", cause.message or None)
+        case TimeoutError():
+            return NoResultError(run_id, "timed_out")
+        case _:
+            return NoResultError(run_id, "failed", str(cause) or None)

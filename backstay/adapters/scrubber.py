@@ -118,7 +118,10 @@ def scrubbed_logs(scrubber: Scrubber) -> Iterator[None]:
 def _handlers() -> list[logging.Handler]:
     loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
     last = [logging.lastResort] if logging.lastResort else []
-    return [*last, *(handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers)]
+    return [
+        *last,
+        *(handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers),
+    ]
 
 
 def _spellings(value: str) -> set[str]:

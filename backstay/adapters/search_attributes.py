@@ -1,6 +1,7 @@
 """Registers the search attributes that runs write; without them a run would wait for ever in its first task."""
 
 import asyncio
+from collections.abc import Mapping
 from enum import StrEnum
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -46,7 +47,7 @@ async def register(client: Client, *, mend: str) -> dict[str, Registration]:
     return {name: Registration.ADDED if name in missing else Registration.PRESENT for name in SEARCH_ATTRIBUTES}
 
 
-async def _listed(client: Client, mend: str) -> dict[str, int]:
+async def _listed(client: Client, mend: str) -> Mapping[str, int]:
     """The attributes of the namespace; ours among them have the right types."""
     try:
         request = ListSearchAttributesRequest(namespace=client.namespace)

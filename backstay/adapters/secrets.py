@@ -4,17 +4,22 @@ The value of `SHOP_TOKEN` is looked for in the environment variable of that name
 `SHOP_TOKEN_FILE` names, then in the file `SHOP_TOKEN` of the folder `BACKSTAY_SECRETS`.
 """
 
+import base64
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backstay.errors import SecretError
+from backstay.settings import Settings
 from backstay.tools import no_secret
 
+from .agent_folder import Agent
+from .codec_keys import KEYS, codec_keys
 from .scrubber import Scrubber
 
 FOLDER = "BACKSTAY_SECRETS"
+_OF_THE_WORKER = ("BACKSTAY_CODEC_TOKEN", "TEMPORAL_API_KEY")
 
 
 class Secrets:
@@ -34,8 +39,23 @@ class Secrets:
         Raises:
             SecretError: there is none, or its file cannot be read.
         """
+        value = self.find(name)
+        if value is None:
+            raise SecretError(
+                f"this worker has no secret `{name}`; set `{name}` or `{name}_FILE`, "
+                f"or put a file `{name}` into the folder `{FOLDER}`"
+            )
+        return value
+
+    def find(self, name: str) -> str | None:
+        """The value as it is now; None where there is none.
+
+        Raises:
+            SecretError: its file cannot be read.
+        """
         value = self._environment.get(name) or self._from_file(name)
-        self.scrubber.learn(name, value)
+        if value is not None:
+            self.scrubber.learn(name, value)
         return value
 
     def reader(self, tool: str, declared: Sequence[str]) -> Callable[[str], str]:
@@ -50,21 +70,34 @@ class Secrets:
         """Learns what of these is there already, so that it is kept out of texts even where nobody asked for it."""
         for name in names:
             try:
-                self.read(name)
+                self.find(name)
             except SecretError:
                 continue  # whoever needs it is told then
 
-    def _from_file(self, name: str) -> str:
+    def _from_file(self, name: str) -> str | None:
         variable = f"{name}_FILE"
         named = self._environment.get(variable)
         if named:
             return _contents(Path(named), name, f"the file of `{variable}`")
         if self._folder is not None and (self._folder / name).is_file():
             return _contents(self._folder / name, name, f"its file in `{FOLDER}`")
-        raise SecretError(
-            f"this worker has no secret `{name}`; set `{name}` or `{variable}`, "
-            f"or put a file `{name}` into the folder `{FOLDER}`"
-        )
+        return None
+
+
+def worker_secrets(settings: Settings, agents: Iterable[Agent]) -> Secrets:
+    """The secrets of a worker: those its agents' tools declare, and its own keys, which no text shows either."""
+    secrets = Secrets(settings.secrets)
+    secrets.learn(_OF_THE_WORKER)
+    if settings.openai_api_key:
+        secrets.scrubber.learn("OPENAI_API_KEY", settings.openai_api_key.strip())
+    for key in codec_keys(settings.codec_keys, settings.codec_keys_file).values():
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            secrets.scrubber.learn(KEYS, encode(key).decode().rstrip("="))
+    for agent in agents:
+        secrets.learn([agent.config.model.api_key_env] if agent.config.model.api_key_env else [])
+        for tool in agent.tools.values():
+            secrets.learn(tool.secrets)
+    return secrets
 
 
 def _contents(file: Path, name: str, where: str) -> str:
@@ -92,8 +125,7 @@ class _Reader:
     def __call__(self, name: str) -> str:
         if name not in self._declared:
             raise SecretError(
-                f"the tool `{self._tool}` has not declared the secret `{name}`; "
-                f'declare it: `@tool(secrets=["{name}"])`'
+                f'the tool `{self._tool}` has not declared the secret `{name}`; declare it: `@tool(secrets=["{name}"])`'
             )
         return self._secrets.read(name)
 

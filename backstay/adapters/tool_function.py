@@ -35,6 +35,11 @@ class Tool:
     arguments: TypeAdapter[Any]
     wants_call: bool
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that its calls may read."""
+        return self.options.secrets
+
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
         """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
         try:
@@ -42,6 +47,13 @@ class Tool:
         except ValidationError as error:
             return problems_of(error)
         return cast("dict[str, Any]", values)
+
+    def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the tool's fact functions say of some arguments; what they raise is for the caller."""
+        return {
+            name: function(**{key: values.get(key) for key in inspect.signature(function).parameters})
+            for name, (_, function) in self.options.facts.items()
+        }
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
         """Runs the function, one that is not async in a thread, and returns what the model reads of its result."""
@@ -62,6 +74,7 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
     if options is None:
         raise ConfigurationError(f"`{name}` is not marked", where=where, mend="put `@tool` above it")
     parameters, wants_call = _parameters(name, function, where)
+    _check_facts(name, options, parameters, where)
     fields = TypedDict(f"{name}_arguments", parameters)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
     fields.__pydantic_config__ = ConfigDict(extra="forbid", title=name)  # pyright: ignore[reportAttributeAccessIssue]
     try:
@@ -83,8 +96,19 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         effect=options.effect,
         timeout=options.timeout,
         repeatable=options.repeatable,
+        untrusted=options.untrusted,
+        groups=list(options.groups),
+        facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )
     return Tool(spec, options, function, adapter, wants_call)
+
+
+def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any], where: str) -> None:
+    for fact, (_, function) in options.facts.items():
+        for parameter in inspect.signature(function).parameters:
+            if parameter not in parameters:
+                mend = f"the arguments of `{name}` are: {', '.join(f'`{known}`' for known in parameters)}"
+                raise ConfigurationError(f"the fact `{fact}` of `{name}` names `{parameter}`", where=where, mend=mend)
 
 
 def result_text(result: Any) -> str:

@@ -14,9 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from backstay import __version__
-from backstay.errors import BackstayError
 
-from .exit import ExitCode, code_of_error, explain, leave
+from .exit import ExitCode, leave
 
 
 class Entry(NamedTuple):
@@ -92,18 +91,13 @@ def execute(arguments: list[str] | None = None) -> int:
         return ended.code if isinstance(ended.code, int) else ExitCode.COMPLETED
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BackstayError as error:
-        explain(error)
-        return code_of_error(error)
+    except Exception as error:
+        from .failure import report  # the tree of errors loads pydantic, which `--help` has no use for
+
+        return report(error)
+    return ExitCode.COMPLETED
 
 
 def main() -> NoReturn:
     """The entry point: runs the command and ends the process with its exit code."""
-    code: int = ExitCode.FAILED
-    try:
-        code = execute()
-    except BaseException:  # a bug of ours: it is shown, and must not hang either
-        import traceback
-
-        traceback.print_exc()
-    leave(code)
+    leave(execute())

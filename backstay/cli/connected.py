@@ -50,4 +50,6 @@ def person(given: str | None, settings: Settings | None = None) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        raise ConfigurationError("nobody knows who you are", mend="say it with `--by`, or set `BACKSTAY_USER`") from None
+        raise ConfigurationError(
+            "nobody knows who you are", mend="say it with `--by`, or set `BACKSTAY_USER`"
+        ) from None

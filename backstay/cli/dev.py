@@ -17,11 +17,12 @@ from backstay.testing.scripted_model import ScriptedModel
 
 from .exit import ExitCode
 from .loop import run_loop
-from .terminal import data, say
+from .terminal import say, write
 from .worker import ready_line, serve
 
 PORT = 7233
 SCRIPTED = "scripted"
+_NO_MODEL = "NO REAL MODEL: replies are made up. Set OPENAI_API_KEY, or OPENAI_BASE_URL, for a real one."
 _PRICE = {"input": "0.25", "cached_input": "0.025", "output": "2.00"}
 
 
@@ -48,10 +49,9 @@ async def _dev(settings: Settings, port: int, ui_port: int, db: Path | None, sto
     async with model_in_use(settings) as settings:
         app = application(settings)
         async with dev_server(port=port, ui_port=ui_port, database=db) as server:
-            out = data()
-            out.print(f"Temporal  {server.address}")
-            out.print(f"UI        {server.ui}")
-            out.print(f"model     {model_line(settings)}")
+            write(f"Temporal  {server.address}", f"UI        {server.ui}", f"model     {model_line(settings)}")
+            if settings.model == SCRIPTED:
+                say(_NO_MODEL, "bold red")
             await serve(app, server.client, stop, lambda: say(_ready(ready_line(app, server.address), port), "green"))
     return ExitCode.COMPLETED
 
@@ -74,7 +74,6 @@ async def model_in_use(
     if has_model(settings):
         yield settings
         return
-    say("NO REAL MODEL: set OPENAI_API_KEY, or OPENAI_BASE_URL. Until then a scripted one makes up replies.", "bold red")
     async with ScriptedModel(scripts, default) as model:
         update = {"openai_base_url": model.base_url, "model": SCRIPTED, "model_price": _PRICE}
         yield settings.model_copy(update=update)

@@ -15,7 +15,7 @@ from .connected import connected, person
 from .exit import ExitCode
 from .loop import run_loop
 from .report import result_table
-from .terminal import Output, clean, data, say, write_json
+from .terminal import Output, clean, say, write, write_json
 
 _WAIT_SECONDS = 10.0
 
@@ -28,8 +28,8 @@ def kill(
 ) -> int:
     """End a run: no new decision and no new action; running ones are cancelled and waited for.
 
-    Waits up to 10 seconds for the end and says what was in flight. Exit code: 0 killed, 1 it had ended otherwise before,
-    4 not found, 5 Temporal unreachable, 124 the order is given and the run has not closed yet.
+    Waits up to 10 seconds for the end and says what was in flight. Exit code: 0 killed, 1 it had ended otherwise
+    before, 4 not found, 5 Temporal unreachable, 124 the order is given and the run has not closed yet.
     """
     return run_loop(_kill(run_id, person(by), reason, output))
 
@@ -49,10 +49,12 @@ async def _kill(run_id: str, by: str, reason: str, output: Output) -> int:
         say("no worker answers. The order waits with the engine, and the next worker that takes the run up obeys it.")
     result = await _end(run)
     if output is Output.JSON:
-        write_json({"run_id": run_id, "state": "closed" if result else state, "result": plain(result) if result else None})
+        write_json(
+            {"run_id": run_id, "state": "closed" if result else state, "result": plain(result) if result else None}
+        )
     elif result is not None:
         say(f"closed {time.monotonic() - began:.1f} s after the order")
-        data().print(result_table(result, link.link(run_id)))
+        write(result_table(result, link.link(run_id)))
     if result is None:
         await _say_what_runs(run)
     return ExitCode.COMPLETED if result else ExitCode.TIMED_OUT

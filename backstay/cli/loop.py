@@ -6,23 +6,35 @@ import logging
 import signal
 import sys
 from collections.abc import Coroutine
+from enum import StrEnum
 from typing import Any
 
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
+from backstay.telemetry.logs import log_as_json
+from backstay.telemetry.setup import flush
+
 from .exit import leave
 
 _LAST_SECONDS = 2.0
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, *, quiet: bool = True) -> int:
+class Log(StrEnum):
+    """What of the log is written: errors of Temporal's client only, or warnings too, as text or as JSON lines."""
+
+    QUIET = "quiet"
+    TEXT = "text"
+    JSON = "json"
+
+
+def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, *, log: Log = Log.QUIET) -> int:
     """Runs a command to its end and returns its exit code.
 
     The first signal sets `stop`, or cancels the work where there is none; the second ends the process on the spot.
-    `quiet` keeps the warnings of Temporal's client to itself.
     """
-    _log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+    _log_to_stderr(log)
     loop = asyncio.new_event_loop()
     task = loop.create_task(work)
     heard: list[int] = []
@@ -54,16 +66,18 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(asyncio.wait(rest, timeout=_LAST_SECONDS))
     with contextlib.suppress(TimeoutError):
         loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), _LAST_SECONDS))
-    loop.set_exception_handler(lambda *_: None)
     loop.close()
+    flush()
 
 
-def _log_to_stderr(level: int) -> None:
-    """Sends what Temporal's core logs to stderr; by default it writes to stdout, which is for data."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def _log_to_stderr(log: Log) -> None:
+    """Sends what Temporal's core logs to stderr too; by default it writes to stdout, which is for data."""
+    if log is Log.JSON:
+        log_as_json()
+    else:
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=_FORMAT)
     logger = logging.getLogger("temporalio")
-    logger.setLevel(level)
-    forwarded = LoggingConfig(
-        TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=LogForwardingConfig(logger)
-    )
+    logger.setLevel(logging.ERROR if log is Log.QUIET else logging.WARNING)
+    levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    forwarded = LoggingConfig(levels, forwarding=LogForwardingConfig(logger))
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=forwarded)), error_if_already_set=False)

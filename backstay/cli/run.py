@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from backstay.client import Run
 from backstay.contracts.run import RunRequest, RunResult, plain
@@ -17,8 +16,8 @@ from .exit import ExitCode, code_of_status
 from .loop import run_loop
 from .report import result_table
 from .request import read_request
-from .terminal import Output, data, progress, say, write_json
-from .transcript import Follower
+from .terminal import Output, say, write, write_json
+from .transcript import Follower, print_line
 
 _SILENCE_SECONDS = 5.0
 _LAST_LOOK_SECONDS = 3.0
@@ -42,9 +41,7 @@ def run(
         str | None, typer.Option(help="Narrower limits: usd=0.10,steps=5,tools.send_email.calls=1.")
     ] = None,
     metadata: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for traces, audit, tools; repeat.")] = None,
-    run_id: Annotated[
-        str | None, typer.Option("--id", help="The run's id; the same id again is the same run.")
-    ] = None,
+    run_id: Annotated[str | None, typer.Option("--id", help="The run's id; the same id again is the same run.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the run to its end, or only start it.")] = True,
     timeout: Annotated[str | None, typer.Option(help="Wait no longer than this, such as 30s; the run goes on.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How the result is written.")] = Output.TABLE,
@@ -67,12 +64,12 @@ async def _run(order: _Order) -> int:
         if order.output is Output.JSON:
             write_json({"run_id": run.run_id, "ui": page})
         else:
-            data().print(run.run_id, soft_wrap=True)
+            write(run.run_id)
         return ExitCode.COMPLETED
     say(f"run {run.run_id}" + (f" · {page}" if page else ""), "bold")
     try:
         async with asyncio.timeout(order.timeout):
-            result = await follow_to_the_end(run, Follower(run, _print, _room()), link)
+            result = await follow_to_the_end(run, Follower(run, print_line), link)
     except TimeoutError:
         say(f"no end within {order.timeout:g} seconds; {_how_to_go_on(run)}")
         return ExitCode.TIMED_OUT
@@ -82,7 +79,7 @@ async def _run(order: _Order) -> int:
     if order.output is Output.JSON:
         write_json(plain(result))
     else:
-        data().print(result_table(result, page))
+        write(result_table(result, page))
     return code_of_status(result.status)
 
 
@@ -112,12 +109,3 @@ async def _listen_for_workers(link: Connected, follower: Follower) -> None:
 
 def _how_to_go_on(run: Run) -> str:
     return f"the run goes on. See it: backstay show {run.run_id} · end it: backstay kill {run.run_id} --reason WHY"
-
-
-def _print(line: Text) -> None:
-    progress().print(line, soft_wrap=True)
-
-
-def _room() -> int:
-    """Characters of a line's text: what the terminal shows in one line."""
-    return max(40, min(200, progress().width) - 12)

@@ -6,7 +6,7 @@ from backstay.contracts.names import SEARCH_ATTRIBUTES
 from .connected import connected
 from .exit import ExitCode
 from .loop import run_loop
-from .terminal import data, say
+from .terminal import say, write
 
 
 def setup() -> int:
@@ -23,5 +23,5 @@ async def _setup() -> int:
     say(f"search attributes of the namespace `{temporal.namespace}` at {temporal.service_client.config.target_host}")
     done = await register(temporal, mend="let somebody run `backstay setup` who may add search attributes")
     for name, outcome in done.items():
-        data().print(f"{outcome:9}{name} ({SEARCH_ATTRIBUTES[name]})")
+        write(f"{outcome:9}{name} ({SEARCH_ATTRIBUTES[name]})")
     return ExitCode.COMPLETED

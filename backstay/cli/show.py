@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backstay.client import Overview, Pending, Run
+from backstay.adapters.overview import Overview, Pending
+from backstay.client import Run
 from backstay.contracts.run import RunResult, plain
 from backstay.contracts.status import RunStatusView, TranscriptItem
 from backstay.errors import BackstayError, InvalidInputError, NoResultError, NoWorkerError, RefusedError
@@ -18,7 +18,7 @@ from .connected import connected
 from .exit import ExitCode
 from .loop import run_loop
 from .report import STATUS_STYLE, budget_table, spent_line
-from .terminal import Output, clean, data, one_line, say, write_json
+from .terminal import Output, clean, one_line, say, write, write_json
 from .transcript import paragraphs
 
 
@@ -57,7 +57,7 @@ async def _show(run_id: str, output: Output) -> int:
     if output is Output.JSON:
         write_json(_as_json(known))
     else:
-        _print(data(), known)
+        _print(known)
     return ExitCode.COMPLETED
 
 
@@ -99,18 +99,22 @@ def _as_json(known: _Known) -> dict[str, Any]:
 
 def _flight_as_json(one: Pending) -> dict[str, Any]:
     state = "running" if one.running else "waiting"
-    return {"activity": one.activity, "call_id": one.call_id, "state": state, "attempt": one.attempt, "trouble": one.trouble}
+    return {
+        "activity": one.activity,
+        "call_id": one.call_id,
+        "state": state,
+        "attempt": one.attempt,
+        "trouble": one.trouble,
+    }
 
 
-def _print(console: Console, known: _Known) -> None:
-    console.print(_facts(known))
+def _print(known: _Known) -> None:
+    write(_facts(known))
     reading = known.status or known.result
     if reading is not None:
-        console.print()
-        console.print(budget_table(reading.budget, reading.spent, known.status.held if known.status else None))
-    for item in known.transcript or []:
-        for line in paragraphs(item):
-            console.print(line) if item.kind != "goal" else console.print("\n", line, sep="")
+        write("", budget_table(reading.budget, reading.spent, known.status.held if known.status else None))
+    if known.transcript:
+        write("", *(line for item in known.transcript for line in paragraphs(item)))
 
 
 def _facts(known: _Known) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 _WIDE = 1_000
@@ -35,6 +35,17 @@ def _console(stream: TextIO) -> Console:
     # Lines that go to a file or a pipe are not cut to the width of a terminal that nobody looks at.
     width = None if stream.isatty() else _WIDE
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def write(*renderables: RenderableType) -> None:
+    """Tables and texts on stdout; in a file or a pipe their lines end where their text ends."""
+    console = data()
+    for renderable in renderables:
+        with console.capture() as captured:
+            console.print(renderable)
+        text = captured.get()
+        sys.stdout.write(text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+    sys.stdout.flush()
 
 
 def say(text: str, style: str = "") -> None:

@@ -11,11 +11,11 @@ from backstay.client import Run
 from backstay.contracts.status import TranscriptItem
 from backstay.errors import NoWorkerError, RefusedError
 
-from .terminal import clean, one_line
+from .terminal import clean, one_line, progress
 
 POLL_SECONDS = 0.3
-LINE = 160
 _INDENT = " " * 9
+_MARGIN = len(_INDENT) + 3
 _MARKS = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -25,8 +25,14 @@ _MARKS = {
 }
 
 
-def lines(item: TranscriptItem, length: int = LINE) -> Generator[Text]:
-    """An item as lines of at most about `length` characters; goals and answers are for the caller to print."""
+def print_line(line: Text) -> None:
+    """A line on stderr, at once."""
+    progress().print(line, soft_wrap=True)
+
+
+def lines(item: TranscriptItem) -> Generator[Text]:
+    """An item in lines that fit the terminal; the goal is for the caller to print."""
+    length = max(40, min(200, progress().width) - _MARGIN)
     match item.kind:
         case "decision":
             for call in item.calls or []:
@@ -58,10 +64,9 @@ def paragraphs(item: TranscriptItem) -> Generator[Text]:
 class Follower:
     """Prints a run's transcript as it grows."""
 
-    def __init__(self, run: Run, print_line: Callable[[Text], None], length: int = LINE) -> None:
+    def __init__(self, run: Run, printed: Callable[[Text], None]) -> None:
         self._run = run
-        self._print = print_line
-        self._length = length
+        self._print = printed
         self._seen = 0
         self.heard = asyncio.Event()
         """Set once a worker has answered."""
@@ -77,7 +82,7 @@ class Follower:
         try:
             async for item in self._run.transcript(self._seen):
                 self._seen = item.n
-                for line in lines(item, self._length):
+                for line in lines(item):
                     self._print(line)
             self.heard.set()
         except (NoWorkerError, RefusedError):

@@ -10,11 +10,12 @@ from temporalio.client import Client
 from backstay.adapters.search_attributes import register
 from backstay.app import Application, application
 from backstay.connection import connect
-from backstay.errors import BackstayError
 from backstay.settings import Settings, load_settings
+from backstay.telemetry.metrics import worker_runtime
 
-from .exit import ExitCode, code_of_error, explain, leave
-from .loop import run_loop
+from .exit import ExitCode, leave
+from .failure import report
+from .loop import Log, run_loop
 from .terminal import say
 
 _LEFT_SECONDS = 5.0
@@ -35,18 +36,12 @@ def worker(
 
 def serve_forever() -> NoReturn:
     """Serves all agents as the environment says, then ends the process with the exit code."""
-    code: int = ExitCode.FAILED
     try:
         code = _serve(load_settings(), (), None)
-    except BackstayError as error:
-        explain(error)
-        code = code_of_error(error)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
+    except Exception as error:
+        code = report(error)
     leave(code)
 
 
@@ -55,11 +50,11 @@ def _serve(settings: Settings, only: Sequence[str], task_queue: str | None) -> i
         settings = settings.model_copy(update={"task_queue": task_queue})
     app = application(settings, only)  # before anything is connected: a worker does not start half-configured
     stop = asyncio.Event()
-    return run_loop(_connect_and_serve(app, stop), stop, quiet=False)
+    return run_loop(_connect_and_serve(app, stop), stop, log=Log(settings.log))
 
 
 async def _connect_and_serve(app: Application, stop: asyncio.Event) -> int:
-    client = await connect()
+    client = await connect(runtime=worker_runtime(app.settings.prometheus))
     if app.settings.search_attributes:
         done = await register(client, mend=_SETUP)
         if added := [name for name, outcome in done.items() if outcome == "added"]:

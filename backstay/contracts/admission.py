@@ -16,7 +16,10 @@ Api = Literal["responses", "chat"]
 
 
 class ToolSpec(Contract):
-    """A tool as the model sees it and as the runtime treats it; `timeout` is seconds of one attempt."""
+    """A tool as the model sees it, as the runtime treats it and as rules see it.
+
+    `timeout` is seconds of one attempt; `facts` has the Cedar type of each fact.
+    """
 
     name: str
     description: str
@@ -26,6 +29,8 @@ class ToolSpec(Contract):
     timeout: float
     repeatable: bool = False
     untrusted: bool = False
+    groups: list[str] = Field(default_factory=list[str])
+    facts: dict[str, str] = Field(default_factory=dict[str, str])
 
 
 class ApprovalSpec(Contract):
@@ -49,6 +54,7 @@ class AdmitInput(Contract):
     """What `admit` decides by."""
 
     agent: str
+    requested_by: str | None = None
     budget: BudgetLimits | None = None
 
 

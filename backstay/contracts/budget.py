@@ -88,6 +88,22 @@ def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Pr
     return problems or Limits(**values, tools=tools)
 
 
+def lowest(first: Limits, second: Limits) -> Limits:
+    """The tighter of two limits in every dimension."""
+    tools = {
+        name: ToolLimit(
+            _lower(first.tools.get(name, ToolLimit()).calls, second.tools.get(name, ToolLimit()).calls),
+            _lower(first.tools.get(name, ToolLimit()).per_minute, second.tools.get(name, ToolLimit()).per_minute),
+        )
+        for name in {**first.tools, **second.tools}
+    }
+    return Limits(**{name: _lower(getattr(first, name), getattr(second, name)) for name in DIMENSIONS}, tools=tools)
+
+
+def _lower(first: int | None, second: int | None) -> int | None:
+    return min((limit for limit in (first, second) if limit is not None), default=None)
+
+
 def _narrowed(field: str, ceiling: int | None, asked: int | None, problems: list[Problem]) -> int | None:
     if asked is None:
         return ceiling

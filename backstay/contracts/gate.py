@@ -12,7 +12,10 @@ from .calls import Consent, RunFacts
 
 @dataclass(frozen=True, slots=True)
 class GateCall:
-    """A call as policy sees it: who wants what, with arguments that fit the tool's schema."""
+    """A call as policy sees it: who wants what, with arguments that fit the tool's schema.
+
+    `facts` is what the tool's functions say of the arguments; `now` is seconds since the epoch.
+    """
 
     run_id: str
     agent: str
@@ -20,16 +23,19 @@ class GateCall:
     step: int
     tool: ToolSpec
     arguments: Mapping[str, Any]
-    goal: str
+    facts: Mapping[str, Any]
     requested_by: str | None
-    facts: RunFacts
+    run: RunFacts
     now: int
     consent: Consent
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What policy says of a call; `message` is for the model."""
+    """What policy says of a call; `message` is for the model.
+
+    `groups` are the approvals that would release it, `observed` what rules that are only observed would have decided.
+    """
 
     outcome: Outcome
     code: Code
@@ -37,3 +43,4 @@ class Ruling:
     message: str = ""
     groups: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    observed: str = ""

@@ -31,7 +31,8 @@ class Verdict:
 
     `rules` are the ids of the deciding rules, sorted. `digest` is of the exact call: run, step, call, tool, tool
     schema and canonical arguments. `message` is what the model may read of a refusal. `groups` are the approvals that
-    would release the call, as specs such as `finance:2`; `reasons` is what the rules say of themselves.
+    would release the call, as specs such as `finance:2`; `reasons` is what the rules say of themselves, `observed` what
+    rules that are only observed would have decided.
     """
 
     outcome: Outcome
@@ -42,6 +43,7 @@ class Verdict:
     message: str = ""
     groups: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    observed: str = ""
 
     @property
     def allowed(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from backstay.adapters.data_converter import data_converter
 from backstay.adapters.dev_server import dev_server
 from backstay.app import application
 from backstay.contracts.names import AGENT_RUN
@@ -76,7 +77,10 @@ async def local_runtime(
             **({"agents": [agents]} if agents else {}),
             **settings,
         }
-        runtime = LocalRuntime(client, model, Settings(**given))
+        wanted = Settings(**given)
+        if wanted.codec_keys or wanted.codec_keys_file:
+            client = Client(**{**client.config(), "data_converter": data_converter(wanted)})
+        runtime = LocalRuntime(client, model, wanted)
         if worker:
             await stack.enter_async_context(runtime.serving())
         yield runtime

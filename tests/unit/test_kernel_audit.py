@@ -6,6 +6,7 @@ import pytest
 
 from backstay.kernel.audit import GENESIS, AuditHead, Broken, canonical, verify
 
+HASH = "sha256:1c748dbc8572b84aa76c9a28da07be6ab29004aea8264df18f2a8a5f8df43379"
 AT = "2026-01-01T00:00:00.000Z"
 
 
@@ -34,9 +35,6 @@ def test_the_hash_of_a_record_is_fixed_for_good() -> None:
     head, record = AuditHead().chained(AT, "killed", {"by": "änn \ud800", "n": 1, "list": [None, True, {"b": 1, "a": 2}]})
     assert canonical(record["facts"]) == '{"by":"änn \ud800","list":[null,true,{"a":2,"b":1}],"n":1}'
     assert head.head == record["hash"] == HASH
-
-
-HASH = "sha256:?"
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,10 @@ def test_a_settled_hold_leaves_its_bill_and_frees_the_rest() -> None:
 
 
 def test_a_released_hold_leaves_nothing() -> None:
-    budget = Budget(Limits(usd=10, tools={"mail": ToolLimit(calls=1)}))
-    assert held(budget, "x", Amount(usd=8, tools={"mail": 1})).release("x") == budget
+    budget = held(Budget(Limits(usd=10, tools={"mail": ToolLimit(calls=1)})), "x", Amount(usd=8, tools={"mail": 1}))
+    released = budget.release("x")
+    assert (released.spent, released.held) == (Amount(), Amount())
+    assert released.shortfall(Amount(usd=10, tools={"mail": 1})) is None
 
 
 def test_what_is_left_of_no_limit_is_not_a_number() -> None:
@@ -120,9 +122,10 @@ def test_the_window_slides_call_by_call() -> None:
     assert budget.recent == {"mail": (30_000, 60_000)}
 
 
-def test_a_tool_without_a_rate_leaves_no_times_behind() -> None:
-    limits = Limits(tools={"mail": ToolLimit(calls=5)})
-    assert held(Budget(limits), "x", Amount(tools={"mail": 1, "pay": 1}), at_ms=7).recent == {}
+def test_the_calls_of_the_last_minute_are_counted_tool_by_tool_with_a_rate_or_without() -> None:
+    budget = held(Budget(), "x", Amount(tools={"mail": 2, "pay": 1}), at_ms=7)
+    assert [budget.calls_in_window(tool, WINDOW_MS + 6) for tool in ("mail", "pay", "buy")] == [2, 1, 0]
+    assert budget.calls_in_window("mail", WINDOW_MS + 7) == 0
 
 
 def test_amounts_add_up_tool_by_tool() -> None:

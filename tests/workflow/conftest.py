@@ -55,6 +55,21 @@ class Workshop:
         """A request that the agent takes."""
         return {"goal": "work", "agent": "workshop", "metadata": {"log": str(self.log)}}
 
+    def answers(self, request: int = -1) -> list[tuple[str, str]]:
+        """The results of tool calls in a request to the model, by the ids of the calls, as they were asked."""
+        body: Any = self.model.requests[request].body
+        if "messages" in body:
+            calls = [call["id"] for message in body["messages"] for call in message.get("tool_calls", ())]
+            told = [(item["tool_call_id"], item["content"]) for item in body["messages"] if item["role"] == "tool"]
+        else:
+            calls = [item["call_id"] for item in body["input"] if item.get("type") == "function_call"]
+            outputs = [item for item in body["input"] if item.get("type") == "function_call_output"]
+            told = [(item["call_id"], item["output"]) for item in outputs]
+        # INVARIANT: every call is answered once, in the order asked.
+        assert calls == [call_id for call_id, _ in told]
+        assert len(calls) == len(set(calls))
+        return told
+
     def lines(self) -> list[str]:
         """The effects so far."""
         return self.log.read_text().splitlines() if self.log.exists() else []
@@ -117,7 +132,9 @@ class Workshop:
 
         async def holds() -> bool:
             description = await handle.describe()
-            return any(pair.key.name == attribute and pair.value == value for pair in description.typed_search_attributes)
+            return any(
+                pair.key.name == attribute and pair.value == value for pair in description.typed_search_attributes
+            )
 
         await self.until(holds)
 
@@ -154,6 +171,7 @@ def quickly() -> Callable[..., AbstractAsyncContextManager[None]]:
 @pytest.fixture
 def refusal() -> Callable[[Awaitable[Any]], Awaitable[ApplicationError]]:
     """Awaits an update that is refused, and returns the error."""
+
     async def caught(update: Awaitable[Any]) -> ApplicationError:
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await update

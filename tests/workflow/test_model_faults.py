@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backstay.contracts.run import RunResult
-from backstay.testing import MISSING, Attempts, Call, Drip, Drop, Failure, Raw, RawUsage, Reply, Usage
+from backstay.testing import MISSING, Attempts, Call, Drip, Drop, Failure, Raw, RawUsage, Reply, Turn, Usage
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Handle, Opener, Workshop
@@ -35,36 +37,54 @@ BILLED = {
 }
 
 
+async def gather(runs: Iterable[Coroutine[Any, Any, tuple[RunResult, Decimal]]]) -> list[tuple[RunResult, Decimal]]:
+    return await asyncio.gather(*runs)
+
+
 async def held(shop: Workshop, handle: Handle) -> tuple[int, Decimal]:
     """What the first decision held: so many attempts, so much for each of them."""
     hold = (await shop.audit(handle, "decision_held"))[0]
     return hold["attempts"], Decimal(hold["amount"]["usd"]) / hold["attempts"] / 1_000_000
 
 
-@APIS
-@pytest.mark.parametrize("fault", UNBILLED.values(), ids=UNBILLED.keys())
-async def test_a_fault_that_costs_nothing_is_tried_again_and_not_counted(
-    workshop: Opener, api: str, fault: Failure
-) -> None:
-    async with workshop([Attempts(fault, GOOD)], model_api=api) as shop:
-        result = await shop.run()
-        assert (result.answer, result.spent.model_calls) == ("done", 1)
-        assert (Decimal(result.spent.usd), Decimal(result.spent.usd_unbilled)) == (PRICE, 0)
-        assert len(shop.model.requests) == 2
+def scripts(turns: Mapping[str, Turn]) -> dict[str, list[Turn]]:
+    """A script of one turn for each case, told by the goal."""
+    return {goal_of(name): [turn] for name, turn in turns.items()}
+
+
+def goal_of(name: str) -> str:
+    return f"the case `{name}`"
+
+
+async def ran(shop: Workshop, name: str) -> tuple[RunResult, Decimal]:
+    """The result of a case, and what its first decision held for each attempt."""
+    handle = await shop.start(goal=goal_of(name))
+    result = await shop.result(handle)
+    assert (result.answer, result.steps) == ("done", 1), name
+    return result, (await held(shop, handle))[1]
 
 
 @APIS
-@pytest.mark.parametrize("fault", BILLED.values(), ids=BILLED.keys())
-async def test_a_fault_that_may_have_cost_something_is_settled_at_its_hold(
-    workshop: Opener, api: str, fault: Any
-) -> None:
-    async with workshop([Attempts(fault, GOOD)], model_api=api) as shop:
-        handle = await shop.start()
-        result = await shop.result(handle)
-        _, each = await held(shop, handle)
-        assert (result.answer, result.spent.model_calls, len(shop.model.requests)) == ("done", 2, 2)
-        assert Decimal(result.spent.usd_unbilled) == each
-        assert Decimal(result.spent.usd) == each + PRICE
+async def test_a_fault_that_costs_nothing_is_tried_again_and_not_counted(workshop: Opener, api: str) -> None:
+    async with workshop(
+        scripts({name: Attempts(fault, GOOD) for name, fault in UNBILLED.items()}), model_api=api
+    ) as shop:
+        for name, (result, _) in zip(UNBILLED, await gather(ran(shop, name) for name in UNBILLED), strict=True):
+            assert result.spent.model_calls == 1, name
+            assert (Decimal(result.spent.usd), Decimal(result.spent.usd_unbilled)) == (PRICE, 0), name
+        assert len(shop.model.requests) == 2 * len(UNBILLED)
+
+
+@APIS
+async def test_a_fault_that_may_have_cost_something_is_settled_at_its_hold(workshop: Opener, api: str) -> None:
+    async with workshop(
+        scripts({name: Attempts(fault, GOOD) for name, fault in BILLED.items()}), model_api=api
+    ) as shop:
+        for name, (result, each) in zip(BILLED, await gather(ran(shop, name) for name in BILLED), strict=True):
+            assert result.spent.model_calls == 2, name
+            assert Decimal(result.spent.usd_unbilled) == each, name
+            assert Decimal(result.spent.usd) == each + PRICE, name
+        assert len(shop.model.requests) == 2 * len(BILLED)
 
 
 @APIS
@@ -79,7 +99,7 @@ async def test_the_engine_waits_as_long_as_the_provider_asks(workshop: Opener, a
 
 
 async def test_each_attempt_of_the_engine_is_one_request(workshop: Opener) -> None:
-    faults = Attempts(Failure(429), Failure(429), Failure(429, retry_after=0.1), GOOD)
+    faults = Attempts(*[Failure(429, retry_after=0.1)] * 3, GOOD)
     async with workshop([faults]) as shop:
         handle = await shop.start()
         result = await shop.result(handle)
@@ -142,7 +162,7 @@ def bill(api: str, read: Any, written: Any) -> dict[str, Any]:
 LIES: dict[str, Any] = {
     "missing": MISSING,
     "null": None,
-    "text": "free",
+    "words": "free",
     "a list": [1, 2],
     "empty": {},
 }
@@ -158,27 +178,14 @@ FIGURES: dict[str, tuple[Any, Any]] = {
 }
 
 
-async def is_settled_at_the_hold(workshop: Opener, api: str, usage: Any) -> None:
-    async with workshop([Reply("done", usage=RawUsage(usage))], model_api=api) as shop:
-        handle = await shop.start()
-        result = await shop.result(handle)
-        _, each = await held(shop, handle)
-        assert (result.answer, result.spent.model_calls) == ("done", 1)
-        assert Decimal(result.spent.usd) == Decimal(result.spent.usd_unbilled) == each
-
-
 @APIS
-@pytest.mark.parametrize("usage", LIES.values(), ids=LIES.keys())
-async def test_a_bill_that_is_none_is_settled_at_the_hold(workshop: Opener, api: str, usage: Any) -> None:
-    await is_settled_at_the_hold(workshop, api, usage)
-
-
-@APIS
-@pytest.mark.parametrize("figures", FIGURES.values(), ids=FIGURES.keys())
-async def test_a_bill_whose_figures_are_none_is_settled_at_the_hold(
-    workshop: Opener, api: str, figures: tuple[Any, Any]
-) -> None:
-    await is_settled_at_the_hold(workshop, api, bill(api, *figures))
+async def test_a_bill_that_is_none_is_settled_at_the_hold(workshop: Opener, api: str) -> None:
+    bills = {**LIES, **{f"figures: {name}": bill(api, *figures) for name, figures in FIGURES.items()}}
+    turns = {name: Reply("done", usage=RawUsage(usage)) for name, usage in bills.items()}
+    async with workshop(scripts(turns), model_api=api) as shop:
+        for name, (result, each) in zip(bills, await gather(ran(shop, name) for name in bills), strict=True):
+            assert result.spent.model_calls == 1, name
+            assert Decimal(result.spent.usd) == Decimal(result.spent.usd_unbilled) == each, name
 
 
 @APIS

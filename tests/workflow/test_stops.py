@@ -110,7 +110,9 @@ async def test_a_small_rest_of_the_budget_caps_the_output(workshop: Opener, api:
         tokens = (await shop.audit(handle, "decision_held"))[0]["input_tokens"]
         await stopped(shop, "completed", budget={"tokens": tokens + 100})
         await stopped(shop, "budget_exhausted", "tokens", budget={"tokens": tokens + 10})
-        limits = [request.body["max_output_tokens" if api == "responses" else "max_tokens"] for request in shop.model.requests]
+        limits = [
+            request.body["max_output_tokens" if api == "responses" else "max_tokens"] for request in shop.model.requests
+        ]
         assert limits == [2_000, 100]
 
 
@@ -142,23 +144,24 @@ async def test_tokens_above_the_hold_stop_a_run_whose_model_is_free(workshop: Op
         await stopped(shop, "budget_exhausted", "tokens:overbilled")
 
 
-@pytest.mark.parametrize(
-    ("budget", "detail"),
-    [
-        ({"steps": 0}, "steps"),
-        ({"model_calls": 0}, "model_calls"),
-        ({"tokens": 0}, "tokens"),
-        ({"usd": "0"}, "usd"),
-        ({"tools": {"note": {"calls": 0}}}, "tool:note"),
-        ({"tools": {"note": {"per_minute": 0}}}, "tool:note:per_minute"),
-        ({"tool_calls": 0}, "tool_calls"),
-    ],
-)
-async def test_a_limit_of_zero_allows_none(workshop: Opener, budget: dict[str, Any], detail: str) -> None:
+ZEROS: dict[str, dict[str, Any]] = {
+    "steps": {"steps": 0},
+    "model_calls": {"model_calls": 0},
+    "tokens": {"tokens": 0},
+    "usd": {"usd": "0"},
+    "tool:note": {"tools": {"note": {"calls": 0}}},
+    "tool:note:per_minute": {"tools": {"note": {"per_minute": 0}}},
+    "tool_calls": {"tool_calls": 0},
+}
+
+
+async def test_a_limit_of_zero_allows_none(workshop: Opener) -> None:
     async with workshop(notes(1, 1)) as shop:
-        result = await stopped(shop, "budget_exhausted", detail, budget=budget)
-        assert shop.lines() == []
-        assert len(shop.model.requests) == result.steps == (1 if "tool" in detail else 0)
+        for detail, budget in ZEROS.items():
+            shop.model.requests.clear()
+            result = await stopped(shop, "budget_exhausted", detail, budget=budget)
+            assert shop.lines() == []
+            assert len(shop.model.requests) == result.steps == (1 if "tool" in detail else 0)
 
 
 async def test_a_run_without_tool_calls_may_answer(workshop: Opener) -> None:
@@ -244,13 +247,13 @@ async def test_calls_of_a_reply_that_was_cut_never_run(workshop: Opener, api: st
         assert b"cut by the length limit" in shop.model.requests[1].raw
 
 
-@pytest.mark.parametrize(
-    "arguments", ['{"text": ', "[]", '{"text": 5}', "{}", '{"text": "a", "colour": "red"}', '{"text": NaN}']
-)
-async def test_arguments_that_never_fit_stop_the_run(workshop: Opener, arguments: str) -> None:
-    async with workshop([Reply(calls=[Call("note", arguments)])] * 5) as shop:
-        result = await stopped(shop, "malformed_calls", "3 in a row")
-        assert (result.steps, result.spent.tool_calls, shop.lines()) == (3, 0, [])
+async def test_arguments_that_never_fit_stop_the_run(workshop: Opener) -> None:
+    texts = ['{"text": ', "[]", '{"text": 5}', "{}", '{"text": "a", "colour": "red"}', '{"text": NaN}', ""]
+    scripts = {f"case {n}": [Reply(calls=[Call("note", text)])] * 5 for n, text in enumerate(texts)}
+    async with workshop(scripts) as shop:
+        for goal in scripts:
+            result = await stopped(shop, "malformed_calls", "3 in a row", goal=goal)
+            assert (result.steps, result.spent.tool_calls, shop.lines()) == (3, 0, [])
 
 
 async def test_a_usable_call_between_unusable_ones_starts_the_count_anew(workshop: Opener) -> None:

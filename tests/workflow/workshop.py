@@ -18,6 +18,14 @@ def log(call: ToolCall, line: str) -> None:
         file.write(line + "\n")
 
 
+def effects(call: ToolCall) -> list[str]:
+    return Path(call.metadata["log"]).read_text().splitlines()
+
+
+def is_open(call: ToolCall, gate: str) -> bool:
+    return Path(call.metadata["log"]).with_name(gate).exists()
+
+
 @tool(effect="read")
 async def echo(text: str) -> str:
     """Gives the text back."""
@@ -40,7 +48,7 @@ async def poll() -> str:
 async def count(call: ToolCall) -> int:
     """Counts how often it was called."""
     log(call, "counted")
-    return len(Path(call.metadata["log"]).read_text().splitlines())
+    return len(effects(call))
 
 
 @tool(effect="write")
@@ -72,7 +80,7 @@ async def look(call: ToolCall, seconds: float) -> str:
 async def gate(call: ToolCall, name: str) -> str:
     """Waits until a file of that name lies beside the log."""
     log(call, "at the gate")
-    while not Path(call.metadata["log"]).with_name(name).exists():
+    while not is_open(call, name):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     return "open"
 
@@ -108,8 +116,8 @@ async def refuse() -> str:
 
 @tool(effect="read")
 async def crash(text: str) -> str:
-    """Raises an exception of its own, whatever the text."""
-    raise ZeroDivisionError("by zero")
+    """Raises an exception of its own."""
+    raise ZeroDivisionError(text)
 
 
 @tool(effect="read")
@@ -195,7 +203,7 @@ async def slow_once(call: ToolCall) -> str:
 def stuck_read(call: ToolCall) -> str:
     """Blocks its thread for much longer than it may."""
     log(call, "tried")
-    time.sleep(30)
+    time.sleep(6)
     return "never"
 
 

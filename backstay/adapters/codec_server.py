@@ -1,0 +1,184 @@
+"""Encrypts and decrypts payloads for Temporal's interface and command line, which have no keys: POST /encode, /decode.
+
+Whoever reaches it can read everything, so it lets in as few as it can: on this machine only those who speak to it under
+a name of this machine, elsewhere only those with the token, and of web pages only those of the origins it was told.
+"""
+
+import contextlib
+import hmac
+import ipaddress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import PayloadCodec
+
+from backstay.errors import CodecError, ConfigurationError
+
+TOKEN = "BACKSTAY_CODEC_TOKEN"
+MAX_BYTES = 64_000_000
+_HEADERS = "Authorization, Authorization-Extras, Content-Type, X-Namespace"
+_ASKED_PRIVATE = "Access-Control-Request-Private-Network"
+_CODEC = web.AppKey("codec", PayloadCodec)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in.
+
+    Attributes:
+        host: the address to listen on; without a `token` one of this machine only.
+        origins: of web pages that may ask, as browsers write them: `http://localhost:8233`.
+        token: what `Authorization: Bearer` must bring, on this machine too where it is set.
+    """
+
+    host: str
+    origins: tuple[str, ...] = ()
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def checked(cls, host: str, origins: Sequence[str], token: str | None) -> "Access":
+        """The same, if it can be meant.
+
+        Raises:
+            ConfigurationError: the address can be reached from elsewhere and there is no token, or an origin is none.
+        """
+        if not is_loopback(host) and not token:
+            what = f"`{host}` can be reached from other machines, and there is no token"
+            raise ConfigurationError(what, mend=f"set `{TOKEN}`, or listen on 127.0.0.1")
+        return cls(host, tuple(_origin(origin) for origin in origins), token or None)
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        """Why a request is not let in; None where it is."""
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self.origins:
+            return web.Response(status=403, text="pages of this origin may not ask: see --origin")
+        # A name of somebody else's that leads to this machine makes a page there a page of ours (DNS rebinding).
+        if is_loopback(self.host) and not is_loopback(_hostname(request.host)):
+            return web.Response(status=403, text="it answers under names of this machine only")
+        if request.method == "OPTIONS" or self.token is None:
+            return None
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(_bytes(given.strip()), _bytes(self.token)):
+            return None
+        return web.Response(status=401, text="the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+
+    def cors(self, request: web.Request) -> dict[str, str]:
+        """What tells a browser that the page may read the answer."""
+        origin = request.headers.get("Origin")
+        if origin not in self.origins:
+            return {"Vary": "Origin"}
+        allowed = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Methods": "POST, OPTIONS",
+            "Access-Control-Allow-Headers": _HEADERS,
+            "Vary": "Origin",
+        }
+        return allowed | ({"Access-Control-Allow-Private-Network": "true"} if _ASKED_PRIVATE in request.headers else {})
+
+
+@contextlib.asynccontextmanager
+async def codec_server(codec: PayloadCodec, access: Access, port: int) -> AsyncGenerator[str]:
+    """Serves until the context ends; the value is its address. Port 0 takes a free one.
+
+    Raises:
+        ConfigurationError: it cannot listen there.
+    """
+    runner = web.AppRunner(codec_app(codec, access), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, access.host, port).start()
+        except OSError as error:
+            what = f"cannot listen on {access.host} port {port}: {(error.strerror or str(error)).lower()}"
+            raise ConfigurationError(what, mend="choose another with --host and --port") from None
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def codec_app(codec: PayloadCodec, access: Access) -> web.Application:
+    """The application behind `codec_server`."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = access.refusal(request)
+        if response is not None:
+            answer: web.StreamResponse = response
+        else:
+            try:
+                answer = await handler(request)
+            except web.HTTPException as error:
+                answer = web.Response(status=error.status, text=error.text)
+        answer.headers.update({**access.cors(request), "Cache-Control": "no-store"})
+        return answer
+
+    app = web.Application(middlewares=[guard], client_max_size=MAX_BYTES)
+    app[_CODEC] = codec
+    app.add_routes([web.post("/encode", _encode), web.post("/decode", _decode)])
+    app.add_routes([web.options(path, _preflight) for path in ("/encode", "/decode")])
+    return app
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name leads to this machine and to no other."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _encode(request: web.Request) -> web.Response:
+    return await _converted(request, request.app[_CODEC].encode)
+
+
+async def _decode(request: web.Request) -> web.Response:
+    return await _converted(request, request.app[_CODEC].decode)
+
+
+async def _preflight(request: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+async def _converted(
+    request: web.Request, convert: Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+) -> web.Response:
+    try:
+        given = Parse(await request.read(), Payloads())
+        converted = Payloads(payloads=await convert(given.payloads))
+    except (ParseError, UnicodeDecodeError):
+        return web.Response(status=400, text="the body must be Payloads as JSON")
+    except CodecError as error:
+        return web.Response(status=422, text=str(error))
+    return web.Response(text=MessageToJson(converted), content_type="application/json")
+
+
+def _origin(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    except ValueError:
+        valid = bare = False
+        parts = urlsplit("")
+    if not (valid and bare):
+        mend = "write scheme, host and port, as `http://localhost:8233`"
+        raise ConfigurationError(f"`{text}` is no origin", where="`--origin`", mend=mend)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,59 @@
+"""`backstay codec-server`: lets Temporal's interface and command line read what is encrypted."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from backstay.adapters.codec_keys import KEYS
+from backstay.adapters.codec_server import TOKEN, Access
+from backstay.adapters.codec_server import codec_server as serving
+from backstay.adapters.data_converter import keys_of_environment
+from backstay.adapters.payload_codec import EncryptingCodec
+from backstay.adapters.secrets import Secrets
+from backstay.errors import ConfigurationError, SecretError
+
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import say
+
+PORT = 8234
+UI_ORIGINS = ("http://localhost:8233", "http://127.0.0.1:8233")
+
+
+def codec_server(
+    host: Annotated[str, typer.Option(help="Address to listen on; but for this machine's own it takes a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A Temporal UI that may ask; repeatable. Default: that of a local development server."),
+    ] = None,
+) -> int:
+    """Encrypt and decrypt payloads for the Temporal UI and command line, with the keys of BACKSTAY_CODEC_KEYS.
+
+    BACKSTAY_CODEC_TOKEN, or the file BACKSTAY_CODEC_TOKEN_FILE, is the bearer token that is asked for. Exit code: 0
+    ended by Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
+    """
+    keys = keys_of_environment()
+    if not keys:
+        raise ConfigurationError("there are no keys to decrypt with", mend=f"set `{KEYS}` as your workers have it")
+    access = Access.checked(host, origin or UI_ORIGINS, _token())
+    stop = asyncio.Event()
+    return run_loop(_serve(EncryptingCodec(keys), access, port, stop), stop)
+
+
+def _token() -> str | None:
+    try:
+        return Secrets().find(TOKEN)
+    except SecretError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+async def _serve(codec: EncryptingCodec, access: Access, port: int, stop: asyncio.Event) -> int:
+    async with serving(codec, access, port) as address:
+        say(f"codec server at {address} for {', '.join(access.origins)}     Ctrl-C stops it", "green")
+        say(f"try it: temporal workflow show -w RUN --codec-endpoint {address}")
+        await stop.wait()
+    return ExitCode.COMPLETED

@@ -1,0 +1,106 @@
+"""Names and attributes of spans: those of the OpenTelemetry GenAI conventions, and Backstay's own beside them.
+
+Source of the `gen_ai` names: OpenTelemetry semantic conventions for generative AI, as of release 1.41.
+"""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backstay.contracts.run import RunRequest
+
+Value = str | int | Sequence[str]
+
+CHAT: Final = "chat"
+EXECUTE_TOOL: Final = "execute_tool"
+INVOKE_AGENT: Final = "invoke_agent"
+START_RUN: Final = "start_run"
+CLOSE_RUN: Final = "close_run"
+STEP: Final = "step"
+AUTHORIZE: Final = "authorize"
+
+OPERATION: Final = "gen_ai.operation.name"
+PROVIDER: Final = "gen_ai.provider.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+AGENT_VERSION: Final = "gen_ai.agent.version"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+ERROR_TYPE: Final = "error.type"
+
+RUN_ID: Final = "backstay.run.id"
+TENANT: Final = "backstay.tenant"
+STEP_NUMBER: Final = "backstay.step"
+ATTEMPT: Final = "backstay.attempt"
+USD: Final = "backstay.usd"
+VERDICT: Final = "backstay.verdict.outcome"
+VERDICT_CODE: Final = "backstay.verdict.code"
+VERDICT_RULES: Final = "backstay.verdict.rules"
+CALL_STATUS: Final = "backstay.call.status"
+STATUS: Final = "backstay.status"
+STOP_REASON: Final = "backstay.stop_reason"
+STEPS: Final = "backstay.steps"
+SECONDS: Final = "backstay.seconds"
+TOOL_CALLS: Final = "backstay.tool_calls"
+# The run's totals: not under the `gen_ai` names, so that a sum over a trace counts each token once.
+TOTAL_INPUT_TOKENS: Final = "backstay.input_tokens"
+TOTAL_OUTPUT_TOKENS: Final = "backstay.output_tokens"
+METADATA: Final = "backstay.metadata."
+
+METADATA_CHARACTERS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Which run, and which step of it, a span or a line of the log belongs to; None where that is not known."""
+
+    run_id: str
+    agent: str | None = None
+    tenant: str | None = None
+    step: int | None = None
+
+    def attributes(self) -> dict[str, Value]:
+        """What every span of a run has."""
+        known = {
+            CONVERSATION_ID: self.run_id,
+            RUN_ID: self.run_id,
+            AGENT_NAME: self.agent,
+            TENANT: self.tenant,
+            STEP_NUMBER: self.step,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+WHOSE: ContextVar[Whose | None] = ContextVar("backstay_whose", default=None)
+"""What this code works for, for the lines it logs."""
+
+
+def whose_run(run_id: str, request: RunRequest | None) -> Whose:
+    """A run as its start describes it; None is a start that does not fit the contract, and is not repeated."""
+    return Whose(run_id, request.agent, request.tenant) if request else Whose(run_id)
+
+
+def read_request(args: Sequence[Any]) -> RunRequest | None:
+    """The request in the arguments of a start, if it fits the contract."""
+    request = RunRequest.read(tuple(args))
+    return request if isinstance(request, RunRequest) else None
+
+
+def metadata(request: RunRequest | None) -> dict[str, Value]:
+    """The metadata of a request, cut to a length that a trace bears."""
+    given = request.metadata if request else {}
+    return {METADATA + name: value[:METADATA_CHARACTERS] for name, value in given.items()}
+
+
+def span_name(operation: str, target: str | None) -> str:
+    """The name by the conventions: the operation, and what it is done with where that is known."""
+    return f"{operation} {target}" if target else operation

@@ -1,0 +1,143 @@
+"""The spans of activities: a request to the model, a verdict, an attempt at a call."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Generator
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts.admission import Opening
+from backstay.contracts.calls import ActInput, AuthorizeInput, ToolResult
+from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.decision import ProposedCall
+from backstay.errors import ModelError
+from backstay.kernel.money import format_usd
+from backstay.kernel.price import Price, Usage
+from backstay.kernel.verdict import Verdict
+
+from . import genai
+from .genai import Value, Whose
+from .setup import tracer
+
+PROVIDER = "openai"
+"""The API that is spoken; whose server answers, the request does not tell."""
+
+_FINISHES = {"filtered": "content_filter"}
+
+
+@contextlib.contextmanager
+def chat(opening: Opening, request: ModelRequest, step: int) -> Generator[Callable[[ModelReply], None]]:
+    """Goes around one request to the model; call what it gives with the reply."""
+    attributes: dict[str, Value] = {
+        genai.OPERATION: genai.CHAT,
+        genai.PROVIDER: PROVIDER,
+        genai.REQUEST_MODEL: request.model.name,
+        genai.REQUEST_MAX_TOKENS: request.max_output_tokens,
+        genai.AGENT_VERSION: opening.admission.agent_version,
+    }
+    name = genai.span_name(genai.CHAT, request.model.name)
+    with _span(name, SpanKind.CLIENT, _whose(opening, step), attributes) as span:
+        yield lambda reply: span.set_attributes(_answered(reply, request.model.price))
+
+
+@contextlib.contextmanager
+def execute_tool(opening: Opening, given: ActInput) -> Generator[Callable[[ToolResult], None]]:
+    """Goes around one attempt at a call; call what it gives with the result."""
+    attributes: dict[str, Value] = {
+        genai.OPERATION: genai.EXECUTE_TOOL,
+        genai.TOOL_NAME: given.tool,
+        genai.TOOL_TYPE: "function",
+        genai.TOOL_CALL_ID: given.call_id,
+    }
+    name = genai.span_name(genai.EXECUTE_TOOL, given.tool)
+    with _span(name, SpanKind.INTERNAL, _whose(opening, given.step), attributes) as span:
+
+        def ended(result: ToolResult) -> None:
+            span.set_attribute(genai.CALL_STATUS, result.status)
+            if result.verdict is not None:
+                span.set_attributes(_judged(result.verdict))
+            if result.status != "completed":
+                failed(span, result.status)
+
+        yield ended
+
+
+@contextlib.contextmanager
+def authorize(given: AuthorizeInput, call: ProposedCall) -> Generator[Callable[[Verdict], None]]:
+    """Goes around one verdict; call what it gives with the verdict."""
+    # A tool that was not admitted has a name of the model's own choosing, which may be any text.
+    tool = call.tool if call.tool in given.tools else None
+    attributes: dict[str, Value] = {genai.TOOL_CALL_ID: call.call_id} | ({genai.TOOL_NAME: tool} if tool else {})
+    whose = Whose(given.run_id, given.agent, given.tenant, given.facts.step)
+    with _span(genai.span_name(genai.AUTHORIZE, tool), SpanKind.INTERNAL, whose, attributes) as span:
+        yield lambda verdict: span.set_attributes(_judged(verdict))
+
+
+def failed(span: Span, kind: str) -> None:
+    """Marks a span as failed; `kind` is a stable word, because the text of an error may hold anything."""
+    span.set_attribute(genai.ERROR_TYPE, kind)
+    span.set_status(Status(StatusCode.ERROR))
+
+
+def error_kind(error: BaseException) -> str:
+    """The stable word for an error."""
+    match error:
+        case ModelError():
+            return error.kind
+        case ApplicationError():
+            return error.type or "ApplicationError"
+        case asyncio.CancelledError():
+            return "cancelled"
+        case _:
+            return type(error).__qualname__
+
+
+@contextlib.contextmanager
+def _span(name: str, kind: SpanKind, whose: Whose, attributes: dict[str, Value]) -> Generator[Span]:
+    token = genai.WHOSE.set(whose)
+    common = {**whose.attributes(), genai.ATTEMPT: activity.info().attempt}
+    try:
+        with tracer().start_as_current_span(
+            name,
+            kind=kind,
+            attributes={**common, **attributes},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                failed(span, error_kind(error))
+                raise
+    finally:
+        genai.WHOSE.reset(token)
+
+
+def _whose(opening: Opening, step: int) -> Whose:
+    return Whose(opening.run_id, opening.agent, opening.tenant, step)
+
+
+def _answered(reply: ModelReply, price: Price | None) -> dict[str, Value]:
+    finish = reply.decision.finish
+    reason = "tool_call" if finish == "stop" and reply.decision.calls else _FINISHES.get(finish, finish)
+    attributes: dict[str, Value] = {genai.FINISH_REASONS: [reason]}
+    if reply.model:
+        attributes[genai.RESPONSE_MODEL] = reply.model
+    if reply.usage is not None:
+        usage = Usage(**reply.usage.model_dump())
+        attributes[genai.INPUT_TOKENS] = usage.input_tokens
+        attributes[genai.OUTPUT_TOKENS] = usage.output_tokens
+        attributes[genai.CACHED_TOKENS] = usage.cached_tokens
+        if price is not None:
+            attributes[genai.USD] = format_usd(price.cost(usage))
+    return attributes
+
+
+def _judged(verdict: Verdict) -> dict[str, Value]:
+    return {
+        genai.VERDICT: verdict.outcome.value,
+        genai.VERDICT_CODE: verdict.code.value,
+        genai.VERDICT_RULES: list(verdict.rules),
+    }

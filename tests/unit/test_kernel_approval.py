@@ -1,0 +1,76 @@
+"""Who may answer an approval, and how many have to."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind, filled, names_of, quorum, seats
+
+MEMBERS = {"finance": ("ann", "bob"), "legal": ("bob", "cem")}
+ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "sha256:d", ("finance:2",), MEMBERS, requester="req")
+
+
+@pytest.mark.parametrize(
+    ("spec", "needed"),
+    [("finance", ("finance", 1)), ("finance:2", ("finance", 2)), ("finance:", ("finance", 1)), ("a:b", ("a", 1))],
+)
+def test_a_spec_names_a_group_and_how_many_of_it(spec: str, needed: tuple[str, int]) -> None:
+    assert quorum(spec) == needed
+
+
+def test_specs_of_one_group_need_the_most_of_it_and_not_the_sum() -> None:
+    assert seats(["finance", "legal", "finance:2"]) == ["finance", "finance", "legal"]
+    assert names_of(["finance", "legal", "finance:2"]) == ["finance", "legal"]
+
+
+@pytest.mark.parametrize(
+    ("specs", "people", "enough"),
+    [
+        (["finance"], [], False),
+        (["finance"], ["cem"], False),
+        (["finance"], ["ann"], True),
+        (["finance:2"], ["ann"], False),
+        (["finance:2"], ["ann", "bob"], True),
+        (["finance:3"], ["ann", "bob", "cem"], False),
+        (["finance", "legal"], ["bob"], False),  # one person takes one seat
+        (["finance", "legal"], ["bob", "ann"], True),  # bob moves over to legal
+        (["finance", "legal"], ["ann", "bob"], True),
+        (["nobody"], ["ann"], False),
+        ([], [], True),
+    ],
+)
+def test_every_seat_needs_a_person_of_its_own(specs: list[str], people: list[str], enough: bool) -> None:
+    assert filled(specs, MEMBERS, people) == enough
+
+
+@pytest.mark.parametrize(
+    ("approval", "by", "code"),
+    [
+        (ASKED, "ann", None),
+        (ASKED, "cem", "NotInGroup"),
+        (ASKED, "req", "RequesterMayNotApprove"),
+        (replace(ASKED, requester="ann"), "ann", "RequesterMayNotApprove"),
+        (replace(ASKED, editors=("ann",)), "ann", "EditorMayNotApprove"),
+        (ASKED.voted("ann"), "ann", "AlreadyAnswered"),
+        (ASKED.voted("ann"), "bob", None),
+        (ASKED.ended(ApprovalEnd.EXPIRED), "ann", "ApprovalExpired"),
+        (ASKED.ended(ApprovalEnd.APPROVED), "ann", "ApprovalClosed"),
+        (ASKED.ended(ApprovalEnd.INTERRUPTED), "nobody", "ApprovalClosed"),
+    ],
+)
+def test_an_answer_that_does_not_count_is_refused_with_its_reason(approval: Approval, by: str, code: str | None) -> None:
+    refusal = approval.refuses(by)
+    assert (refusal.code if refusal else None) == code
+    assert refusal is None or refusal.text
+
+
+def test_an_approval_is_granted_once_its_seats_are_filled() -> None:
+    assert ASKED.required == 2
+    assert not ASKED.voted("ann").granted
+    assert ASKED.voted("ann").voted("bob").granted
+
+
+def test_an_approval_ends_once() -> None:
+    denied = ASKED.ended(ApprovalEnd.DENIED, "too much")
+    assert (denied.end, denied.comment) == (ApprovalEnd.DENIED, "too much")
+    assert denied.ended(ApprovalEnd.APPROVED) == denied

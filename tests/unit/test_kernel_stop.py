@@ -1,0 +1,180 @@
+"""Why a run ends: where several reasons hold, the strongest is its stop."""
+
+from itertools import combinations
+
+import pytest
+
+from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
+from backstay.kernel.budget import Limits
+from backstay.kernel.events import (
+    Admitted,
+    ApprovalEnded,
+    ApprovalOpened,
+    BudgetShort,
+    CallEnded,
+    CallHeld,
+    CallJudged,
+    CallOutcome,
+    CancelRequested,
+    DeadlinePassed,
+    Decided,
+    DecisionKind,
+    DecisionUnusable,
+    Event,
+    Killed,
+    ModelLost,
+)
+from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.stop import INTERRUPTING, RunStatus, Stop, StopReason, Thresholds
+from backstay.kernel.verdict import Code, Outcome, Verdict
+
+DENIED = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v", rules=("no-refunds",))
+
+
+def admitted(expiry_stops: bool = False) -> RunState:
+    thresholds = Thresholds(denials=2, repeats=3, failures=2, malformed=2, expiry_stops=expiry_stops)
+    return RunState().after(Admitted("clerk", "1", "t", None, "m", Limits(), thresholds, None, 100))
+
+
+def a_call(call_id: str, outcome: CallOutcome, fingerprint: str | None = None) -> list[Event]:
+    return [CallHeld(call_id, "pay", 0), CallEnded(call_id, "pay", outcome, fingerprint)]
+
+
+def an_approval(approval_id: str, end: ApprovalEnd) -> list[Event]:
+    asked = Approval(approval_id, ApprovalKind.ACTION, "9-0", "pay", "d", ("finance",))
+    return [ApprovalOpened(asked), ApprovalEnded(approval_id, end, "ann")]
+
+
+# What gives each reason, the weakest first: in this order no later fact takes an earlier one back.
+FACTS: dict[Stop, list[Event]] = {
+    Stop(StopReason.COMPLETED): [Decided(1, DecisionKind.ANSWER, 0)],
+    Stop(StopReason.MODEL_UNAVAILABLE, "timed out"): [ModelLost("timed out")],
+    Stop(StopReason.TOOL_FAILURES, "2 in a row"): [
+        *a_call("f-0", CallOutcome.FAILED),
+        *a_call("f-1", CallOutcome.FAILED),
+    ],
+    Stop(StopReason.MALFORMED_CALLS, "2 in a row"): [
+        Decided(1, DecisionKind.MALFORMED, 0, "cut"),
+        DecisionUnusable(2),
+    ],
+    Stop(StopReason.NO_PROGRESS, "the same calls with the same results"): [
+        event for number in range(3) for event in a_call(f"p-{number}", CallOutcome.CANCELLED, "same")
+    ],
+    Stop(StopReason.DEADLINE_EXCEEDED, "seconds"): [DeadlinePassed(900)],
+    Stop(StopReason.BUDGET_EXHAUSTED, "usd"): [BudgetShort("usd")],
+    Stop(StopReason.APPROVAL_EXPIRED, "pay"): an_approval("apr_1", ApprovalEnd.EXPIRED),
+    Stop(StopReason.OUTCOME_UNKNOWN, "pay"): a_call("u-0", CallOutcome.UNKNOWN),
+    Stop(StopReason.KILLED, "by ann: enough"): [Killed("ann", "enough")],
+}
+REFUSALS: dict[Stop, list[Event]] = {
+    Stop(StopReason.POLICY_DENIED, "pay: no-refunds"): [CallJudged("d-0", "pay", DENIED), CallJudged("d-1", "pay", DENIED)],
+    Stop(StopReason.APPROVAL_DENIED, "pay: denied by ann"): [
+        *an_approval("apr_2", ApprovalEnd.DENIED),
+        *an_approval("apr_3", ApprovalEnd.DENIED),
+    ],
+}
+ALL = {**FACTS, **REFUSALS}
+RANK = list(StopReason)
+# The first refusal to reach the threshold is the one that counts, so the two never meet.
+PAIRS = [pair for pair in combinations(ALL, 2) if not set(pair) <= set(REFUSALS)]
+
+
+def name(stop: Stop) -> str:
+    return stop.reason.value
+
+
+@pytest.mark.parametrize("stop", ALL, ids=name)
+def test_each_reason_holds_alone(stop: Stop) -> None:
+    state = admitted(expiry_stops=True)
+    for event in ALL[stop][:-1]:
+        state = state.after(event)
+        assert next_stop(state) is None
+    assert next_stop(state.after(ALL[stop][-1])) == stop
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=name)
+def test_of_two_reasons_the_earlier_in_the_order_wins(one: Stop, other: Stop) -> None:
+    state = admitted(expiry_stops=True)
+    # A call whose outcome is unknown because the run was interrupted is no reason of its own.
+    unknown_first = sorted((one, other), key=lambda stop: stop.reason is not StopReason.OUTCOME_UNKNOWN)
+    for event in (event for stop in unknown_first for event in ALL[stop]):
+        state = state.after(event)
+    assert next_stop(state) == min(one, other, key=lambda stop: RANK.index(stop.reason))
+
+
+def test_no_further_reason_weakens_the_stop_until_it_is_the_strongest_of_all() -> None:
+    state, ranks = admitted(expiry_stops=True), [len(RANK)]
+    for stop in sorted(ALL, key=lambda stop: stop.reason in INTERRUPTING):
+        for event in ALL[stop]:
+            state = state.after(event)
+        now = next_stop(state)
+        assert now is not None
+        ranks.append(RANK.index(now.reason))
+    assert ranks == sorted(ranks, reverse=True)
+    assert next_stop(state) == Stop(StopReason.KILLED, "by ann: enough")
+
+
+def test_the_refusal_that_reached_the_threshold_is_the_reason_whatever_is_refused_after_it() -> None:
+    state = admitted()
+    for event in (*REFUSALS[Stop(StopReason.POLICY_DENIED, "pay: no-refunds")], *an_approval("a", ApprovalEnd.DENIED)):
+        state = state.after(event)
+    assert state.denials == 3
+    assert next_stop(state) == Stop(StopReason.POLICY_DENIED, "pay: no-refunds")
+
+
+def test_an_expired_approval_counts_as_a_refusal_where_it_does_not_stop_the_run() -> None:
+    state = admitted(expiry_stops=False)
+    for event in (*an_approval("a", ApprovalEnd.EXPIRED), *an_approval("b", ApprovalEnd.EXPIRED)):
+        assert next_stop(state) is None
+        state = state.after(event)
+    assert next_stop(state) == Stop(StopReason.APPROVAL_EXPIRED, "pay")
+
+
+@pytest.mark.parametrize("event", [Killed("ann", "enough"), DeadlinePassed(1), CancelRequested()])
+def test_some_reasons_do_not_wait_for_what_runs(event: Event) -> None:
+    assert interruption(admitted().after(event))
+
+
+@pytest.mark.parametrize("stop", ALL, ids=name)
+def test_the_others_wait_for_what_runs(stop: Stop) -> None:
+    state = admitted(expiry_stops=True)
+    for event in ALL[stop]:
+        state = state.after(event)
+    assert interruption(state) == (stop.reason in (StopReason.KILLED, StopReason.DEADLINE_EXCEEDED))
+
+
+def test_a_cancelled_run_is_interrupted_without_a_reason_of_its_own() -> None:
+    state = admitted().after(CancelRequested())
+    assert next_stop(state) is None
+    assert interruption(state)
+
+
+@pytest.mark.parametrize("reason", StopReason)
+def test_a_run_fails_only_where_no_model_answers_and_completes_only_with_an_answer(reason: StopReason) -> None:
+    expected = {
+        StopReason.COMPLETED: RunStatus.COMPLETED,
+        StopReason.MODEL_UNAVAILABLE: RunStatus.FAILED,
+    }.get(reason, RunStatus.STOPPED)
+    assert Stop(reason).status is expected
+
+
+def test_the_type_of_a_failure_is_the_reason_in_camel_case() -> None:
+    assert Stop(StopReason.MODEL_UNAVAILABLE).error_type == "ModelUnavailable"
+
+
+def test_the_order_of_the_reasons_is_fixed() -> None:
+    assert [reason.value for reason in StopReason] == [
+        "killed",
+        "incident_stop",
+        "outcome_unknown",
+        "policy_denied",
+        "approval_denied",
+        "approval_expired",
+        "budget_exhausted",
+        "deadline_exceeded",
+        "no_progress",
+        "malformed_calls",
+        "tool_failures",
+        "model_unavailable",
+        "completed",
+    ]
