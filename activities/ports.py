@@ -103,3 +103,11 @@ class Secrets(Protocol):
     def scrubbed(self, text: str) -> str:
         """The text without the value of any known secret."""
         ...
+
+
+class Notifier(Protocol):
+    """Whoever is told of approvals."""
+
+    async def send(self, agent: str, message: Mapping[str, Any]) -> None:
+        """Sends a message to where an agent's approvals are announced; raises where it was not taken."""
+        ...

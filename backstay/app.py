@@ -20,6 +20,7 @@ from backstay.adapters.organisation import Organisation, load_organisation, read
 from backstay.adapters.run_history import RunHistory
 from backstay.adapters.scrubber import scrubbed_logs
 from backstay.adapters.secrets import Secrets, worker_secrets
+from backstay.adapters.webhook import Webhooks
 from backstay.contracts.admission import ToolSpec
 from backstay.errors import ConfigurationError
 from backstay.facts import NAMED_BY_USER
@@ -48,6 +49,7 @@ class Application:
     catalog: Catalog
     secrets: Secrets
     gate: Any
+    webhooks: Webhooks
 
     @contextlib.asynccontextmanager
     async def serving(self, client: Client, **options: Any) -> AsyncGenerator[Worker]:
@@ -86,6 +88,7 @@ class Application:
             folder("activities.admit").Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
             folder("activities.decide").Decide(memory, self.catalog).decide,
             folder("activities.authorize").Authorize(reviewer).authorize,
+            folder("activities.notify").Notify(self.webhooks).notify,
             folder("activities.act").Act(memory, reviewer, self.secrets).act,
         ]
 
@@ -106,7 +109,14 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
     served = {name: agent for name, agent in agents.items() if not only or name in only}
     org = load_organisation([SHIPPED_POLICIES, *settings.policies])
     catalog = Catalog(served, settings, org)
-    return Application(settings, catalog, worker_secrets(settings, served.values()), gate_of(served.values(), org))
+    addresses = {agent.name: agent.config.approval.notify for agent in served.values() if agent.config.approval.notify}
+    return Application(
+        settings,
+        catalog,
+        worker_secrets(settings, served.values()),
+        gate_of(served.values(), org),
+        Webhooks(addresses, settings.webhook_secret),
+    )
 
 
 def gate_of(agents: Iterable[Agent], org: Organisation) -> Any:

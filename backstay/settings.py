@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         log: `text`, or `json` for a worker's log as JSON lines.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
         secrets: a folder with a file for each secret of tools.
+        webhook_secret: what notices of approvals are signed with.
         codec_keys: keys that payloads are encrypted with, as `id:base64`; the first encrypts, all decrypt.
         codec_keys_file: a file with those keys, in their place.
     """
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     log: str = Field(default="text", pattern="^(text|json)$")
     shutdown_seconds: float = Field(default=10.0, ge=0)
     secrets: Path | None = None
+    webhook_secret: str | None = Field(default=None, repr=False)
     codec_keys: str | None = Field(default=None, repr=False)
     codec_keys_file: Path | None = None
     openai_api_key: str | None = Field(default=None, validation_alias="OPENAI_API_KEY", repr=False)

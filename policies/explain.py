@@ -70,7 +70,9 @@ def _changes(
     if ruling.groups:
         return [f"allowed once approved by {', '.join(f'`{group}`' for group in ruling.groups)}"]
     blinded = case.blinded(case.bundle.enforced)
-    changes = [f"`{'.'.join(path)}` must be a value that rule `{rule}` can weigh" for rule, path in blinded.items()]
+    changes = [
+        f"`{'.'.join(path)}` must be a value that rule `{rule}` can weigh" for rule, path in sorted(blinded.items())
+    ]
     changes += [f"`{rule}` must not apply; no approval lifts it" for rule in forbids if rule not in liftable]
     if not permitted:
         changes.append("a rule must permit it")

@@ -43,7 +43,10 @@ def _translated(fault: str, rule: Rule, tools: Mapping[str, ToolSchema]) -> Rule
     if match := _NO_ATTRIBUTE.search(fault):
         what, mend = _missing(_path(match[1]), _plain(match[2]), tools)
     elif match := _UNSAFE.search(fault):
-        what, mend = f"`{match[1]}` of `{_plain(match[2])}` may be absent", f"ask first: `{_has(_path(match[1]))} && ...`"
+        what, mend = (
+            f"`{match[1]}` of `{_plain(match[2])}` may be absent",
+            f"ask first: `{_has(_path(match[1]))} && ...`",
+        )
     elif match := _NO_ACTION.search(fault):
         what, mend = f"no tool and no group is named `{_plain(match[1])}`", _nearest(_plain(match[1]), tools)
     elif match := _NO_ENTITY.search(fault):

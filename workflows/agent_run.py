@@ -112,6 +112,7 @@ class AgentRun:
     async def _close(self, stop: Stop | None) -> None:
         self._run.apply(Closed(stop.reason if stop else None, stop.detail if stop else None))
         self._run.close(stop)
+        await self._approvals.announced()
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     # Each message comes as a signal and as an update of one name; both go through the inbox.

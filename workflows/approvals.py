@@ -20,6 +20,7 @@ from backstay.kernel.verdict import Outcome, Verdict
 
 from .judgement import judge
 from .live_run import LiveRun
+from .notices import Notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Approvals:
         self._admission: Admission | None = None
         self._calls: dict[str, ProposedCall] = {}
         self._edits: dict[str, _Edited] = {}
+        self._notices = Notices(run)
 
     async def released(
         self, admission: Admission, call: ProposedCall, verdict: Verdict, members: Mapping[str, Sequence[str]]
@@ -64,7 +66,8 @@ class Approvals:
         consent, edited = Consent(), False
         while verdict.outcome is Outcome.REQUIRE_APPROVAL:
             approval_id = self._open(admission, call, verdict, members, tuple(consent.editors))
-            end = await self._ended(approval_id)
+            end = await self._ended(admission, approval_id)
+            self._notices.tell(admission, approval_id, "closed")
             if end is ApprovalEnd.APPROVED:
                 people = self._run.state.approvals[approval_id].answered_by
                 consent = consent.model_copy(update={"approved_by": list(people)})
@@ -80,6 +83,10 @@ class Approvals:
         if not verdict.allowed:
             return Refused(denial(verdict))
         return Released(call, verdict, consent, edited)
+
+    async def announced(self) -> None:
+        """Waits until the last notices are sent, for a little while."""
+        await self._notices.sent()
 
     def vote(self, vote: Vote) -> VoteResult:
         """Counts a yes; enough of them close the approval."""
@@ -147,23 +154,32 @@ class Approvals:
             expires_at_ms=now + int(admission.approval.expires_after * 1000),
         )
         self._run.apply(ApprovalOpened(approval))
+        self._notices.tell(admission, approval_id, "opened")
         return approval_id
 
-    async def _ended(self, approval_id: str) -> ApprovalEnd:
+    async def _ended(self, admission: Admission, approval_id: str) -> ApprovalEnd:
         """How the approval ended: by people, by its expiry, or because the run is to stop anyway."""
         approval = self._run.state.approvals[approval_id]
-        left = timedelta(milliseconds=approval.expires_at_ms - self._run.now_ms())
+        if not await self._answered(approval_id, approval.requested_at_ms + approval.lifetime_ms * 9 // 10):
+            self._notices.tell(admission, approval_id, "expiring")
+            if not await self._answered(approval_id, approval.expires_at_ms):
+                self._run.apply(ApprovalEnded(approval_id, ApprovalEnd.EXPIRED))
+        if self._end(approval_id) is None:
+            self._run.apply(ApprovalEnded(approval_id, ApprovalEnd.INTERRUPTED))
+        return self._end(approval_id) or ApprovalEnd.INTERRUPTED
+
+    async def _answered(self, approval_id: str, until_ms: int) -> bool:
+        """Waits for an answer, or for the run's own end, until a time; False where neither came."""
+        left = timedelta(milliseconds=max(0, until_ms - self._run.now_ms()))
         try:
             await workflow.wait_condition(
                 lambda: self._end(approval_id) is not None or self._run.over,
                 timeout=left,
-                timeout_summary=f"approval of {approval.tool} expires",
+                timeout_summary=f"{self._run.state.approvals[approval_id].tool} waits for approval",
             )
         except TimeoutError:
-            self._run.apply(ApprovalEnded(approval_id, ApprovalEnd.EXPIRED))
-        if self._end(approval_id) is None:
-            self._run.apply(ApprovalEnded(approval_id, ApprovalEnd.INTERRUPTED))
-        return self._end(approval_id) or ApprovalEnd.INTERRUPTED
+            return False
+        return True
 
     def _end(self, approval_id: str) -> ApprovalEnd | None:
         return self._run.state.approvals[approval_id].end

@@ -25,6 +25,12 @@ AUTHORIZE: dict[str, Any] = {
     "retry_policy": RetryPolicy(maximum_attempts=3, initial_interval=timedelta(milliseconds=100)),
 }
 
+NOTIFY: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "schedule_to_close_timeout": timedelta(minutes=2),
+    "retry_policy": RetryPolicy(maximum_attempts=5),
+}
+
 
 def decide_options(model: ModelSpec) -> dict[str, Any]:
     """A decision is tried again until `give_up_after`; how many attempts may be billed is the budget's matter."""

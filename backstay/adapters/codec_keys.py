@@ -4,7 +4,6 @@ INVARIANT: no error shows a part of the setting that may be a key.
 """
 
 import base64
-import binascii
 import re
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def _key(key_id: str, written: str, variable: str) -> bytes:
     standard = written.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         key = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         what = f"the key `{key_id}` is not {KEY_BYTES} bytes in base64"

@@ -50,6 +50,17 @@ class PendingApproval(Contract):
         )
 
 
+class Notice(Contract):
+    """What a webhook is told of an approval; `end` says how it closed."""
+
+    event: Literal["opened", "expiring", "closed"]
+    run_id: str
+    agent: str
+    tenant: str
+    approval: PendingApproval
+    end: str | None = None
+
+
 class VoteResult(Contract):
     """What approve, deny and answer return; `open` where more people are needed."""
 

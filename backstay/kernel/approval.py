@@ -62,6 +62,11 @@ class Approval:
         return len(seats(self.groups))
 
     @property
+    def lifetime_ms(self) -> int:
+        """How long people have to answer."""
+        return self.expires_at_ms - self.requested_at_ms
+
+    @property
     def granted(self) -> bool:
         """Whether enough of the right people have said yes."""
         return filled(self.groups, self.members, self.answered_by)

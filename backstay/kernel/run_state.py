@@ -143,7 +143,7 @@ def _decided(state: RunState, event: Decided) -> RunState:
             return replace(state, answered=True, malformed=0)
         case DecisionKind.MALFORMED:
             return replace(state, malformed=state.malformed + 1)
-        case DecisionKind.CALLS:
+        case _:
             return state
 
 

@@ -13,8 +13,10 @@ from . import genai
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record: `time`, `level`, `logger`, `message`, and what is known of `run`, `step`, `tenant`,
-    `trace_id`, `span_id` and `exception`.
+    """One JSON object per record.
+
+    It has `time`, `level`, `logger` and `message`, and what is known of `run`, `step`, `tenant`, `trace_id`, `span_id`
+    and `exception`.
     """
 
     def format(self, record: logging.LogRecord) -> str:

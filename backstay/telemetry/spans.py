@@ -69,7 +69,9 @@ def authorize(given: AuthorizeInput, call: ProposedCall) -> Generator[Callable[[
     """Goes around one verdict; call what it gives with the verdict."""
     # A tool that was not admitted has a name of the model's own choosing, which may be any text.
     tool = call.tool if call.tool in given.tools else None
-    attributes: dict[str, Value] = {genai.TOOL_CALL_ID: call.call_id} | ({genai.TOOL_NAME: tool} if tool else {})
+    attributes: dict[str, Value] = {genai.TOOL_CALL_ID: call.call_id}
+    if tool is not None:
+        attributes[genai.TOOL_NAME] = tool
     whose = Whose(given.run_id, given.agent, given.tenant, given.facts.step)
     with _span(genai.span_name(genai.AUTHORIZE, tool), SpanKind.INTERNAL, whose, attributes) as span:
         yield lambda verdict: span.set_attributes(_judged(verdict))

@@ -98,7 +98,7 @@ class RunTrace(WorkflowInboundInterceptor):
         self._whose = genai.whose_run(info.workflow_id, request)
         genai.WHOSE.set(self._whose)
         self._context = self._begun(request)
-        cast("Any", workflow.instance()).trace = self
+        workflow.instance().trace = self
         with attached(self._context):
             try:
                 result = await super().execute_workflow(input)

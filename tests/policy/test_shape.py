@@ -44,12 +44,9 @@ LINE = Record(
 )
 
 
-def _read(schema: dict[str, Any]) -> Record:
-    return shape_of_arguments({"type": "object", "properties": {"it": schema}, "required": ["it"], **_defs(schema)})
-
-
-def _defs(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"$defs": schema.pop("$defs")} if "$defs" in schema else {}
+def _read(schema: Any) -> Record:
+    defs = schema.pop("$defs", {}) if isinstance(schema, dict) else {}
+    return shape_of_arguments({"type": "object", "properties": {"it": schema}, "required": ["it"], "$defs": defs})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +116,7 @@ def test_what_cedar_has_no_type_for_is_opaque_and_says_why(hint: Any, why: str) 
 )
 def test_other_spellings_are_understood(schema: dict[str, Any], shape: Any) -> None:
     found = _read(schema).attributes["it"].shape
-    assert found == shape or isinstance(found, Record) and shape is Record
+    assert found == shape or (isinstance(found, Record) and shape is Record)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +127,6 @@ def test_other_spellings_are_understood(schema: dict[str, Any], shape: Any) -> N
         {"$ref": "https://example.com/schema.json"},
         {"$ref": "#/nowhere"},
         {"$ref": "#/properties/it"},
-        {"$ref": "#"},
         {"enum": []},
         {"type": []},
         {"type": "string or so"},
@@ -145,12 +141,14 @@ def test_other_spellings_are_understood(schema: dict[str, Any], shape: Any) -> N
     ],
 )
 def test_a_schema_that_says_too_little_is_opaque(schema: Any) -> None:
-    assert list(_read(schema).opaque if isinstance(schema, dict) else shape_of_arguments({"properties": {"it": True}}).opaque) == ["it"]
+    assert list(_read(schema).opaque) == ["it"]
 
 
 def test_a_recursive_type_is_readable_down_to_where_it_repeats() -> None:
     read = _read(TypeAdapter(Tree).json_schema()).attributes["it"].shape
-    assert read == Record({"name": Attribute(Scalar.STRING, True)}, {"children": "is a list whose element refers to itself"})
+    assert read == Record(
+        {"name": Attribute(Scalar.STRING, True)}, {"children": "is a list whose element refers to itself"}
+    )
 
 
 def test_fields_that_cedar_reserves_are_opaque() -> None:
@@ -166,7 +164,9 @@ def test_a_schema_that_explodes_is_cut() -> None:
         "$defs": {**defs, "next": {"type": "object", "properties": {f"q{n}": {"type": "string"} for n in range(400)}}},
     }
     read = shape_of_arguments(schema)
-    held = sum(len(attribute.shape.attributes) for attribute in read.attributes.values() if isinstance(attribute.shape, Record))
+    held = sum(
+        len(attribute.shape.attributes) for attribute in read.attributes.values() if isinstance(attribute.shape, Record)
+    )
     assert held <= MAX_ATTRIBUTES
     deep: dict[str, Any] = {"type": "string"}
     for _ in range(50):
@@ -207,5 +207,5 @@ def test_a_tool_that_no_schema_can_hold_is_named(tool: ToolRules, what: str) -> 
 
 
 def test_a_tool_listed_twice_is_named() -> None:
-    with pytest.raises(PolicyProblems, match="agent.toml: tool `t` is listed twice"):
+    with pytest.raises(PolicyProblems, match=r"agent\.toml: tool `t` is listed twice"):
         agent_schema([ToolRules("t"), ToolRules("t")], "agent.toml")

@@ -58,7 +58,9 @@ def test_every_seat_needs_a_person_of_its_own(specs: list[str], people: list[str
         (ASKED.ended(ApprovalEnd.INTERRUPTED), "nobody", "ApprovalClosed"),
     ],
 )
-def test_an_answer_that_does_not_count_is_refused_with_its_reason(approval: Approval, by: str, code: str | None) -> None:
+def test_an_answer_that_does_not_count_is_refused_with_its_reason(
+    approval: Approval, by: str, code: str | None
+) -> None:
     refusal = approval.refuses(by)
     assert (refusal.code if refusal else None) == code
     assert refusal is None or refusal.text
@@ -68,6 +70,10 @@ def test_an_approval_is_granted_once_its_seats_are_filled() -> None:
     assert ASKED.required == 2
     assert not ASKED.voted("ann").granted
     assert ASKED.voted("ann").voted("bob").granted
+
+
+def test_people_have_from_the_request_to_its_expiry() -> None:
+    assert replace(ASKED, requested_at_ms=1_000, expires_at_ms=61_000).lifetime_ms == 60_000
 
 
 def test_an_approval_ends_once() -> None:

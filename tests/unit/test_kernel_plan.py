@@ -15,9 +15,7 @@ FREE = Price((Tier(0, 0, 0, 0),))
 FREE_OUTPUT = Price((Tier(0, 1_000_000, 0, 0),))
 
 
-def a_state(
-    limits: Limits | None = None, price: Price | None = PRICE, most: int = 1_000, context: int = 0
-) -> RunState:
+def a_state(limits: Limits | None = None, price: Price | None = PRICE, most: int = 1_000, context: int = 0) -> RunState:
     return RunState(
         admitted=True,
         budget=Budget(limits or Limits()),

@@ -183,7 +183,10 @@ def test_failures_count_in_a_row_until_a_call_succeeds(outcome: CallOutcome, fai
 def test_the_same_results_count_as_no_progress_unless_a_tool_may_repeat_itself() -> None:
     state = admitted()
     for number, fingerprint in enumerate(["p", "p", None, "p"]):
-        held, ended = CallHeld(f"1-{number}", "pay", 0), CallEnded(f"1-{number}", "pay", CallOutcome.FAILED, fingerprint)
+        held, ended = (
+            CallHeld(f"1-{number}", "pay", 0),
+            CallEnded(f"1-{number}", "pay", CallOutcome.FAILED, fingerprint),
+        )
         state = after(state, held, ended)
     assert state.progress.repetitions() == 3
 

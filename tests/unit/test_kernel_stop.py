@@ -67,7 +67,10 @@ FACTS: dict[Stop, list[Event]] = {
     Stop(StopReason.KILLED, "by ann: enough"): [Killed("ann", "enough")],
 }
 REFUSALS: dict[Stop, list[Event]] = {
-    Stop(StopReason.POLICY_DENIED, "pay: no-refunds"): [CallJudged("d-0", "pay", DENIED), CallJudged("d-1", "pay", DENIED)],
+    Stop(StopReason.POLICY_DENIED, "pay: no-refunds"): [
+        CallJudged("d-0", "pay", DENIED),
+        CallJudged("d-1", "pay", DENIED),
+    ],
     Stop(StopReason.APPROVAL_DENIED, "pay: denied by ann"): [
         *an_approval("apr_2", ApprovalEnd.DENIED),
         *an_approval("apr_3", ApprovalEnd.DENIED),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,7 +166,7 @@ async def test_json_that_cannot_be_read_fails_at_once_too(workshop: Opener) -> N
         payloads = [RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text)) for text in UNREADABLE.values()]
         handles = [await begin(shop, payload) for payload in payloads]
         try:
-            await asyncio.gather(*(shop.until(lambda: closed(handle), 5) for handle in handles))
+            await asyncio.gather(*(shop.until(partial(closed, handle), 5) for handle in handles))
         finally:
             await asyncio.gather(*(ended(handle) for handle in handles))
         for payload in payloads:

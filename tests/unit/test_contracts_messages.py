@@ -1,0 +1,116 @@
+"""What people may send to a running run: everything else is refused by field, without a value of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from backstay.contracts.messages import Answer, Edit, Hold, Kill, Vote, read_message
+from backstay.contracts.problems import Contract, Problem, plain_problems, summary
+from backstay.contracts.status import PageRequest
+
+CANARY = "q7Zx"
+SHORT = "string should have at least 1 character"
+OBJECT = "expected a JSON object"
+VOTE = {"approval_id": "apr_1", "by": "ann"}
+
+BAD: dict[str, tuple[type[Contract], tuple[Any, ...], str, str]] = {
+    "no payload": (Kill, (), "$", "expected exactly one JSON object, got 0 payloads"),
+    "two payloads": (Kill, ({}, {}), "$", "expected exactly one JSON object, got 2 payloads"),
+    "null": (Hold, (None,), "$", OBJECT),
+    "text": (Hold, (CANARY,), "$", OBJECT),
+    "a list": (Vote, ([VOTE],), "$", OBJECT),
+    "a kill by nobody": (Kill, ({"reason": CANARY},), "by", "required"),
+    "a kill by an empty name": (Kill, ({"by": "", "reason": CANARY},), "by", SHORT),
+    "a kill by a number": (Kill, ({"by": 7, "reason": CANARY},), "by", "input should be a valid string"),
+    "a kill without a reason": (Kill, ({"by": CANARY},), "reason", "required"),
+    "a kill for an empty reason": (Kill, ({"by": CANARY, "reason": ""},), "reason", SHORT),
+    "a kill for a novel": (
+        Kill,
+        ({"by": "ann", "reason": CANARY * 501},),
+        "reason",
+        "string should have at most 2000 characters",
+    ),
+    "an unknown field": (Hold, ({"by": "ann", "until": CANARY},), "until", "unknown field"),
+    "a vote on nothing": (Vote, ({"by": "ann"},), "approval_id", "required"),
+    "an answer without one": (Answer, (VOTE,), "answer", "required"),
+    "an edit without arguments": (Edit, (VOTE,), "args", "required"),
+    "an edit of text": (Edit, ({**VOTE, "args": CANARY},), "args", OBJECT),
+    "an edit of a list": (Edit, ({**VOTE, "args": [CANARY]},), "args", OBJECT),
+    "a page from before the start": (
+        PageRequest,
+        ({"after": -1},),
+        "after",
+        "input should be greater than or equal to 0",
+    ),
+    "a page of nothing": (PageRequest, ({"limit": 0},), "limit", "input should be greater than or equal to 1"),
+    "a page of everything": (
+        PageRequest,
+        ({"limit": 10_001},),
+        "limit",
+        "input should be less than or equal to 10000",
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "payloads", "field", "problem"), BAD.values(), ids=BAD.keys())
+def test_a_message_that_does_not_fit_is_refused_by_field(
+    model: type[Contract], payloads: tuple[Any, ...], field: str, problem: str
+) -> None:
+    problems = read_message(model, payloads)
+    assert problems == [Problem(field=field, problem=problem)]
+    assert CANARY not in json.dumps(plain_problems([*problems]))
+
+
+GOOD: list[Contract] = [
+    Kill(by="ann", reason="enough"),
+    Hold(by="ann"),
+    Hold(by="ann", reason="lunch"),
+    Vote(approval_id="apr_1", by="ann", comment="fine", proof="p"),
+    Answer(approval_id="apr_1", by="ann", answer="happened", result={"id": 7}),
+    Edit(approval_id="apr_1", by="ann", args={"amount": 5, "to": ["a", None, True, 0.5]}),
+    PageRequest(after=5, limit=10_000),
+]
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda message: type(message).__name__)
+def test_a_message_is_read_as_it_was_sent(message: Contract) -> None:
+    assert read_message(type(message), (json.loads(message.model_dump_json()),)) == message
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+UNSPEAKABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "not a number": ({"n": float("nan")}, "expected JSON values, without NaN and infinity"),
+    "infinity": ({"n": [{"m": float("-inf")}]}, "expected JSON values, without NaN and infinity"),
+    "bytes": ({"n": CANARY.encode()}, "expected JSON values, without NaN and infinity"),
+    "too many digits": ({"n": 10**5_000}, "expected JSON values, without NaN and infinity"),
+    "bottomless": (deep(100_000), "expected JSON values, without NaN and infinity"),
+    "too deep": (deep(65), "the arguments nest deeper than 64 levels"),
+    "too long": ({"n": CANARY * 70_000}, "the arguments are longer than 262144 bytes"),
+    "a NUL": ({"n": f"{CANARY}\x00"}, "the arguments hold a NUL character or a broken surrogate pair"),
+    "half a character": ({f"\ud800{CANARY}": 1}, "the arguments hold a NUL character or a broken surrogate pair"),
+}
+
+
+@pytest.mark.parametrize(("args", "problem"), UNSPEAKABLE.values(), ids=UNSPEAKABLE.keys())
+def test_an_edit_is_read_as_strictly_as_what_a_model_writes(args: dict[str, Any], problem: str) -> None:
+    assert read_message(Edit, ({**VOTE, "args": args},)) == [Problem(field="args", problem=problem)]
+
+
+def test_one_line_names_ten_problems_and_counts_the_rest() -> None:
+    problems = [Problem(field=f"f{number}", problem="required") for number in range(12)]
+    assert summary(problems[:2]) == "`f0`: required; `f1`: required"
+    assert summary(problems[:10]).count(";") == 9
+    assert summary(problems).endswith("`f9`: required; and 2 more")
+
+
+def test_a_contract_is_never_changed_after_it_was_read() -> None:
+    kill = Kill(by="ann", reason="enough")
+    with pytest.raises(ValueError, match="frozen"):
+        kill.by = "bob"

@@ -1,0 +1,176 @@
+"""Payloads are sealed with keys from the environment, and open with any of them."""
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import DefaultFailureConverterWithEncodedAttributes
+
+from backstay.adapters.codec_keys import codec_keys
+from backstay.adapters.data_converter import data_converter
+from backstay.adapters.payload_codec import EncryptingCodec
+from backstay.errors import CodecError, ConfigurationError
+from backstay.settings import Settings
+
+OLD, NEW = os.urandom(32), os.urandom(32)
+PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'{"goal": "find the whale"}')
+
+
+def written(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+async def test_a_sealed_payload_opens_to_what_it_was_and_shows_nothing_of_it() -> None:
+    codec = EncryptingCodec({"new": NEW})
+    [sealed] = await codec.encode([PLAIN])
+    assert b"whale" not in sealed.SerializeToString()
+    assert b"json/plain" not in sealed.SerializeToString()
+    assert dict(sealed.metadata) == {"encoding": b"binary/encrypted", "encryption-key-id": b"new"}
+    assert await codec.decode([sealed]) == [PLAIN]
+
+
+async def test_the_same_payload_is_never_sealed_in_the_same_way() -> None:
+    first, second = await EncryptingCodec({"new": NEW}).encode([PLAIN, PLAIN])
+    assert first.data != second.data
+
+
+async def test_a_sealed_payload_that_is_sealed_again_opens_layer_by_layer() -> None:
+    codec = EncryptingCodec({"new": NEW})
+    once = await codec.encode([PLAIN])
+    twice = await codec.encode(once)
+    assert await codec.decode(twice) == once
+
+
+async def test_the_first_key_seals_and_every_key_opens() -> None:
+    before = await EncryptingCodec({"old": OLD}).encode([PLAIN])
+    changed = EncryptingCodec({"new": NEW, "old": OLD})
+    assert await changed.decode(before) == [PLAIN]
+    [sealed] = await changed.encode([PLAIN])
+    assert sealed.metadata["encryption-key-id"] == b"new"
+
+
+async def test_what_is_not_encrypted_passes_through() -> None:
+    assert await EncryptingCodec({"new": NEW}).decode([PLAIN, Payload()]) == [PLAIN, Payload()]
+
+
+async def test_a_missing_key_is_named_and_no_key_is_shown() -> None:
+    sealed = await EncryptingCodec({"old": OLD}).encode([PLAIN])
+    with pytest.raises(CodecError) as caught:
+        await EncryptingCodec({"new": NEW}).decode(sealed)
+    assert "`old`" in str(caught.value)
+    assert "`BACKSTAY_CODEC_KEYS`" in str(caught.value)
+    assert written(NEW) not in str(caught.value)
+
+
+async def test_another_key_of_the_same_id_does_not_open_a_payload() -> None:
+    sealed = await EncryptingCodec({"new": OLD}).encode([PLAIN])
+    with pytest.raises(CodecError, match="does not open with the key `new`"):
+        await EncryptingCodec({"new": NEW}).decode(sealed)
+
+
+@pytest.mark.parametrize("position", [0, 11, 12, 40, -1])
+async def test_a_changed_byte_is_noticed(position: int) -> None:
+    codec = EncryptingCodec({"new": NEW})
+    [sealed] = await codec.encode([PLAIN])
+    data = bytearray(sealed.data)
+    data[position] ^= 1
+    sealed.data = bytes(data)
+    with pytest.raises(CodecError):
+        await codec.decode([sealed])
+
+
+@pytest.mark.parametrize("length", [0, 5, 12, 20])
+async def test_a_payload_that_was_cut_is_noticed(length: int) -> None:
+    codec = EncryptingCodec({"new": NEW})
+    [sealed] = await codec.encode([PLAIN])
+    sealed.data = sealed.data[:length]
+    with pytest.raises(CodecError):
+        await codec.decode([sealed])
+
+
+async def test_the_id_is_bound_even_where_two_ids_have_one_key() -> None:
+    codec = EncryptingCodec({"a": NEW, "b": NEW})
+    [sealed] = await codec.encode([PLAIN])
+    sealed.metadata["encryption-key-id"] = b"b"
+    with pytest.raises(CodecError):
+        await codec.decode([sealed])
+
+
+@pytest.mark.parametrize("key_id", [b"", b"\xff\xfe", b"line\nbreak", b"x" * 10_000])
+async def test_an_id_that_somebody_made_up_is_an_error_of_one_short_line(key_id: bytes) -> None:
+    sealed = Payload(metadata={"encoding": b"binary/encrypted", "encryption-key-id": key_id}, data=bytes(40))
+    with pytest.raises(CodecError) as caught:
+        await EncryptingCodec({"new": NEW}).decode([sealed])
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_keys_are_read_in_their_order_however_base64_is_written() -> None:
+    urlsafe = base64.urlsafe_b64encode(b"\xfb\xff" * 16).decode().rstrip("=")
+    keys = codec_keys(f" new:{written(NEW)} ,\n old:{urlsafe},", None)
+    assert list(keys.items()) == [("new", NEW), ("old", b"\xfb\xff" * 16)]
+
+
+def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"new:{written(NEW)}\nold:{written(OLD)}\n")
+    assert codec_keys(None, file) == {"new": NEW, "old": OLD}
+
+
+def test_no_keys_leave_the_codec_off() -> None:
+    assert codec_keys(None, None) == {}
+    assert data_converter(Settings()).payload_codec is None
+
+
+SECRET = written(b"s" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (SECRET, "entry 1 does not begin with an id"),
+        (f"new:{SECRET},{SECRET}", "entry 2 does not begin with an id"),
+        (f"{SECRET}:new", "entry 1 does not begin with an id"),
+        (f"{SECRET.rstrip('=')}:new", "entry 1 does not begin with an id"),
+        (f"a b:{SECRET}", "entry 1 does not begin with an id"),
+        (f"new:{SECRET[:-4]}", "the key `new` is not 32 bytes in base64"),
+        (f"new:{SECRET}{SECRET}", "the key `new` is not 32 bytes in base64"),
+        (f"new:é{SECRET}", "the key `new` is not 32 bytes in base64"),
+        (f"new:{SECRET},new:{SECRET}", "the id `new` stands there twice"),
+        (" , ", "there is no key in it"),
+    ],
+)
+def test_a_malformed_setting_names_the_variable_and_shows_no_key(text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        codec_keys(text, None)
+    assert str(caught.value).startswith(f"`BACKSTAY_CODEC_KEYS`: {says}")
+    assert SECRET[:8] not in str(caught.value)
+
+
+def test_a_key_file_that_cannot_be_used_names_its_variable(tmp_path: Path) -> None:
+    empty, binary = tmp_path / "empty", tmp_path / "binary"
+    empty.touch()
+    binary.write_bytes(OLD + b"\xff")
+    for file in (empty, binary, tmp_path / "missing", tmp_path):
+        with pytest.raises(ConfigurationError, match="BACKSTAY_CODEC_KEYS_FILE"):
+            codec_keys(None, file)
+
+
+def test_both_settings_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="both set"):
+        codec_keys(f"new:{SECRET}", tmp_path)
+
+
+def test_the_converter_follows_the_settings_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_settings = data_converter(Settings(codec_keys=f"new:{written(NEW)}"))
+    assert data_converter().payload_codec is None
+    monkeypatch.setenv("BACKSTAY_CODEC_KEYS", f"new:{written(NEW)}")
+    for converter in (of_settings, data_converter(), data_converter(Settings())):
+        assert isinstance(converter.payload_codec, EncryptingCodec)
+        assert converter.failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+
+
+def test_settings_do_not_show_the_keys() -> None:
+    assert SECRET not in repr(Settings(codec_keys=f"new:{SECRET}"))

@@ -1,0 +1,56 @@
+"""Tells people's systems of approvals, without ever making a run wait for it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Literal
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from backstay.contracts import names
+from backstay.contracts.admission import Admission
+from backstay.contracts.approval import Notice, PendingApproval
+
+from . import options
+from .live_run import LiveRun
+
+LAST_SECONDS = timedelta(seconds=5)
+
+
+class Notices:
+    """Notices under way; they are sent beside the run."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def tell(self, admission: Admission, approval_id: str, event: Literal["opened", "expiring", "closed"]) -> None:
+        """Sends a notice of an approval, if the agent has somebody to tell."""
+        if not admission.approval.notify:
+            return
+        approval = self._run.state.approvals[approval_id]
+        notice = Notice(
+            event=event,
+            run_id=workflow.info().workflow_id,
+            agent=self._run.request.agent,
+            tenant=self._run.request.tenant,
+            approval=PendingApproval.of(approval, self._run.asked.get(approval_id, {})),
+            end=approval.end.value if approval.end else None,
+        )
+        task = asyncio.create_task(self._send(notice))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def sent(self) -> None:
+        """Waits for notices under way, for a few seconds at most: a run closes whoever listens."""
+        try:
+            await workflow.wait_condition(lambda: not self._under_way, timeout=LAST_SECONDS)
+        except TimeoutError:
+            workflow.logger.warning("closing with notices that were not sent")
+
+    async def _send(self, notice: Notice) -> None:
+        summary = f"tell · approval of {notice.approval.tool} {notice.event}"
+        try:
+            await workflow.execute_activity(names.NOTIFY, notice, summary=summary, **options.NOTIFY)
+        except ActivityError:
+            workflow.logger.warning("a notice was not taken")
