@@ -84,6 +84,7 @@ class Act:
         if not reviewed.verdict.allowed or tool is None or values is None:
             text = f"denied just before it was executed: {reviewed.verdict.message or reviewed.verdict.code.value}"
             return ToolResult(status="denied", text=text, verdict=reviewed.verdict)
+        costs: list[int] = []
         call = ToolCall(
             run_id=opening.run_id,
             step=given.step,
@@ -93,8 +94,10 @@ class Act:
             tenant=opening.tenant,
             metadata=opening.metadata,
             read_secret=self._secrets.reader(tool.spec.name, tool.secrets),
+            take_cost=costs.append,
         )
-        return await _executed(tool, values, call, self._secrets)
+        result = await _executed(tool, values, call, self._secrets)
+        return result.model_copy(update={"usd": costs[-1]}) if costs else result
 
 
 async def _executed(tool: Tool, values: Mapping[str, Any], call: ToolCall, secrets: Secrets) -> ToolResult:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
 from backstay.errors import ConfigurationError, SecretError, ToolError
+from backstay.kernel.money import MoneyError, parse_usd
 
 __all__ = [
     "Effect",
@@ -44,6 +45,10 @@ def no_secret(name: str) -> str:
     raise SecretError(f"the secret `{name}` can be read in a call of a worker only; a test gives `read_secret`")
 
 
+def no_bill(micros: int) -> None:
+    """Takes the cost of a `ToolCall` that no worker made, and forgets it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """What a tool may know of its call; it is given as the first parameter to a tool that asks for it.
@@ -60,6 +65,17 @@ class ToolCall:
     tenant: str
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     read_secret: Callable[[str], str] = field(default=no_secret, repr=False, compare=False)
+    take_cost: Callable[[int], None] = field(default=no_bill, repr=False, compare=False)
+
+    def report_cost(self, usd: str) -> None:
+        """Says what the call really cost, as a decimal string of US dollars; the last word counts.
+
+        A tool with `@tool(cost=...)` that says nothing is charged all of it.
+
+        Raises:
+            MoneyError: the text is no amount of US dollars.
+        """
+        self.take_cost(parse_usd(usd))
 
     def secret(self, name: str) -> str:
         """The value, as it is now, of a secret that the tool declares: `@tool(secrets=["SHOP_TOKEN"])`.
@@ -81,6 +97,7 @@ class ToolOptions:
         repeatable: the same call may bring the same result for long (polling), without counting as no progress.
         secrets: names of what `ToolCall.secret` may read.
         untrusted: its results come from outside and taint the run: rules can read it.
+        cost: micro-dollars of a call, or the most it can report.
         facts: by name, the Cedar type of a fact and the pure function that computes it from the arguments it names.
     """
 
@@ -90,6 +107,7 @@ class ToolOptions:
     repeatable: bool = False
     secrets: tuple[str, ...] = ()
     untrusted: bool = False
+    cost: int = 0
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
 
 
@@ -116,6 +134,7 @@ def tool(
     repeatable: bool = False,
     secrets: Sequence[str] = (),
     untrusted: bool = False,
+    cost: str | None = None,
     facts: Mapping[str, Fact] | None = None,
 ) -> Callable[[F], F]: ...
 def tool(
@@ -128,6 +147,7 @@ def tool(
     repeatable: bool = False,
     secrets: Sequence[str] = (),
     untrusted: bool = False,
+    cost: str | None = None,
     facts: Mapping[str, Fact] | None = None,
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
@@ -138,7 +158,14 @@ def tool(
     if effect not in ("read", "write", "once"):
         raise ConfigurationError(f"`{effect}` is no effect", mend="use `read`, `write` or `once`")
     options = ToolOptions(
-        effect, seconds(timeout), tuple(groups), repeatable, _secret_names(secrets), untrusted, dict(facts or {})
+        effect=effect,
+        timeout=seconds(timeout),
+        groups=tuple(groups),
+        repeatable=repeatable,
+        secrets=_secret_names(secrets),
+        untrusted=untrusted,
+        cost=_cost(cost),
+        facts=dict(facts or {}),
     )
 
     def mark(marked: Any) -> Any:
@@ -154,6 +181,13 @@ def options_of(candidate: object) -> ToolOptions | None:
     """The options of a marked function; None for anything else."""
     options = getattr(candidate, _MARK, None)
     return options if isinstance(options, ToolOptions) else None
+
+
+def _cost(text: str | None) -> int:
+    try:
+        return 0 if text is None else parse_usd(text)
+    except (MoneyError, AttributeError):
+        raise ConfigurationError(f"`{text}` is no cost", mend='write US dollars as text: `cost="0.05"`') from None
 
 
 def _secret_names(names: Sequence[str]) -> tuple[str, ...]:

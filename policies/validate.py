@@ -52,7 +52,7 @@ def _translated(fault: str, rule: Rule, tools: Mapping[str, ToolSchema]) -> Rule
     elif match := _NO_ENTITY.search(fault):
         what, mend = f"there is no entity type `{match[1]}`", "a principal is an `Agent`, a resource is a `Tenant`"
     elif match := _NOT_ALIKE.search(fault):
-        what = f"a {match[1]} is compared with a {match[2]}"
+        what = f"a {match[1]} and a {match[2]} cannot be compared or mixed"
         mend = _DECIMALS if "decimal" in match.groups() else ""
     elif match := _NOT_TYPE.search(fault):
         what = f"a {match[2]} stands where a {match[1]} must"

@@ -102,11 +102,23 @@ class AgentRun:
                 await perform(self._run, self._approvals, admission, decision)
 
     async def _deadline(self, admission: Admission) -> None:
+        """Passes the deadline once the run's seconds are over; time spent waiting for people counts unless excluded."""
         limit = admission.limits.seconds
         if limit is None:
             return
-        left = max(0, limit - self._run.seconds())
-        await workflow.sleep(timedelta(seconds=left), summary="the run's deadline")
+        left = timedelta(seconds=limit - self._run.seconds())
+        while left > timedelta(0):
+            began = workflow.now()
+            try:
+                await workflow.wait_condition(
+                    lambda: admission.seconds_exclude_approvals and bool(self._run.state.open_approvals),
+                    timeout=left,
+                    timeout_summary="the run's deadline",
+                )
+            except TimeoutError:
+                break
+            left -= workflow.now() - began
+            await workflow.wait_condition(lambda: not self._run.state.open_approvals)
         self._run.apply(DeadlinePassed(limit))
 
     async def _close(self, stop: Stop | None) -> None:

@@ -22,8 +22,10 @@ from backstay.kernel.events import (
     CallReleased,
     DecisionUnusable,
     Tainted,
+    Warned,
 )
 from backstay.kernel.plan import open_call
+from backstay.kernel.run_state import gets_nowhere
 from backstay.kernel.verdict import Outcome, Verdict
 
 from . import options
@@ -34,6 +36,10 @@ from .live_run import LiveRun
 from .wording import call_summary
 
 SIDE_BY_SIDE = 16
+NOWHERE = (
+    "The runtime says: these calls bring the same results again and again. Do something else, or answer with what you "
+    "know; otherwise the run is stopped."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class _Ended:
     status: str
     text: str
     recorded: bool = False
+    usd: int | None = None
 
 
 async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
@@ -62,6 +69,9 @@ async def perform(run: LiveRun, approvals: Approvals, admission: Admission, deci
         text = None if ended.recorded else ended.text
         observation = Observation(call_id=call.call_id, text=text, digest=short_digest(ended.text))
         observe(run, observation, call.tool, ended.text, ended.status)
+    if gets_nowhere(run.state) and not run.over:
+        run.apply(Warned(run.state.progress.repetitions()))
+        run.news.note(NOWHERE)
 
 
 def _planned(
@@ -77,7 +87,7 @@ def _planned(
     tool = admission.tool(call.tool)
     if verdict.outcome is Outcome.DENY or tool is None:
         return _settled(_Ended("denied", denial(verdict)))
-    held = open_call(run.state, call.call_id, call.tool, run.now_ms())
+    held = open_call(run.state, call.call_id, call.tool, run.now_ms(), tool.cost)
     run.apply(held)
     if isinstance(held, BudgetShort):
         return _settled(_Ended("denied", f"not executed: the budget has no room for it ({held.dimension})"))
@@ -104,7 +114,8 @@ async def _executed(run: LiveRun, tool: ToolSpec, released: Released, room: asyn
             return _Ended("cancelled", "not executed: the run was stopped")
         ended, boundary = await _acted(run, tool, released)
     fingerprint = None if tool.repeatable else _fingerprint(call, ended.text)
-    run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), fingerprint))
+    usd = tool.cost if ended.usd is None else ended.usd
+    run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), fingerprint, usd))
     if boundary is not None:
         run.apply(CallJudged(call.call_id, call.tool, boundary))
     if tool.untrusted and ended.status == "completed":
@@ -138,7 +149,7 @@ async def _acted(run: LiveRun, tool: ToolSpec, released: Released) -> tuple[_End
         )
     except ActivityError as error:
         return _unfinished(tool, error), None
-    return _Ended(result.status, result.text, recorded=True), result.verdict
+    return _Ended(result.status, result.text, recorded=True, usd=result.usd), result.verdict
 
 
 def _unfinished(tool: ToolSpec, error: ActivityError) -> _Ended:

@@ -5,7 +5,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
-from backstay.kernel.events import BudgetShort, Decided, DecisionHeld, DecisionKind, ModelLost
+from backstay.kernel.events import Concluding, Decided, DecisionHeld, DecisionKind, ModelLost
 from backstay.kernel.plan import open_decision, settle_decision
 from backstay.kernel.price import Usage
 from backstay.kernel.reply import read_reply
@@ -13,18 +13,24 @@ from backstay.kernel.reply import read_reply
 from . import options
 from .live_run import LiveRun, News
 
+CONCLUDE = "The runtime says: the budget is nearly spent. Conclude now: answer with what you know."
+
 
 async def decide(run: LiveRun, admission: Admission) -> Decision | None:
     """The model's next decision; None where it did not come to one, or none that can be acted upon."""
     held = open_decision(run.state, run.news.size)
+    if isinstance(held, Concluding):
+        run.apply(held)
+        run.news.note(CONCLUDE)
+        held = open_decision(run.state, run.news.size)
     run.apply(held)
-    if isinstance(held, BudgetShort) or run.state.decision != held:
+    if not isinstance(held, DecisionHeld) or run.state.decision != held:
         return None
     result = await _ask(run, admission, held)
     if result is None or result.decision is None:
         return None
     run.last_decision = result.decision.digest()
-    return _read(run, result.decision)
+    return _read(run, admission, result.decision)
 
 
 async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> DecideResult | None:
@@ -59,8 +65,9 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
     return result
 
 
-def _read(run: LiveRun, decision: Decision) -> Decision | None:
-    reading = read_reply(decision.text, len(decision.calls), decision.finish)
+def _read(run: LiveRun, admission: Admission, decision: Decision) -> Decision | None:
+    tools = {tool.name for tool in admission.tools}
+    reading = read_reply(decision.text, len(decision.calls), decision.finish, tools)
     run.say(
         "decision",
         text=decision.text,

@@ -62,6 +62,7 @@ class BudgetTable(BudgetLimits):
     tokens: int | None = Field(default=200_000, ge=0, le=10**15, strict=True)
     usd: Usd | None = "0.50"
     seconds: int | None = Field(default=900, ge=0, le=10**9, strict=True)
+    seconds_exclude_approvals: bool = False
 
 
 class StopTable(Contract):
@@ -71,10 +72,12 @@ class StopTable(Contract):
     repeats: Positive = 3
     failures: Positive = 5
     malformed: Positive = 3
+    conclude_at: Annotated[str, Field(pattern=r"^([1-9][0-9]?|100)%$")] = "90%"
 
     def thresholds(self, expiry_stops: bool) -> Thresholds:
         """The same thresholds as the kernel counts them."""
-        return Thresholds(self.denials, self.repeats, self.failures, self.malformed, expiry_stops)
+        percent = int(self.conclude_at.removesuffix("%"))
+        return Thresholds(self.denials, self.repeats, self.failures, self.malformed, expiry_stops, percent)
 
 
 Group = Annotated[str, Field(min_length=1, max_length=80)]

@@ -69,6 +69,7 @@ class Catalog:
             limits=limits,
             thresholds=agent.config.stop.thresholds(agent.config.approval.on_expiry == "stop"),
             policy_version="",
+            seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=ApprovalSpec(
                 expires_after=seconds(agent.config.approval.expires_after),
                 notify=agent.config.approval.notify is not None,
@@ -108,7 +109,7 @@ class Catalog:
     def _ceilings(self, agent: Agent) -> Limits:
         """The agent's ceilings under the organisation's; a default gives way, what the agent writes itself may not."""
         own = agent.config.budget
-        written = BudgetLimits.model_validate(own.model_dump(exclude_unset=True))
+        written = BudgetLimits.model_validate(own.model_dump(exclude_unset=True, exclude={"seconds_exclude_approvals"}))
         above = narrowed(self._org.ceilings, written)
         if isinstance(above, list):
             where = str(agent.folder / "agent.toml")

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus
 
@@ -102,7 +102,7 @@ class ScrubbingFilter(logging.Filter):
 
 
 @contextlib.contextmanager
-def scrubbed_logs(scrubber: Scrubber) -> Iterator[None]:
+def scrubbed_logs(scrubber: Scrubber) -> Generator[None]:
     """Frees what the handlers that are there now write of secrets, until the context ends."""
     added = ScrubbingFilter(scrubber)
     handlers = _handlers()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import cast
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
@@ -18,7 +19,6 @@ _TYPES = {
     "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
     "Double": IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
 }
-_NAMES = {number: name for name, number in _TYPES.items()}
 _OFF = "or run without: `BACKSTAY_SEARCH_ATTRIBUTES=off`"
 _SEEN_SECONDS = 10.0
 
@@ -57,9 +57,15 @@ async def _listed(client: Client, mend: str) -> Mapping[str, int]:
     for name, kind in SEARCH_ATTRIBUTES.items():
         found = known.get(name, _TYPES[kind])
         if found != _TYPES[kind]:
-            text = f"the search attribute `{name}` is {_NAMES.get(found, 'of another type')}, and must be {kind}"
+            text = f"the search attribute `{name}` is {_named(found)}, and must be {kind}"
             raise ConfigurationError(text, mend=f"remove it from the namespace `{client.namespace}`, {_OFF}")
     return known
+
+
+def _named(kind: int) -> str:
+    """A type as Temporal's own command spells it: `KeywordList`."""
+    words = IndexedValueType.Name(cast("IndexedValueType.ValueType", kind)).removeprefix("INDEXED_VALUE_TYPE_")
+    return "".join(word.capitalize() for word in words.split("_"))
 
 
 async def _add(client: Client, missing: list[str], mend: str) -> None:

@@ -97,6 +97,7 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         timeout=options.timeout,
         repeatable=options.repeatable,
         untrusted=options.untrusted,
+        cost=options.cost,
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )

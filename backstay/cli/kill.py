@@ -18,6 +18,7 @@ from .report import result_table
 from .terminal import Output, clean, say, write, write_json
 
 _WAIT_SECONDS = 10.0
+_POSTED = "ordered"
 
 
 def kill(
@@ -45,9 +46,10 @@ async def _kill(run_id: str, by: str, reason: str, output: Output) -> int:
         return await _closed_before(run, output)
     except NoWorkerError:
         await link.client.post_kill(run_id, by, reason)
-        state = "ordered"
+        state = _POSTED
         say("no worker answers. The order waits with the engine, and the next worker that takes the run up obeys it.")
-    result = await _end(run)
+    # Without anybody to obey there is nothing to wait for.
+    result = await _end(run) if state != _POSTED or await link.client.workers() else None
     if output is Output.JSON:
         write_json(
             {"run_id": run_id, "state": "closed" if result else state, "result": plain(result) if result else None}
@@ -85,4 +87,4 @@ async def _end(run: Run) -> RunResult | None:
 async def _say_what_runs(run: Run) -> None:
     pending = (await run.describe()).pending
     names = ", ".join(f"{clean(one.activity)} (attempt {one.attempt})" for one in pending) or "nothing in flight"
-    say(f"not closed after {_WAIT_SECONDS:g} s; in flight: {names}. See it: backstay show {run.run_id}")
+    say(f"not closed yet; in flight: {names}. See it: backstay show {run.run_id}")

@@ -18,7 +18,7 @@ Api = Literal["responses", "chat"]
 class ToolSpec(Contract):
     """A tool as the model sees it, as the runtime treats it and as rules see it.
 
-    `timeout` is seconds of one attempt; `facts` has the Cedar type of each fact.
+    `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     """
 
     name: str
@@ -29,6 +29,7 @@ class ToolSpec(Contract):
     timeout: float
     repeatable: bool = False
     untrusted: bool = False
+    cost: int = 0
     groups: list[str] = Field(default_factory=list[str])
     facts: dict[str, str] = Field(default_factory=dict[str, str])
 
@@ -70,6 +71,7 @@ class Admission(Contract):
     thresholds: Thresholds
     policy_version: str
     approval: ApprovalSpec = ApprovalSpec()
+    seconds_exclude_approvals: bool = False
     search_attributes: bool = True
 
     def tool(self, name: str) -> ToolSpec | None:

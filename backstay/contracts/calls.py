@@ -75,10 +75,19 @@ class ActInput(Contract):
 class ToolResult(Contract):
     """How a call ended and what the model reads of it.
 
-    `denied` is the verdict at the boundary, just before the side effect. `cut` says that the result was longer.
+    `denied` is the verdict at the boundary, just before the side effect. `cut` says that the result was longer, `usd` is
+    what the call reported as its cost, in micro-dollars.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
     text: str
     cut: bool = False
     verdict: Verdict | None = None
+    usd: int | None = None
+
+
+class Reconciled(Contract):
+    """What became of a call whose end nobody saw: `text` is its result, where it happened."""
+
+    answer: Literal["happened", "not_happened", "unknown"]
+    text: str = ""

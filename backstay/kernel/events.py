@@ -174,6 +174,20 @@ class DecisionUnusable(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Concluding(Event):
+    """A budget is nearly spent: the agent is told to conclude, and may use what was held back for that."""
+
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """The agent was told that it gets nowhere; it is told so once."""
+
+    repetitions: int
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetShort(Event):
     """A further call was needed and its hold did not fit."""
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .budget import Amount, Shortfall
-from .events import BudgetShort, CallHeld, DecisionHeld, DecisionSettled
+from .events import BudgetShort, CallHeld, Concluding, DecisionHeld, DecisionSettled
 from .price import Usage
 from .run_state import RunState
 
@@ -11,22 +11,51 @@ ATTEMPTS = 3
 USEFUL_OUTPUT_TOKENS = 64
 
 
-def open_decision(state: RunState, added_bytes: int) -> DecisionHeld | BudgetShort:
-    """The hold of the next decision, or the dimension that has no room for it.
+def open_decision(state: RunState, added_bytes: int) -> DecisionHeld | BudgetShort | Concluding:
+    """The hold of the next decision, or the dimension that has no room for it, or that it is time to conclude.
 
     `added_bytes` is the size of what the conversation gained since the last reply. A token is never less than one
     byte, so last reply's count plus these bytes bounds the input from above without a tokenizer. The full output for
     several attempts is held where the budget covers it, for one where not, and a capped output where that is all.
+    Until the agent is told to conclude, a last answer after this decision is held back.
     """
     bound = state.context_tokens + added_bytes
+    if state.thresholds.conclude_at is not None and not state.concluding:
+        if dimension := _nearly_spent(state):
+            return Concluding(dimension)
+        held = _fitting(state, bound, _last_answer(state, bound))
+        short = state.budget.shortfall(held.amount + _last_answer(state, bound))
+        return Concluding(short.dimension) if short else held
+    held = _fitting(state, bound, Amount())
+    short = state.budget.shortfall(held.amount)
+    return BudgetShort(short.dimension) if short else held
+
+
+def _fitting(state: RunState, bound: int, reserve: Amount) -> DecisionHeld:
+    """The best decision that fits beside a reserve; the smallest useful one where none does."""
     useful = min(USEFUL_OUTPUT_TOKENS, state.max_output_tokens)
     for attempts in range(ATTEMPTS, 0, -1):
         held = _decision(state, attempts, bound, state.max_output_tokens)
-        if state.budget.shortfall(held.amount) is None:
+        if state.budget.shortfall(held.amount + reserve) is None:
             return held
-    capped = _decision(state, 1, bound, max(useful, min(state.max_output_tokens, _output_left(state, bound))))
-    short = state.budget.shortfall(capped.amount)
-    return BudgetShort(short.dimension) if short else capped
+    output = 0 if reserve.steps else min(state.max_output_tokens, _output_left(state, bound))
+    return _decision(state, 1, bound, max(useful, output))
+
+
+def _last_answer(state: RunState, bound: int) -> Amount:
+    """What a short answer after a full decision may cost: its input repeats all that was said."""
+    useful = min(USEFUL_OUTPUT_TOKENS, state.max_output_tokens)
+    return replace(_attempts(state, 1, bound + state.max_output_tokens, useful), steps=1)
+
+
+def _nearly_spent(state: RunState) -> str | None:
+    share = state.thresholds.conclude_at or 100
+    for dimension in ("steps", "model_calls", "tool_calls", "tokens", "usd"):
+        limit = getattr(state.budget.limits, dimension)
+        spent = getattr(state.budget.spent, dimension)
+        if limit and spent and spent * 100 >= limit * share:
+            return dimension
+    return None
 
 
 def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, replied: bool) -> DecisionSettled:

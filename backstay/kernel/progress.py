@@ -23,6 +23,15 @@ class Progress:
         """
         return max((self._repetitions(length) for length in range(1, LONGEST_CYCLE + 1)), default=0)
 
+    def stale(self) -> int:
+        """How many of the newest calls, in a row, brought nothing that had not come before in the run."""
+        count = 0
+        for position in range(len(self.outcomes) - 1, -1, -1):
+            if self.outcomes[position] not in self.outcomes[:position]:
+                break
+            count += 1
+        return count
+
     def _repetitions(self, length: int) -> int:
         if len(self.outcomes) < length:
             return 0

@@ -1,6 +1,10 @@
 """What a reply of the model amounts to, before anything of it is checked."""
 
+import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, cast
 
 from .events import DecisionKind
 
@@ -13,8 +17,13 @@ class Reading:
     problem: str | None = None
 
 
-def read_reply(text: str | None, calls: int, finish: str) -> Reading:
-    """Reads a reply; `finish` is `stop`, `length` (cut) or `filtered`.
+_FENCED = re.compile(r"```(?:json|tool_call)?\s*(.*?)```|<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
+_NAME_KEYS = ("name", "tool", "tool_name", "function")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
+
+
+def read_reply(text: str | None, calls: int, finish: str, tools: Collection[str] = ()) -> Reading:
+    """Reads a reply; `finish` is `stop`, `length` (cut) or `filtered`, `tools` the names the model may call.
 
     A cut reply is never acted upon: its last call may be half of what was meant, and so may its text.
     """
@@ -24,6 +33,35 @@ def read_reply(text: str | None, calls: int, finish: str) -> Reading:
         return Reading(DecisionKind.MALFORMED, "your reply was withheld by the provider's content filter")
     if calls:
         return Reading(DecisionKind.CALLS)
+    if text and written_call(text, tools):
+        problem = "you wrote a tool call as text, and nothing was executed; call the tool, or answer in words"
+        return Reading(DecisionKind.MALFORMED, problem)
     if text and text.strip():
         return Reading(DecisionKind.ANSWER)
     return Reading(DecisionKind.MALFORMED, "your reply was empty; answer, or call a tool")
+
+
+def written_call(text: str, tools: Collection[str]) -> bool:
+    """Whether a text is, or fences, a tool call spelled out as JSON: a user must not get it as the answer."""
+    fenced = [part for groups in _FENCED.findall(text) for part in groups if part.strip()]
+    return any(_spells_call(part, tools) for part in (text, *fenced))
+
+
+def _spells_call(text: str, tools: Collection[str]) -> bool:
+    if text.strip()[:1] not in ("{", "["):
+        return False
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    entries = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return any(_is_call(cast("dict[str, Any]", entry), tools) for entry in entries if isinstance(entry, dict))
+
+
+def _is_call(entry: dict[str, Any], tools: Collection[str]) -> bool:
+    inner = entry.get("function")
+    if isinstance(inner, dict):
+        return _is_call(cast("dict[str, Any]", inner), tools)
+    name = next((entry[key] for key in _NAME_KEYS if isinstance(entry.get(key), str)), None)
+    arguments = any(key in entry for key in _ARGUMENT_KEYS)
+    return arguments and name is not None and (name in tools or len(entry) == 2)

@@ -18,6 +18,7 @@ from .events import (
     CallOutcome,
     CallReleased,
     CancelRequested,
+    Concluding,
     DeadlinePassed,
     Decided,
     DecisionHeld,
@@ -31,9 +32,10 @@ from .events import (
     Paused,
     Resumed,
     Tainted,
+    Warned,
 )
 from .price import Price
-from .progress import Progress
+from .progress import LONGEST_CYCLE, Progress
 from .stop import INTERRUPTING, Stop, StopReason, Thresholds
 from .verdict import Outcome
 
@@ -79,6 +81,8 @@ class RunState:
     approvals: Mapping[str, Approval] = field(default_factory=dict[str, Approval])
     expired: str | None = None
     taint: frozenset[str] = frozenset()
+    concluding: bool = False
+    warned: bool = False
 
     @property
     def open_approvals(self) -> list[Approval]:
@@ -94,6 +98,13 @@ class RunState:
 def next_stop(state: RunState) -> Stop | None:
     """The strongest reason to stop that holds now, or None: the run may go on."""
     return next((stop for holds in _STOPS if (stop := holds(state))), None)
+
+
+def gets_nowhere(state: RunState) -> bool:
+    """Whether the agent is one repetition away from being stopped for it, and has not been told yet."""
+    limit = state.thresholds.repeats
+    close = state.progress.repetitions() >= max(2, limit - 1) or state.progress.stale() >= limit * LONGEST_CYCLE // 2
+    return close and not state.warned
 
 
 def interruption(state: RunState) -> bool:
@@ -286,6 +297,8 @@ _TRANSITIONS: dict[type[Event], Callable[[RunState, Any], RunState]] = {
     CallEnded: _call_ended,
     CallReleased: _call_released,
     BudgetShort: lambda state, event: _short(state, event.dimension),
+    Concluding: lambda state, event: replace(state, concluding=True),
+    Warned: lambda state, event: replace(state, warned=True),
     Killed: _killed,
     Paused: lambda state, event: replace(state, paused=True),
     Resumed: lambda state, event: replace(state, paused=False),
@@ -311,6 +324,11 @@ _STOPS: tuple[Callable[[RunState], Stop | None], ...] = (
     lambda s: _stop_if(s.deadline_passed, StopReason.DEADLINE_EXCEEDED, "seconds"),
     lambda s: _stop_if(
         s.progress.repetitions() >= s.thresholds.repeats, StopReason.NO_PROGRESS, "the same calls with the same results"
+    ),
+    lambda s: _stop_if(
+        s.progress.stale() >= s.thresholds.repeats * LONGEST_CYCLE,
+        StopReason.NO_PROGRESS,
+        "calls that bring nothing new",
     ),
     lambda s: _stop_if(s.malformed >= s.thresholds.malformed, StopReason.MALFORMED_CALLS, f"{s.malformed} in a row"),
     lambda s: _stop_if(s.failures >= s.thresholds.failures, StopReason.TOOL_FAILURES, f"{s.failures} in a row"),

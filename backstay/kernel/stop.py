@@ -62,7 +62,8 @@ class Stop:
 class Thresholds:
     """Each threshold N stops at the Nth: refusals, repeats, failures in a row, unusable decisions in a row.
 
-    `expiry_stops`: an approval that expires stops the run at once, instead of counting as a refusal.
+    `expiry_stops`: an approval that expires stops the run at once, instead of counting as a refusal. `conclude_at`: the
+    percentage of a budget at which the agent is told to conclude, and for which a last answer is held back; None never.
     """
 
     denials: int = 3
@@ -70,3 +71,4 @@ class Thresholds:
     failures: int = 5
     malformed: int = 3
     expiry_stops: bool = False
+    conclude_at: int | None = None

@@ -79,7 +79,8 @@ async def local_runtime(
         }
         wanted = Settings(**given)
         if wanted.codec_keys or wanted.codec_keys_file:
-            client = Client(**{**client.config(), "data_converter": data_converter(wanted)})
+            config: dict[str, Any] = {**client.config(), "data_converter": data_converter(wanted)}
+            client = Client(**config)
         runtime = LocalRuntime(client, model, wanted)
         if worker:
             await stack.enter_async_context(runtime.serving())

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 
-from backstay.app import application
 from backstay.client import BackstayClient
 from backstay.connection import connect
 from backstay.contracts.run import RunRequest
@@ -21,6 +20,8 @@ from backstay.telemetry.setup import flush
 
 
 async def serve() -> None:
+    from backstay.app import application
+
     settings = load_settings()
     if settings.log == "json":
         from backstay.telemetry.logs import log_as_json
@@ -40,8 +41,8 @@ async def start(request: str, run_id: str) -> None:
 
 
 async def provider() -> None:
-    loaded = sorted(name for name in sys.modules if name.startswith("opentelemetry"))
     client = await connect()
+    loaded = sorted(name for name in sys.modules if name.startswith("opentelemetry"))
     from opentelemetry import trace
 
     kind = type(trace.get_tracer_provider()).__name__

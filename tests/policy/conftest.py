@@ -52,7 +52,7 @@ Ask = Callable[..., GateRequest]
 Rules = Callable[..., Bundle]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shop() -> Bundle:
     """The bundle of the shop's agent."""
     org = [RuleFile(f"org/{path.name}", path.read_text()) for path in sorted((EXAMPLE / "org").glob("*.cedar"))]

@@ -223,10 +223,14 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         ),
         (
             f'@id("a") {_HEAD} when {{ context.input.amount == 100 }};',
-            "`a`: a Long is compared with a decimal",
+            "`a`: a Long and a decimal cannot be compared or mixed",
             'a decimal is compared as in `.greaterThan(decimal("100.0"))`',
         ),
-        (f'@id("a") {_HEAD} when {{ context.input.days == "5" }};', "`a`: a String is compared with a Long", ""),
+        (
+            f'@id("a") {_HEAD} when {{ context.input.days == "5" }};',
+            "`a`: a Long and a String cannot be compared or mixed",
+            "",
+        ),
         (f'@id("a") {_HEAD} when {{ context.input.days }};', "`a`: a Long stands where a Bool must", ""),
     ],
 )
@@ -310,7 +314,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_lines(rules: Rules) -> No
         ("policy.cedar:1", "`pay` has no argument `amout`"),
         ("policy.cedar:1", "the rule has no `@id`"),
         ("policy.cedar:2", "not a Cedar rule: unexpected token `;`"),
-        ("policy.cedar:3", "`c`: a String is compared with a Long"),
+        ("policy.cedar:3", "`c`: a Long and a String cannot be compared or mixed"),
         ("policy.cedar:3", "unknown annotation `@aproval`"),
         ("policy.cedar:4", '`@id("c")` repeats the id of policy.cedar:3'),
         ("policy.cedar:4", "`context.approvals` is read: only `@approval` may lift a rule"),
@@ -327,7 +331,8 @@ def test_the_error_is_one_line_each(rules: Rules) -> None:
 
 
 def test_an_org_rule_is_held_against_the_tools_it_covers(rules: Rules) -> None:
-    org = '@id("o") forbid(principal, action in [Action::"pay", Action::"elsewhere"], resource) when { context.input.amout > 5 };'
+    scope = 'principal, action in [Action::"pay", Action::"elsewhere"], resource'
+    org = f'@id("o") forbid({scope}) when {{ context.input.amout > 5 }};'
     assert _one(rules, "", org=org).where == "org/rules.cedar:1"
     opaque = f'@id("o") {_HEAD} when {{ context.input has memo }};'
     assert "cannot test" in _one(rules, "", org=opaque).what
@@ -349,7 +354,7 @@ def test_files_without_rules_are_fine() -> None:
         ("// x;\na\n;\n\nb;", [2, 5]),
         ('@id("a;b")\nforbid;// c; d\n\tnext;', [1, 3]),
         ('a "\\";" ; b', [1, 1]),
-        ('"open; \n ;x', [1, 2]),
+        ('"open; \n ;x', [1, 2, 2]),
         ("a;\r\n// x\r\nb;", [1, 3]),
     ],
 )

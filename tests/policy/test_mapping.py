@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.call import GateRequest, RunFacts, ToolRules
@@ -216,6 +216,7 @@ JSON = st.recursive(
 SCHEMAS = [STRING, INTEGER, NUMBER, NUMERAL, LINES, {"type": "boolean"}, {"type": "array", "items": NUMERAL}, {}]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SCHEMAS), JSON)
 def test_only_decimals_of_our_own_making_mean_anything_to_cedar(schema: dict[str, Any], value: Any) -> None:
     try:

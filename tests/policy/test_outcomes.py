@@ -264,7 +264,7 @@ def test_an_explanation_says_what_would_change_the_outcome(gate: Gate, ask: Ask)
     assert asked.changes == ("allowed once approved by `finance`",)
     assert gate.explain(_refund(ask, 1)).changes == ()
     assert gate.explain(_refund(ask, 6000)).changes == ("`refund-cap` must not apply; no approval lifts it",)
-    assert gate.explain(ask("issue_refund", {})).changes == (
+    assert gate.explain(ask("issue_refund", {"order_id": "A"})).changes == (
         "`input.amount` does not fit the tool's schema: no rule was asked",
     )
     lost = gate.explain(_refund(ask, "1e3"))

@@ -140,8 +140,9 @@ def test_repetitions_are_counted_as_one_would_by_trying(outcomes: str | list[str
     assert progress.repetitions() == naive_repetitions(list(outcomes))
 
 
-@given(st.lists(st.sampled_from("ab"), min_size=REMEMBERED, max_size=REMEMBERED + 9))
-def test_only_the_last_outcomes_are_remembered(outcomes: list[str]) -> None:
+@given(st.lists(st.sampled_from("ab"), max_size=9), st.lists(st.sampled_from("ab"), max_size=9))
+def test_only_the_last_outcomes_are_remembered(first: list[str], last: list[str]) -> None:
+    outcomes = [*first, *["c"] * (REMEMBERED - 5), *last]
     progress = Progress()
     for outcome in outcomes:
         progress = progress.noted(outcome)

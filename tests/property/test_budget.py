@@ -82,7 +82,7 @@ class Books:
 
 
 def walk(budget: Budget, operations: list[Operation]) -> None:
-    """Does the same to a budget and to its books, and asserts after each step that they agree and no limit is broken."""
+    """Does the same to a budget and to its books; after each step they have to agree, and no limit may be broken."""
     books, now = Books(budget.limits), 0
     for operation in operations:
         match operation:

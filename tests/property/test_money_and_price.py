@@ -1,5 +1,6 @@
 """Money is exact: it is written as it is read, and a price never rounds in the run's favour."""
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from .strategies import PRICES, usages
 
 pytestmark = pytest.mark.soak
 
+PLAIN = re.compile(r"[0-9]{1,24}(\.(?=[0-9])[0-9]{0,6}0*)?")
 BOUNDS = st.integers(0, 3_000)
 
 
@@ -38,10 +40,10 @@ def test_a_plain_decimal_is_read_exactly(text: str) -> None:
 def test_any_other_text_is_refused_and_never_rounded(text: str) -> None:
     try:
         micros = parse_usd(text)
-    except MoneyError as refusal:
-        assert str(refusal).startswith("expected US dollars")
-        assert len(text) < 4 or text not in str(refusal)
+    except MoneyError:
+        assert not PLAIN.fullmatch(text)
     else:
+        assert PLAIN.fullmatch(text)
         assert micros == Fraction(text) * MICRO
 
 

@@ -42,7 +42,7 @@ def test_what_is_no_plain_decimal_is_refused_by_its_shape(text: str) -> None:
     ["0.0000001", "1.0000000000000000000000000000001", "100000000000000000000000.0000001", "0." + "0" * 40 + "1"],
 )
 def test_what_is_finer_than_a_micro_dollar_is_refused_and_not_rounded(text: str) -> None:
-    with pytest.raises(MoneyError, match="^expected US dollars with at most six decimals$"):
+    with pytest.raises(MoneyError, match=r"^expected US dollars with at most six decimals$"):
         parse_usd(text)
 
 

@@ -134,7 +134,7 @@ Log = tuple[logging.Logger, io.StringIO]
 def test_messages_arguments_and_tracebacks_are_scrubbed(log: Log) -> None:
     logger, written = log
     with scrubbed_logs(knowing(VALUE)):
-        logger.warning(f"in the message {VALUE}")  # noqa: G004
+        logger.warning(f"in the message {VALUE}")
         logger.warning("in an argument %s %s", VALUE, {"token": VALUE})
         try:
             raise ValueError(VALUE)

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from backstay.connection import connect
 from backstay.contracts.run import RunResult
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
@@ -50,6 +52,14 @@ class Workshop:
             await asyncio.wait_for(handle.result(), PATIENCE)
         assert isinstance(caught.value.cause, ApplicationError)
         return caught.value.cause
+
+    @contextlib.asynccontextmanager
+    async def worker(self, **options: Any) -> AsyncGenerator[None]:
+        """Another worker, on a connection of its own: one connection takes no second worker of a task queue."""
+        address = self.runtime.client.service_client.config.target_host
+        client = await connect(target_host=address, namespace=self.runtime.client.namespace)
+        async with dataclasses.replace(self.runtime, client=client).serving(**options):
+            yield
 
     def request(self) -> dict[str, Any]:
         """A request that the agent takes."""
@@ -147,7 +157,7 @@ def workshop(client: Client, agent_folder: Callable[..., Path], tmp_path: Path) 
     """Opens a workshop: `script` is what the model says, `toml` goes into the agent's file, the rest are settings."""
 
     @contextlib.asynccontextmanager
-    async def opened(script: Any = None, toml: str = "", **settings: Any) -> AsyncIterator[Workshop]:
+    async def opened(script: Any = None, toml: str = "", **settings: Any) -> AsyncGenerator[Workshop]:
         agents = agent_folder("workshop", toml, TOOLS.read_text())
         async with local_runtime(script, agents=agents, client=client, **settings) as runtime:
             yield Workshop(runtime, tmp_path / "effects.log")
@@ -160,7 +170,7 @@ def quickly() -> Callable[..., AbstractAsyncContextManager[None]]:
     """Asserts that a block takes less than some seconds."""
 
     @contextlib.asynccontextmanager
-    async def timed(seconds: float) -> AsyncIterator[None]:
+    async def timed(seconds: float) -> AsyncGenerator[None]:
         began = time.monotonic()
         yield
         assert time.monotonic() - began < seconds

@@ -217,3 +217,9 @@ async def deaf_once(call: ToolCall, seconds: float) -> str:
         except asyncio.CancelledError:
             log(call, "not listening")
     return "finished all the same"
+
+
+@tool(effect="read")
+async def mark(text: str) -> str:
+    """Gives the text back in reverse, between angle brackets."""
+    return f"<{text[::-1]}>"

@@ -1,0 +1,89 @@
+"""What one decision of the gate costs: `python benchmarks/gate.py`, from the root of the checkout."""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from policies.bundle import AgentPolicy, build
+from policies.call import GateRequest, RunFacts, ToolRules
+from policies.cedar_gate import Gate
+from policies.source import RuleFile
+
+RULES = 20
+CALLS = 3_000
+REFUND = ToolRules(
+    "issue_refund",
+    "write",
+    ("payments",),
+    {
+        "type": "object",
+        "properties": {
+            "order_id": {"type": "string"},
+            "amount": {"anyOf": [{"type": "number"}, {"type": "string"}]},
+            "reason": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "lines": {"type": "array", "items": {"type": "string"}},
+            "place": {"type": "number"},
+        },
+        "required": ["order_id", "amount"],
+    },
+    {"account_country": "String"},
+)
+ARGUMENTS = {"order_id": "A17", "reason": "arrived broken", "lines": ["1", "2"]}
+
+
+def _rules(count: int) -> str:
+    """Forbids over arguments, facts and the run; every fourth can be lifted, the first is lifted by finance."""
+    texts = ['@id("large") @approval("finance") forbid(principal, action == Action::"issue_refund", resource) ']
+    texts[0] += 'when { context.input.amount.greaterThan(decimal("100.0")) };'
+    conditions = (
+        'context.input.amount.greaterThan(decimal("{n}000.0"))',
+        'context.input has reason && context.input.reason like "*{n}!*"',
+        "context.run.tool_calls_60s > {n}00",
+        'context.facts.account_country == "X{n}"',
+    )
+    for number in range(1, count):
+        condition = conditions[number % 4].format(n=number)
+        mark = '@approval("owner") ' if number % 4 == 2 else ""
+        scope = 'action in Action::"group:payments"' if number % 2 else "action"
+        texts.append(f'@id("r{number:02}") {mark}forbid(principal, {scope}, resource) when {{ {condition} }};')
+    return "\n".join(texts)
+
+
+def _median(gate: Gate, request: GateRequest, outcome: str) -> float:
+    assert gate.decide(request).outcome == outcome
+    taken: list[float] = []
+    for _ in range(CALLS):
+        began = time.perf_counter()
+        gate.decide(request)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken) * 1e6
+
+
+def main() -> None:
+    """Prints a table: the case, and the median of one decision in microseconds."""
+    groups = {"finance": ["ann"], "owner": ["olga"]}
+    own = RuleFile("policy.cedar", _rules(RULES - 1))
+    policy = AgentPolicy("support", [REFUND], own, groups=groups)
+    began = time.perf_counter()
+    bundle = build(policy)
+    built = (time.perf_counter() - began) * 1e3
+    cases = {
+        "allow": (ARGUMENTS | {"amount": 50}, "allow"),
+        "allow, a value left out": (ARGUMENTS | {"amount": 50, "place": 52.520008}, "allow"),
+        "require_approval": (ARGUMENTS | {"amount": 150}, "require_approval"),
+        "deny": (ARGUMENTS | {"amount": 99_000}, "deny"),
+    }
+    print(f"{len(bundle.enforced.rules)} rules, built in {built:.0f} ms; {CALLS} decisions each\n")
+    print(f"{'case':<26}{'median µs':>10}")
+    for name, (arguments, outcome) in cases.items():
+        run = RunFacts(step=3, spent_usd=120_000, tool_calls=4, taint=frozenset({"untrusted"}))
+        facts = {"account_country": "DE"}
+        request = GateRequest("run-1", "support", "acme", 3, REFUND, arguments, facts, run, now=1_760_000_000)
+        print(f"{name:<26}{_median(Gate([bundle]), request, outcome):>10.0f}")
+
+
+if __name__ == "__main__":
+    main()

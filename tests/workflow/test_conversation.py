@@ -1,0 +1,146 @@
+"""The conversation of a run: rebuilt the same by every worker, held once, and no dearer at step 100 than at step 10."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from temporalio.api.history.v1 import HistoryEvent
+
+from backstay.testing import Call, Reply
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Handle, Opener, Workshop
+
+APIS = pytest.mark.parametrize("api", ["responses", "chat"])
+STEPS = 110 if os.environ.get("BACKSTAY_SOAK") else 36
+LONG = """
+[budget]
+steps = 200
+tool_calls = 500
+tokens = 100_000_000
+usd = "100"
+"""
+
+PATIENT = "[stop]\nmalformed = 100\n"
+LIVELY = [
+    Reply("first I look", calls=[Call("echo", {"text": f"äöü {n}"}) for n in range(3)]),
+    Reply(calls=[Call("crash", {"text": "by zero"}), Call("add", {"left": 1, "right": 2}), Call("hammer")]),
+    Reply(),
+    Reply(calls=[Call("add", '{"left": ')]),
+    Reply("cut", calls=[Call("add", {"left": 5, "right": 5})], finish="length"),
+    Reply(calls=[Call("huge", {"size": 40_000}), Call("echo", {"text": "after"})]),
+    *[Reply(calls=[Call("echo", {"text": str(n)})]) for n in range(3)],
+    Reply("done"),
+]
+
+
+async def told(shop: Workshop) -> tuple[list[bytes], list[dict[str, Any]], Handle]:
+    """All that the model was sent in a run, and its transcript."""
+    handle = await shop.start()
+    assert (await shop.result(handle)).answer == "done"
+    return [request.raw for request in shop.model.requests], await shop.transcript(handle), handle
+
+
+async def workers_of(shop: Workshop, handle: Handle) -> set[str]:
+    """Who worked on a run."""
+    return {
+        getattr(event, kind).identity
+        for event in await shop.events(handle)
+        for kind in ("workflow_task_started_event_attributes", "activity_task_started_event_attributes")
+        if event.HasField(kind)
+    }
+
+
+@APIS
+async def test_workers_that_alternate_say_the_same_as_one_that_remembers(workshop: Opener, api: str) -> None:
+    async with workshop(LIVELY, PATIENT, model_api=api) as shop:
+        requests, transcript, _ = await told(shop)
+    assert len(requests) == len(LIVELY)
+    for megabytes in (0, 64):
+        async with (
+            workshop(LIVELY, PATIENT, model_api=api, worker=False, conversation_cache_mb=megabytes) as shop,
+            contextlib.AsyncExitStack() as workers,
+        ):
+            for name in ("one", "two"):
+                await workers.enter_async_context(shop.worker(identity=name, max_cached_workflows=0))
+            again, transcript_again, handle = await told(shop)
+            assert await workers_of(shop, handle) == {"one", "two"}
+            assert again == requests
+            assert transcript_again == transcript
+
+
+async def test_a_run_goes_on_with_another_worker(workshop: Opener) -> None:
+    script = [*LIVELY[:2], Reply(calls=[Call("gate", {"name": "open"})]), *LIVELY[2:]]
+    async with workshop(script, PATIENT, worker=False, shutdown_seconds=0.1) as shop:
+        async with shop.runtime.serving(identity="one"):
+            handle = await shop.start()
+            await shop.effects("at the gate")
+        shop.open("open")
+        async with shop.runtime.serving(identity="two"):
+            assert (await shop.result(handle)).answer == "done"
+            assert await workers_of(shop, handle) == {"one", "two"}
+        assert len(shop.model.requests) == len(script)
+
+
+async def test_the_history_holds_each_item_of_the_conversation_once(workshop: Opener) -> None:
+    goal, result, words, arguments = "canary-goal-0", "canary-result-1", "canary-words-2", "canary-arguments-3"
+    script = [
+        Reply(words, calls=[Call("echo", {"text": "x" * 100 + arguments})]),
+        Reply(calls=[Call("count"), Call("mark", {"text": result})]),
+        Reply(calls=[Call("echo", {"text": "y"})]),
+        Reply("done"),
+    ]
+    async with workshop(script) as shop:
+        handle = await shop.start(goal=goal)
+        assert (await shop.result(handle)).status == "completed"
+        history = b"".join(event.SerializeToString() for event in await shop.events(handle))
+        assert history.count(goal.encode()) == 1
+        assert history.count(words.encode()) == 1
+        # Of the arguments this tool gives back, the history holds the call and the result.
+        assert history.count(arguments.encode()) == 2
+        assert history.count(f"<{result[::-1]}>".encode()) == 1
+
+
+async def long_run(shop: Workshop) -> list[list[HistoryEvent]]:
+    """The events of each step of a run with one call per decision."""
+    handle = await shop.start()
+    assert (await shop.result(handle)).steps == STEPS
+    steps: list[list[HistoryEvent]] = []
+    for event in await shop.events(handle):
+        if activity_id(event).startswith("decide-"):
+            steps.append([])
+        if steps:
+            steps[-1].append(event)
+    assert len(steps) == STEPS
+    return steps
+
+
+def activity_id(event: HistoryEvent) -> str:
+    return event.activity_task_scheduled_event_attributes.activity_id
+
+
+def size_of(step: list[HistoryEvent]) -> int:
+    return sum(event.ByteSize() for event in step)
+
+
+def given(step: list[HistoryEvent], kind: str) -> int:
+    """The size of what an activity of a step was given."""
+    [scheduled] = [event for event in step if activity_id(event).startswith(f"{kind}-")]
+    return len(scheduled.activity_task_scheduled_event_attributes.input.payloads[0].data)
+
+
+async def test_a_late_step_costs_no_more_history_than_an_early_one(workshop: Opener) -> None:
+    script = [Reply("thinking", calls=[Call("mark", {"text": f"{n:05}" * 20})]) for n in range(STEPS - 1)]
+    async with workshop([*script, Reply("done")], LONG) as shop:
+        steps = await long_run(shop)
+    assert max(len(step) for step in steps[:-1]) <= 14
+    early, late = steps[5:15], steps[-12:-2]
+    assert abs(median(map(size_of, early)) - median(map(size_of, late))) <= 64
+    for kind in ("decide", "act"):
+        sizes = [given(step, kind) for step in steps[1:-1]]
+        assert max(sizes) - min(sizes) <= 8, kind
+        assert max(sizes) < 1_000, kind
