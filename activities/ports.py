@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from backstay.contracts.admission import Admission, AdmitInput, Opening, ToolSpec
+from backstay.contracts.calls import Reconciled
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.gate import GateCall, Ruling
 from backstay.contracts.history import Recorded, RunRef
@@ -30,6 +31,10 @@ class Tool(Protocol):
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the tool's fact functions say of some arguments."""
+        ...
+
+    async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
+        """What became of a call whose end nobody saw."""
         ...
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:

@@ -84,12 +84,14 @@ class Application:
         reviewer = folder("activities.review").Reviewer(self.catalog, self.gate)
         history = RunHistory(client)
         memory = folder("activities.run_memory").RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
+        desk = folder("activities.desk").Desk(memory, reviewer, self.secrets)
         return [
             folder("activities.admit").Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
             folder("activities.decide").Decide(memory, self.catalog).decide,
             folder("activities.authorize").Authorize(reviewer).authorize,
             folder("activities.notify").Notify(self.webhooks).notify,
-            folder("activities.act").Act(memory, reviewer, self.secrets).act,
+            folder("activities.act").Act(desk).act,
+            folder("activities.reconcile").Reconcile(desk).reconcile,
         ]
 
 

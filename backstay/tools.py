@@ -9,13 +9,17 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Literal, TypeVar, overload
 
 from backstay.errors import ConfigurationError, SecretError, ToolError
 from backstay.kernel.money import MoneyError, parse_usd
 
 __all__ = [
+    "NOT_HAPPENED",
+    "UNKNOWN",
     "Effect",
+    "Happened",
     "SecretError",
     "ToolCall",
     "ToolError",
@@ -43,6 +47,24 @@ def no_secret(name: str) -> str:
         SecretError: always.
     """
     raise SecretError(f"the secret `{name}` can be read in a call of a worker only; a test gives `read_secret`")
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """The answer of a `reconcile` function where the call with that key did happen; `result` is what it returned."""
+
+    result: Any = None
+
+
+class Unsettled(Enum):
+    """The other answers of a `reconcile` function: it did not happen, or the function cannot tell."""
+
+    NOT_HAPPENED = "not_happened"
+    UNKNOWN = "unknown"
+
+
+NOT_HAPPENED = Unsettled.NOT_HAPPENED
+UNKNOWN = Unsettled.UNKNOWN
 
 
 def no_bill(micros: int) -> None:
@@ -97,6 +119,7 @@ class ToolOptions:
         repeatable: the same call may bring the same result for long (polling), without counting as no progress.
         secrets: names of what `ToolCall.secret` may read.
         untrusted: its results come from outside and taint the run: rules can read it.
+        reconcile: for `once`: `(call, **arguments)` tells whether the call with this key happened.
         cost: micro-dollars of a call, or the most it can report.
         facts: by name, the Cedar type of a fact and the pure function that computes it from the arguments it names.
     """
@@ -108,6 +131,7 @@ class ToolOptions:
     secrets: tuple[str, ...] = ()
     untrusted: bool = False
     cost: int = 0
+    reconcile: Callable[..., Any] | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
 
 
@@ -135,6 +159,7 @@ def tool(
     secrets: Sequence[str] = (),
     untrusted: bool = False,
     cost: str | None = None,
+    reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
 ) -> Callable[[F], F]: ...
 def tool(
@@ -148,6 +173,7 @@ def tool(
     secrets: Sequence[str] = (),
     untrusted: bool = False,
     cost: str | None = None,
+    reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
@@ -165,6 +191,7 @@ def tool(
         secrets=_secret_names(secrets),
         untrusted=untrusted,
         cost=_cost(cost),
+        reconcile=reconcile,
         facts=dict(facts or {}),
     )
 

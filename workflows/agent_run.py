@@ -10,10 +10,11 @@ from temporalio.exceptions import ApplicationError, FailureError
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import VoteResult
-from backstay.contracts.messages import Edit, Hold, Kill, MessageState, Vote
+from backstay.contracts.messages import Answer, Edit, Hold, Kill, MessageState, Vote
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import PageRequest
 from backstay.contracts.trace import Trace, Untraced
+from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Killed, Paused, Resumed
 from backstay.kernel.stop import RunStatus, Stop
 
@@ -26,10 +27,15 @@ from .live_run import LiveRun
 
 _APPROVE = 'Release the call of an open approval. Payload: {"approval_id": "apr_...", "by": "you@example.com"}'
 _DENY = 'Refuse the call. Payload: {"approval_id": "apr_...", "by": "you@example.com", "comment": "why"}'
+_ANSWER = (
+    'Say what became of a call. Payload: {"approval_id": "apr_...", "by": "you", "answer": "happened"}'
+)
 _EDIT = 'Change the arguments. Payload: {"approval_id": "apr_...", "by": "you@example.com", "args": {}}'
 _KILL = 'End the run. Payload: {"by": "you@example.com", "reason": "why"}'
 _PAUSE = 'No new decision or action until resumed. Payload: {"by": "you@example.com", "reason": "why"}'
 _RESUME = 'Let a paused run go on. Payload: {"by": "you@example.com"}'
+
+OUTCOMES = ("happened", "not_happened", "stop")
 
 
 @workflow.defn(name=names.AGENT_RUN)
@@ -154,6 +160,14 @@ class AgentRun:
         self.inbox.approval(names.DENY, vote)
         return self._approvals.deny(vote)
 
+    def _on_answer(self, args: tuple[Any, ...]) -> VoteResult:
+        answer = self.inbox.read(names.ANSWER, Answer, args)
+        self.inbox.approval(names.ANSWER, answer, ApprovalKind.OUTCOME_UNKNOWN)
+        if answer.answer not in OUTCOMES:
+            text = f"the answer is one of {', '.join(OUTCOMES)}"
+            raise self.inbox.refused(names.ANSWER, "InvalidAnswer", text, answer.by)
+        return self._approvals.answered(answer)
+
     @workflow.update(name=names.EDIT, description=_EDIT)
     async def edit(self, *args: Any) -> dict[str, Any]:
         """Replaces the arguments of a waiting call, which then goes through policy as a new action."""
@@ -170,6 +184,7 @@ class AgentRun:
         self.inbox.validate(Edit, args)
 
     approve_signal, approve = accepts(names.APPROVE, _APPROVE, Vote, _on_approve)
+    answer_signal, answer = accepts(names.ANSWER, _ANSWER, Answer, _on_answer)
     deny_signal, deny = accepts(names.DENY, _DENY, Vote, _on_deny)
     kill_signal, kill = accepts(names.KILL, _KILL, Kill, _on_kill)
     pause_signal, pause = accepts(names.PAUSE, _PAUSE, Hold, _on_pause)

@@ -1,6 +1,7 @@
 """Waits for people: an approval opens for one exact call, and ends with an answer, its expiry, or the run."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,18 +10,20 @@ from temporalio import workflow
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.calls import Consent
+from backstay.contracts.calls import RESULT_BYTES, Consent, Reconciled
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.messages import Edit, Vote
+from backstay.contracts.messages import Answer, Edit, Vote
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
 from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, CallJudged
-from backstay.kernel.verdict import Outcome, Verdict
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .judgement import judge
 from .live_run import LiveRun
 from .notices import Notices
+
+UNKNOWN = "the call may have happened: its end was not seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Approvals:
         self._admission: Admission | None = None
         self._calls: dict[str, ProposedCall] = {}
         self._edits: dict[str, _Edited] = {}
+        self._answers: dict[str, Answer] = {}
         self._notices = Notices(run)
 
     async def released(
@@ -83,6 +87,30 @@ class Approvals:
         if not verdict.allowed:
             return Refused(denial(verdict))
         return Released(call, verdict, consent, edited)
+
+    async def outcome(self, admission: Admission, tool: str, call: ProposedCall, digest: str) -> Reconciled:
+        """Asks people what became of a call whose end nobody saw; `unknown` where nobody can be asked or answers."""
+        group = admission.approval.unknown
+        if group is None or self._run.over:
+            return Reconciled(answer="unknown")
+        verdict = Verdict(
+            Outcome.REQUIRE_APPROVAL, Code.OUTCOME_UNKNOWN, digest, "", groups=(group,), reasons=(UNKNOWN,)
+        )
+        members = {group: admission.approval.unknown_members}
+        approval_id = self._open(admission, call, verdict, members, (), ApprovalKind.OUTCOME_UNKNOWN)
+        end = await self._ended(admission, approval_id)
+        self._notices.tell(admission, approval_id, "closed")
+        answer = self._answers.get(approval_id)
+        if end is not ApprovalEnd.ANSWERED or answer is None or answer.answer == "stop":
+            return Reconciled(answer="unknown")
+        text = answer.result if isinstance(answer.result, str) else json.dumps(answer.result, ensure_ascii=False)
+        return Reconciled.model_validate({"answer": answer.answer, "text": text[:RESULT_BYTES]})
+
+    def answered(self, answer: Answer) -> VoteResult:
+        """Takes a person's word for what became of a call."""
+        self._answers[answer.approval_id] = answer
+        self._run.apply(ApprovalEnded(answer.approval_id, ApprovalEnd.ANSWERED, answer.by, answer.answer))
+        return self._result(answer.approval_id)
 
     async def announced(self) -> None:
         """Waits until the last notices are sent, for a little while."""
@@ -132,6 +160,7 @@ class Approvals:
         verdict: Verdict,
         members: Mapping[str, Sequence[str]],
         editors: tuple[str, ...],
+        kind: ApprovalKind = ApprovalKind.ACTION,
     ) -> str:
         approval_id = self._approval_id(call, verdict)
         arguments = read_arguments(call.arguments)
@@ -140,7 +169,7 @@ class Approvals:
         now = self._run.now_ms()
         approval = Approval(
             approval_id=approval_id,
-            kind=ApprovalKind.ACTION,
+            kind=kind,
             call_id=call.call_id,
             tool=call.tool,
             digest=verdict.digest,

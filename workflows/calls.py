@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, ToolSpec
-from backstay.contracts.calls import ActInput, ToolResult
+from backstay.contracts.calls import ActInput, Reconciled, ToolResult
 from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
@@ -21,11 +21,12 @@ from backstay.kernel.events import (
     CallOutcome,
     CallReleased,
     DecisionUnusable,
+    OutcomeLearned,
     Tainted,
     Warned,
 )
 from backstay.kernel.plan import open_call
-from backstay.kernel.run_state import gets_nowhere
+from backstay.kernel.run_state import gets_nowhere, interruption
 from backstay.kernel.verdict import Outcome, Verdict
 
 from . import options
@@ -44,12 +45,16 @@ NOWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A call's one result: `recorded` says that it stands in the history as the result of its activity."""
+    """A call's one result: `recorded` says that it stands in the history as the result of its activity.
+
+    `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no.
+    """
 
     status: str
     text: str
     recorded: bool = False
     usd: int | None = None
+    verdict: Verdict | None = None
 
 
 async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
@@ -97,7 +102,7 @@ def _planned(
         if isinstance(released, Refused):
             run.apply(CallReleased(call.call_id, call.tool))
             return _Ended("denied", released.text)
-        return await _executed(run, tool, released, room)
+        return await _executed(run, approvals, admission, tool, released, room)
 
     return go_on()
 
@@ -106,27 +111,55 @@ async def _settled(ended: _Ended) -> _Ended:
     return ended
 
 
-async def _executed(run: LiveRun, tool: ToolSpec, released: Released, room: asyncio.Semaphore) -> _Ended:
+async def _executed(
+    run: LiveRun,
+    approvals: Approvals,
+    admission: Admission,
+    tool: ToolSpec,
+    released: Released,
+    room: asyncio.Semaphore,
+) -> _Ended:
     call = released.call
     async with room:
         if not await run.go_ahead():
             run.apply(CallReleased(call.call_id, call.tool))
             return _Ended("cancelled", "not executed: the run was stopped")
-        ended, boundary = await _acted(run, tool, released)
+        ended = await _seen_to_its_end(run, approvals, admission, tool, released)
     fingerprint = None if tool.repeatable else _fingerprint(call, ended.text)
     usd = tool.cost if ended.usd is None else ended.usd
     run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), fingerprint, usd))
-    if boundary is not None:
-        run.apply(CallJudged(call.call_id, call.tool, boundary))
+    if ended.verdict is not None:
+        run.apply(CallJudged(call.call_id, call.tool, ended.verdict))
     if tool.untrusted and ended.status == "completed":
         run.apply(Tainted(call.tool))
     return ended
 
 
-async def _acted(run: LiveRun, tool: ToolSpec, released: Released) -> tuple[_Ended, Verdict | None]:
-    """Executes the call; beside its end comes the verdict of the boundary, where that was no."""
+async def _seen_to_its_end(
+    run: LiveRun, approvals: Approvals, admission: Admission, tool: ToolSpec, released: Released
+) -> _Ended:
+    """Executes the call; where nobody saw its end, the tool is asked, then people, and nothing is done on a guess."""
     call = released.call
-    given = ActInput(
+    given = _given(run, released)
+    ended = await _acted(run, tool, given, call)
+    while ended.status == "unknown" and not interruption(run.state):
+        truth = await _reconciled(run, tool, given)
+        if truth.answer == "unknown":
+            truth = await approvals.outcome(admission, tool.name, call, given.digest)
+        if truth.answer == "unknown":
+            return ended
+        run.apply(OutcomeLearned(call.call_id, call.tool, truth.answer == "happened"))
+        if truth.answer == "happened":
+            return _Ended("completed", truth.text)
+        if not await run.go_ahead():
+            return _Ended("cancelled", "not executed: the run was stopped")
+        ended = await _acted(run, tool, given, call)
+    return ended
+
+
+def _given(run: LiveRun, released: Released) -> ActInput:
+    call = released.call
+    return ActInput(
         run_key=run.key,
         step=run.state.step,
         decision=run.last_decision or "",
@@ -138,6 +171,9 @@ async def _acted(run: LiveRun, tool: ToolSpec, released: Released) -> tuple[_End
         consent=released.consent,
         arguments=call.arguments if released.edited else None,
     )
+
+
+async def _acted(run: LiveRun, tool: ToolSpec, given: ActInput, call: ProposedCall) -> _Ended:
     try:
         result: ToolResult = await run.execute(
             names.ACT,
@@ -148,8 +184,25 @@ async def _acted(run: LiveRun, tool: ToolSpec, released: Released) -> tuple[_End
             **options.act_options(tool),
         )
     except ActivityError as error:
-        return _unfinished(tool, error), None
-    return _Ended(result.status, result.text, recorded=True, usd=result.usd), result.verdict
+        return _unfinished(tool, error)
+    return _Ended(result.status, result.text, recorded=True, usd=result.usd, verdict=result.verdict)
+
+
+async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconciled:
+    if not tool.reconciles:
+        return Reconciled(answer="unknown")
+    try:
+        answer: Reconciled = await run.execute(
+            names.RECONCILE,
+            given,
+            Reconciled,
+            activity_id=f"{names.RECONCILE}-{given.call_id}",
+            summary=f"step {given.step} · what became of {given.tool}?",
+            **options.RECONCILE,
+        )
+    except ActivityError:
+        return Reconciled(answer="unknown")
+    return answer
 
 
 def _unfinished(tool: ToolSpec, error: ActivityError) -> _Ended:

@@ -10,7 +10,7 @@ from backstay.contracts.messages import M, MessageState, Vote, read_message
 from backstay.contracts.names import INVALID_INPUT
 from backstay.contracts.problems import Contract, Problem, plain_problems, summary
 from backstay.contracts.run import plain
-from backstay.kernel.approval import Approval
+from backstay.kernel.approval import Approval, ApprovalKind
 from backstay.kernel.events import MessageRefused
 
 from .live_run import LiveRun
@@ -50,7 +50,7 @@ class Inbox:
             self._run.apply(MessageRefused(name, code, by))
         return ApplicationError(text, type=code, non_retryable=True)
 
-    def approval(self, name: str, vote: Vote) -> Approval:
+    def approval(self, name: str, vote: Vote, kind: ApprovalKind = ApprovalKind.ACTION) -> Approval:
         """The open approval that a message answers, by somebody who may.
 
         Raises:
@@ -59,6 +59,11 @@ class Inbox:
         approval = self._run.state.approvals.get(vote.approval_id)
         if approval is None:
             raise self.refused(name, "ApprovalUnknown", "the run has no approval of that id", vote.by)
+        if approval.kind is not kind:
+            text = "this approval asks what became of a call: use `answer`"
+            if kind is not ApprovalKind.ACTION:
+                text = "this approval asks for a release: use `approve` or `deny`"
+            raise self.refused(name, "WrongKind", text, vote.by)
         if refusal := approval.refuses(vote.by):
             raise self.refused(name, refusal.code, refusal.text, vote.by)
         return approval

@@ -31,6 +31,13 @@ NOTIFY: dict[str, Any] = {
     "retry_policy": RetryPolicy(maximum_attempts=5),
 }
 
+RECONCILE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
 
 def decide_options(model: ModelSpec) -> dict[str, Any]:
     """A decision is tried again until `give_up_after`; how many attempts may be billed is the budget's matter."""

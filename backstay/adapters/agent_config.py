@@ -89,6 +89,7 @@ class ApprovalTable(Contract):
     require: dict[str, str] = Field(default_factory=dict[str, str])
     expires_after: Duration = "24h"
     on_expiry: Literal["deny", "stop"] = "deny"
+    unknown: Group | None = None
     requester_required: bool = False
     groups: dict[Group, list[Annotated[str, Field(min_length=1)]]] = Field(default_factory=dict[str, list[str]])
     notify: Annotated[str, Field(pattern="^https?://")] | None = None

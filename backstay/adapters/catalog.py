@@ -33,6 +33,7 @@ class Catalog:
         for agent in agents.values():
             self._model(agent)
             self._ceilings(agent)
+            self._approval(agent)
 
     def admission(self, request: AdmitInput) -> Admission:
         """What a run is admitted with; the policy's version is for the caller to add.
@@ -70,10 +71,7 @@ class Catalog:
             thresholds=agent.config.stop.thresholds(agent.config.approval.on_expiry == "stop"),
             policy_version="",
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
-            approval=ApprovalSpec(
-                expires_after=seconds(agent.config.approval.expires_after),
-                notify=agent.config.approval.notify is not None,
-            ),
+            approval=self._approval(agent),
         )
 
     def tool(self, agent: str, name: str) -> Tool | None:
@@ -105,6 +103,21 @@ class Catalog:
         """Closes the connections to models."""
         for model in self._models.values():
             await model.close()
+
+    def _approval(self, agent: Agent) -> ApprovalSpec:
+        """How an agent's approvals are asked for; a group that is asked has members."""
+        table = agent.config.approval
+        groups = {**table.groups, **self._org.groups}
+        members = list(groups.get(table.unknown, ())) if table.unknown else []
+        if table.unknown and not members:
+            where = str(agent.folder / "agent.toml")
+            raise ConfigurationError(f"the group `{table.unknown}` of `approval.unknown` has no members", where=where)
+        return ApprovalSpec(
+            expires_after=seconds(table.expires_after),
+            notify=table.notify is not None,
+            unknown=table.unknown,
+            unknown_members=members,
+        )
 
     def _ceilings(self, agent: Agent) -> Limits:
         """The agent's ceilings under the organisation's; a default gives way, what the agent writes itself may not."""

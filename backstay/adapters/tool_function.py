@@ -18,9 +18,10 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from backstay.contracts.admission import ToolSpec
+from backstay.contracts.calls import Reconciled
 from backstay.contracts.problems import Problem, problems_of
 from backstay.errors import ConfigurationError
-from backstay.tools import ToolCall, ToolOptions, options_of
+from backstay.tools import NOT_HAPPENED, Happened, ToolCall, ToolOptions, options_of
 
 MAX_SCHEMA_BYTES = 64_000
 
@@ -54,6 +55,19 @@ class Tool:
             name: function(**{key: values.get(key) for key in inspect.signature(function).parameters})
             for name, (_, function) in self.options.facts.items()
         }
+
+    async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
+        """Asks the tool what became of a call; a tool that has no way to know, or fails at it, cannot tell."""
+        function = self.options.reconcile
+        if function is None:
+            return Reconciled(answer="unknown")
+        if inspect.iscoroutinefunction(function):
+            answer = await function(call, **values)
+        else:
+            answer = await _in_thread(function, call, **values)
+        if isinstance(answer, Happened):
+            return Reconciled(answer="happened", text=result_text(answer.result))
+        return Reconciled(answer="not_happened" if answer is NOT_HAPPENED else "unknown")
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
         """Runs the function, one that is not async in a thread, and returns what the model reads of its result."""
@@ -98,6 +112,7 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         repeatable=options.repeatable,
         untrusted=options.untrusted,
         cost=options.cost,
+        reconciles=options.reconcile is not None,
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )

@@ -30,15 +30,21 @@ class ToolSpec(Contract):
     repeatable: bool = False
     untrusted: bool = False
     cost: int = 0
+    reconciles: bool = False
     groups: list[str] = Field(default_factory=list[str])
     facts: dict[str, str] = Field(default_factory=dict[str, str])
 
 
 class ApprovalSpec(Contract):
-    """How people are asked: `expires_after` in seconds; `notify` says whether a webhook is told."""
+    """How people are asked: `expires_after` in seconds; `notify` says whether a webhook is told.
+
+    `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
+    """
 
     expires_after: float = 86_400.0
     notify: bool = False
+    unknown: str | None = None
+    unknown_members: list[str] = Field(default_factory=list[str])
 
 
 class ModelSpec(Contract):

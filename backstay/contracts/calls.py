@@ -75,8 +75,8 @@ class ActInput(Contract):
 class ToolResult(Contract):
     """How a call ended and what the model reads of it.
 
-    `denied` is the verdict at the boundary, just before the side effect. `cut` says that the result was longer, `usd` is
-    what the call reported as its cost, in micro-dollars.
+    `verdict` is that of the boundary, just before the side effect, where it was no. `cut` says that the result was
+    longer; `usd` is what the call reported as its cost, in micro-dollars.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]

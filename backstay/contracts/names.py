@@ -10,6 +10,7 @@ DECIDE: Final = "decide"
 AUTHORIZE: Final = "authorize"
 ACT: Final = "act"
 NOTIFY: Final = "notify"
+RECONCILE: Final = "reconcile"
 
 APPROVE: Final = "approve"
 DENY: Final = "deny"

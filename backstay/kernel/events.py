@@ -167,6 +167,15 @@ class ApprovalEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeLearned(Event):
+    """It became known what had become of a call whose end nobody saw."""
+
+    call_id: str
+    tool: str
+    happened: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionUnusable(Event):
     """A decision ended without one call that fits its tool."""
 

@@ -23,6 +23,7 @@ class Code(StrEnum):
     INVALID_ARGS = "invalid_args"
     SCHEMA_DRIFT = "schema_drift"
     POLICY_ERROR = "policy_error"
+    OUTCOME_UNKNOWN = "outcome_unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +167,7 @@ class Stage:
                 process.terminate()
             await asyncio.wait_for(process.wait(), PATIENCE)
 
-    async def start(self, *, traced: bool = False, **request: Any) -> WorkflowHandle[Any, Any]:
+    async def start(self, request: Mapping[str, Any], *, traced: bool = False) -> WorkflowHandle[Any, Any]:
         """Starts a run, `traced` from a process that is traced too; its id is a new one."""
         run_id = f"run-{uuid.uuid4()}"
         if traced:
@@ -205,7 +205,7 @@ def stage(
                 "BACKSTAY_AGENTS": str(agents),
                 "BACKSTAY_MODEL_PRICE": "input=0.25,output=2.00",
                 "OPENAI_BASE_URL": model.base_url,
-                "OPENAI_API_KEY": "none",
+                "OPENAI_API_KEY": "scripted-model",
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces",
                 "OTEL_BSP_SCHEDULE_DELAY": "50",
                 **extra,

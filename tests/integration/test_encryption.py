@@ -121,7 +121,7 @@ async def test_with_keys_every_payload_of_a_run_is_encrypted(client: Client, age
         handle = await runtime.client.start_workflow(
             "AgentRun",
             {"goal": GOAL, "agent": "clerk", "metadata": {"ship": "Pequod"}},
-            id=f"whale-{os.urandom(4).hex()}",
+            id=f"run-{os.urandom(4).hex()}",
             task_queue=runtime.settings.task_queue,
             static_summary=GOAL,
             memo={"note": GOAL},

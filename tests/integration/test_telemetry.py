@@ -33,7 +33,9 @@ ANSWER = Reply(f"it is {CANARY}", usage=Usage(1100, 20, cached_tokens=1000))
 
 async def until(holds: Callable[[], Any]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not holds():
+        while True:
+            if holds():
+                return
             await asyncio.sleep(0.02)
 
 
@@ -59,7 +61,7 @@ async def test_a_run_that_is_handed_over_is_one_trace(stage: Opener, collector: 
     slow = Reply(calls=LOOK.calls, usage=LOOK.usage, delay=1.0)
     async with stage(LOOK, slow, ANSWER) as (processes, model):
         async with processes.worker():
-            handle = await processes.start(traced=True, **REQUEST)
+            handle = await processes.start(REQUEST, traced=True)
             await until(lambda: len(model.requests) == 2)
             await handle.execute_update("pause", {"by": "olga"})
             await until(lambda: len(collector.named("chat")) == 2)
@@ -89,7 +91,7 @@ async def test_a_run_that_is_handed_over_is_one_trace(stage: Opener, collector: 
 
 async def test_a_replay_repeats_no_span(stage: Opener, collector: Collector) -> None:
     async with stage(LOOK, LOOK, ANSWER, BACKSTAY_CACHED_RUNS="0") as (processes, _), processes.worker():
-        await result(await processes.start(**REQUEST))
+        await result(await processes.start(REQUEST))
     assert_one_whole_trace(collector)
     assert steps(collector.named("step")) == steps(collector.named("chat")) == [1, 2, 3]
     assert [len(collector.named(name)) for name in ("invoke_agent", "close_run")] == [1, 1]
@@ -97,7 +99,7 @@ async def test_a_replay_repeats_no_span(stage: Opener, collector: Collector) -> 
 
 async def test_spans_say_what_the_conventions_ask(stage: Opener, collector: Collector) -> None:
     async with stage(LOOK, ANSWER, OTEL_SERVICE_NAME="desk") as (processes, _), processes.worker():
-        handle = await processes.start(**REQUEST, metadata={"ticket": "4711"})
+        handle = await processes.start({**REQUEST, "metadata": {"ticket": "4711"}})
         await result(handle)
     assert_one_whole_trace(collector)
     for span in collector.spans:
@@ -136,7 +138,7 @@ async def test_spans_say_what_the_conventions_ask(stage: Opener, collector: Coll
 
 async def test_steps_and_the_end_say_what_was_spent_and_why_it_ended(stage: Opener, collector: Collector) -> None:
     async with stage(LOOK, ANSWER) as (processes, _), processes.worker():
-        ended = await result(await processes.start(**REQUEST))
+        ended = await result(await processes.start(REQUEST))
     by_step = {span.attributes["backstay.step"]: span for span in collector.named("step")}
     for chat in collector.named("chat"):
         assert by_step[chat.attributes["backstay.step"]].has(**{"backstay.usd": chat.attributes["backstay.usd"]})
@@ -156,7 +158,7 @@ async def test_steps_and_the_end_say_what_was_spent_and_why_it_ended(stage: Open
 async def test_what_fails_is_marked_and_its_text_is_kept_out(stage: Opener, collector: Collector) -> None:
     refused = Reply(calls=[Call("refuse", {"text": CANARY}), Call(f"{CANARY}_tool", {})])
     async with stage(refused, Failure(400, f"bad {CANARY}")) as (processes, _), processes.worker():
-        handle = await processes.start(**REQUEST)
+        handle = await processes.start(REQUEST)
         with pytest.raises(WorkflowFailureError):
             await result(handle)
     assert_one_whole_trace(collector)
@@ -174,7 +176,7 @@ async def test_a_start_that_does_not_fit_is_a_failed_run_without_its_values(
     stage: Opener, collector: Collector
 ) -> None:
     async with stage() as (processes, _), processes.worker():
-        handle = await processes.start(agent=CANARY)
+        handle = await processes.start({"agent": CANARY})
         with pytest.raises(WorkflowFailureError):
             await result(handle)
     assert {span.name: span.attributes.get("error.type") for span in collector.spans} == {
@@ -187,7 +189,7 @@ async def test_a_start_that_does_not_fit_is_a_failed_run_without_its_values(
 async def test_nothing_is_sent_where_no_variable_asks_for_it(stage: Opener, collector: Collector) -> None:
     async with stage(LOOK, ANSWER, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="") as (processes, _):
         async with processes.worker():
-            await result(await processes.start(**REQUEST))
+            await result(await processes.start(REQUEST))
         assert await processes.provider() == {"provider": "ProxyTracerProvider", "plugins": 0, "loaded": []}
     assert collector.bodies == []
 
@@ -209,7 +211,7 @@ async def test_a_collector_that_is_not_there_holds_nothing_up(stage: Opener) -> 
     nowhere = f"http://127.0.0.1:{free_port()}"
     async with stage(LOOK, ANSWER, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=nowhere) as (processes, _):
         async with processes.worker():
-            assert (await result(await processes.start(**REQUEST)))["stop_reason"] == "completed"
+            assert (await result(await processes.start(REQUEST)))["stop_reason"] == "completed"
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 9
 
@@ -217,14 +219,14 @@ async def test_a_collector_that_is_not_there_holds_nothing_up(stage: Opener) -> 
 async def test_metrics_are_sent_where_the_variables_say(stage: Opener, collector: Collector) -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_METRIC_EXPORT_INTERVAL": "200"}
     async with stage(LOOK, ANSWER, **variables) as (processes, _), processes.worker():
-        await result(await processes.start(**REQUEST))
+        await result(await processes.start(REQUEST))
         await until(lambda: "temporal_workflow_completed" in collector.metrics)
 
 
 async def test_metrics_are_served_for_prometheus(stage: Opener) -> None:
     address = f"127.0.0.1:{free_port()}"
     async with stage(LOOK, ANSWER, BACKSTAY_PROMETHEUS=address) as (processes, _), processes.worker():
-        await result(await processes.start(**REQUEST))
+        await result(await processes.start(REQUEST))
         async with ClientSession() as session, session.get(f"http://{address}/metrics") as answer:
             assert "temporal_workflow_completed" in await answer.text()
 
@@ -232,7 +234,7 @@ async def test_metrics_are_served_for_prometheus(stage: Opener) -> None:
 async def test_lines_of_the_log_say_what_they_belong_to(stage: Opener, collector: Collector) -> None:
     async with stage(LOOK, ANSWER, BACKSTAY_LOG="json") as (processes, _):
         async with processes.worker() as log:
-            handle = await processes.start(**REQUEST)
+            handle = await processes.start(REQUEST)
             await result(handle)
         lines = [json.loads(line) for line in (await log()).splitlines()]
     (line,) = [line for line in lines if line["logger"] == "tool"]

@@ -66,10 +66,20 @@ def without_stack_traces(value: Any) -> Any:
     return [without_stack_traces(entry) for entry in value] if isinstance(value, list) else value
 
 
+async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
+    """Waits for what is true, and returns it."""
+    while not (found := await holds()):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return found
+
+
 async def effect(line: str) -> None:
     """Waits until a tool has written a line down."""
-    while line not in LOG.read_text():  # noqa: ASYNC110, ASYNC240
-        await asyncio.sleep(0.02)
+
+    async def holds() -> bool:
+        return line in LOG.read_text()  # noqa: ASYNC240
+
+    await until(holds)
 
 
 async def killed(handle: Handle) -> None:
@@ -78,19 +88,23 @@ async def killed(handle: Handle) -> None:
 
 
 async def paused(handle: Handle) -> None:
+    async def observed() -> bool:
+        return any(item["kind"] == "result" for item in (await handle.query("transcript"))["items"])
+
     await effect("at the gate")
     await handle.signal("pause", {"by": "olga", "reason": "lunch"})
     await handle.signal("pause", "no object at all")
     write(Path("open"), "")
-    while not any(item["kind"] == "result" for item in (await handle.query("transcript"))["items"]):
-        await asyncio.sleep(0.02)
+    await until(observed)
     await handle.execute_update("resume", {"by": "olga"})
 
 
 async def approved(handle: Handle) -> None:
-    while not (pending := (await handle.query("status"))["pending_approvals"]):
-        await asyncio.sleep(0.02)
-    await handle.execute_update("approve", {"approval_id": pending[0]["approval_id"], "by": "olga"})
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [approval] = await until(pending)
+    await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
 
 
 async def cancelled(handle: Handle) -> None:

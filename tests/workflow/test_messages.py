@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.names import AGENT_RUN
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
 KILL = {"by": "olga", "reason": "enough"}
 CANARY = "canary-77aa"
 WAITS = [Reply("late", delay=30)]
+
+
+def as_it_is(text: bytes) -> RawValue:
+    """A payload that says it is JSON."""
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text))
+
+
 MISFITS: dict[str, list[Any]] = {
     "none": [],
     "two": [{"by": "olga"}, {"by": CANARY}],
@@ -33,6 +43,8 @@ MISFITS: dict[str, list[Any]] = {
     "a wrong type": [{"by": {"name": CANARY}, "reason": CANARY}],
     "an empty name": [{"by": "", "reason": CANARY}],
     "a huge text": [{"by": "olga", "reason": CANARY * 1_000}],
+    "half an object": [as_it_is(b'{"by": "canary-77aa')],
+    "half a character": [as_it_is(b'{"by": "olga", "reason": "canary-77aa \\ud800"}')],
 }
 
 
@@ -194,6 +206,20 @@ async def test_an_update_nobody_knows_is_rejected(workshop: Opener, refusal: Ref
         handle = await begun(shop)
         await refusal(handle.execute_update("applaud", {"by": "olga"}))
         assert (await shop.result(handle)).status == "completed"
+
+
+async def test_a_query_that_does_not_fit_is_refused_and_harms_nothing(workshop: Opener) -> None:
+    async with workshop([Reply("done")]) as shop:
+        handle = await shop.start()
+        await shop.result(handle)
+        for page in ({"after": -1}, {"limit": 0}, {"after": "x"}, {"colour": 1}, CANARY, 7, [1]):
+            for query in ("transcript", "audit"):
+                with pytest.raises(WorkflowQueryFailedError) as caught:
+                    await handle.query(query, page)
+                assert CANARY not in str(caught.value)
+        everything = await shop.audit(handle)
+        assert (await handle.query("audit", {"after": 2, "limit": 1}))["items"][0]["facts"] == everything[2]
+        assert (await handle.query("transcript", {"after": 99}))["items"] == []
 
 
 async def test_a_kill_that_comes_before_the_first_line_stops_the_run_before_its_first_decision(

@@ -16,6 +16,8 @@ APIS = pytest.mark.parametrize("api", ["responses", "chat"])
 PATIENT = "[stop]\nfailures = 100\n"
 DONE = Reply("done")
 SHOWN = 32_000
+SOAK = bool(os.environ.get("BACKSTAY_SOAK"))
+MANY = 500 if SOAK else 100
 
 UNRULY: dict[str, tuple[Call, str]] = {
     "refuses": (Call("refuse"), "failed: the shop is closed"),
@@ -98,7 +100,7 @@ async def test_a_tool_that_outlives_its_limit_but_ends_is_taken_at_its_word(work
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not os.environ.get("BACKSTAY_SOAK"), reason="waits for the engine's own limit of 15 seconds")
+@pytest.mark.skipif(not SOAK, reason="waits for the engine's own limit of 15 seconds")
 async def test_a_tool_that_never_listens_is_given_up_by_the_engine(workshop: Opener) -> None:
     async with workshop([Reply(calls=[Call("deaf_once", {"seconds": 25})]), DONE]) as shop:
         result = await shop.run()
@@ -146,8 +148,10 @@ async def test_names_that_no_tool_can_have_are_refused_and_the_run_goes_on(works
         assert len(shop.answers()) == len(names)
 
 
-async def test_a_hundred_calls_of_one_decision_are_answered_in_the_order_asked(workshop: Opener) -> None:
-    calls = [Call("echo", {"text": str(n)}) for n in range(100)]
-    async with workshop([Reply(calls=calls), DONE], "[budget]\ntool_calls = 100\n") as shop:
-        assert (await shop.run()).status == "completed"
-        assert [text for _, text in shop.answers()] == [str(n) for n in range(100)]
+async def test_many_calls_of_one_decision_are_answered_in_the_order_asked(workshop: Opener) -> None:
+    calls = [Call("echo", {"text": str(n)}) for n in range(MANY)]
+    async with workshop([Reply(calls=calls), DONE], ROOMY + "tool_calls = 500\n") as shop:
+        handle = await shop.start()
+        assert (await shop.result(handle)).status == "completed"
+        assert [text for _, text in shop.answers()] == [str(n) for n in range(MANY)]
+        assert "WORKFLOW_TASK_FAILED" not in await shop.event_names(handle)

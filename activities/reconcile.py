@@ -1,0 +1,41 @@
+"""Asks a tool what became of a call whose end nobody saw."""
+
+import asyncio
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts import names
+from backstay.contracts.calls import RESULT_BYTES, ActInput, Reconciled
+from backstay.errors import HistoryError
+
+from .desk import Desk, this_run
+from .heartbeat import beating
+
+
+class Reconcile:
+    """The activity `reconcile`; it looks, and changes nothing."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @activity.defn(name=names.RECONCILE)
+    async def reconcile(self, given: ActInput) -> Reconciled:
+        """What the tool's own `reconcile` says; `unknown` where it has none or the call no longer fits it.
+
+        Raises:
+            ApplicationError: it could not be asked; worth another try.
+        """
+        async with beating():
+            try:
+                _, prepared = await self._desk.prepared(this_run(), given)
+                if prepared is None:
+                    return Reconciled(answer="unknown")
+                async with asyncio.timeout(prepared.tool.spec.timeout):
+                    answer = await prepared.tool.reconcile(prepared.call, prepared.values)
+            except HistoryError as error:
+                raise ApplicationError(str(error), type=error.code) from error
+            except TimeoutError:
+                raise ApplicationError("no answer in time", type=names.TOOL_TIMEOUT) from None
+        text = self._desk.secrets.scrubbed(answer.text).encode("utf-8", "replace")[:RESULT_BYTES]
+        return answer.model_copy(update={"text": text.decode("utf-8", "ignore")})
