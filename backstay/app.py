@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import importlib
-import sys
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,31 +12,18 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from backstay.adapters.agent_folder import Agent, load_agents
+from backstay.adapters.agent_folder import load_agents
 from backstay.adapters.catalog import Catalog
-from backstay.adapters.organisation import Organisation, load_organisation, read_text
+from backstay.adapters.organisation import load_organisation
 from backstay.adapters.run_history import RunHistory
 from backstay.adapters.scrubber import scrubbed_logs
 from backstay.adapters.secrets import Secrets, worker_secrets
 from backstay.adapters.webhook import Webhooks
-from backstay.contracts.admission import ToolSpec
 from backstay.errors import ConfigurationError
-from backstay.facts import NAMED_BY_USER
+from backstay.folders import SHIPPED_AGENTS, SHIPPED_POLICIES, folder
+from backstay.rules import gate_of, keep_current
 from backstay.settings import Settings
 from backstay.telemetry.setup import flush, worker_plugins
-
-PACKAGE = Path(__file__).parent
-FLAT = not (PACKAGE / "workflows").is_dir()
-ROOT = PACKAGE.parent if FLAT else PACKAGE
-SHIPPED_AGENTS = ROOT / "agents"
-SHIPPED_POLICIES = ROOT / "policies" / "org"
-
-
-def folder(name: str) -> Any:
-    """A module of the application folders: `workflows.agent_run` in a checkout, below `backstay` in the wheel."""
-    if FLAT and sys.path[0] != str(ROOT):
-        sys.path.insert(0, str(ROOT))  # another package may own a top-level `workflows`
-    return importlib.import_module(name if FLAT else f"backstay.{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +41,23 @@ class Application:
         """Serves runs until the context ends; running activities are then given time to finish."""
         try:
             with scrubbed_logs(self.secrets.scrubber):
-                async with self._worker(client, **options) as worker:
+                async with self._worker(client, **options) as worker, self._watching():
                     yield worker
         finally:
             await self.catalog.close()
             await asyncio.to_thread(flush)
+
+    @contextlib.asynccontextmanager
+    async def _watching(self) -> AsyncGenerator[None]:
+        """Puts changed rules in force while the worker serves."""
+        agents = list(self.catalog.agents.values())
+        watch = asyncio.create_task(keep_current(self.gate, agents, policy_folders(self.settings)))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
 
     def _worker(self, client: Client, **options: Any) -> Worker:
         given: dict[str, Any] = {
@@ -109,7 +106,7 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
             known = ", ".join(f"`{agent}`" for agent in sorted(agents))
             raise ConfigurationError(f"there is no agent `{name}`", mend=f"known are {known}")
     served = {name: agent for name, agent in agents.items() if not only or name in only}
-    org = load_organisation([SHIPPED_POLICIES, *settings.policies])
+    org = load_organisation(policy_folders(settings))
     catalog = Catalog(served, settings, org)
     addresses = {agent.name: agent.config.approval.notify for agent in served.values() if agent.config.approval.notify}
     return Application(
@@ -121,59 +118,9 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
     )
 
 
-def gate_of(agents: Iterable[Agent], org: Organisation) -> Any:
-    """The gate with every agent's rules in force.
-
-    Raises:
-        ConfigurationError: lists everything that is wrong with the rules, of all agents.
-    """
-    gate = folder("policies.gate").Gate()
-    problems: list[ConfigurationError] = []
-    for agent in agents:
-        try:
-            put_in_force(gate, agent, org)
-        except ConfigurationError as error:
-            problems.append(error)
-    if problems:
-        raise ConfigurationError("\n".join(dict.fromkeys(str(problem) for problem in problems)))
-    return gate
-
-
-def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
-    """Builds an agent's rules and, only where all is well with them, puts them in force.
-
-    Raises:
-        ConfigurationError: the rules cannot be put in force; those that were stay.
-    """
-    bundles, source = folder("policies.bundle"), folder("policies.source")
-    settings = agent.folder / "agent.toml"
-    own = agent.folder / "policy.cedar"
-    taken = sorted(set(agent.config.approval.groups) & set(org.groups))
-    if taken:
-        raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=str(settings))
-    groups = {**agent.config.approval.groups, **org.groups}
-    policy = bundles.AgentPolicy(
-        agent=agent.name,
-        tools=[folder("policies.call").ToolRules(**tool_rules(tool.spec)) for tool in agent.tools.values()],
-        own=source.RuleFile(str(own), read_text(own)) if own.is_file() else None,
-        permit=agent.config.policy.permit,
-        require=agent.config.approval.require,
-        mode=agent.config.policy.mode,
-        groups=groups,
-        settings=str(settings),
-    )
-    gate.put(bundles.build(policy, [source.RuleFile(name, text) for name, text in org.rules]), groups)
-
-
-def tool_rules(spec: ToolSpec) -> dict[str, Any]:
-    """What rules may name of a tool."""
-    return {
-        "name": spec.name,
-        "effect": spec.effect,
-        "groups": tuple(spec.groups),
-        "parameters": spec.parameters,
-        "facts": {**spec.facts, NAMED_BY_USER: "Set<String>"},
-    }
+def policy_folders(settings: Settings) -> list[Path]:
+    """The folders of the organisation's rules and limits: the shipped one, then the settings' own."""
+    return [SHIPPED_POLICIES, *settings.policies]
 
 
 def sandbox() -> SandboxedWorkflowRunner:

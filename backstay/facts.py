@@ -56,10 +56,11 @@ def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
         return False
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
         return False
-    writes = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Set, exp.Pragma, exp.Drop, exp.Alter)
-    return not any(
-        isinstance(node, writes) and not isinstance(node, exp.Query) for node in parsed[0].walk()
+    writes = (
+        *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable),
+        *(exp.Command, exp.Into, exp.Lock, exp.Set, exp.Pragma),
     )
+    return not any(isinstance(node, writes) and not isinstance(node, exp.Query) for node in parsed[0].walk())
 
 
 def named_arguments(goal: str, arguments: Mapping[str, Any]) -> list[str]:

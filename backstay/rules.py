@@ -1,0 +1,99 @@
+"""Puts rules in force: an agent's own, the organisation's and the generated ones; and again whenever they change."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType]
+
+from backstay.adapters.agent_config import read_config
+from backstay.adapters.agent_folder import Agent
+from backstay.adapters.organisation import Organisation, load_organisation, read_text
+from backstay.contracts.admission import ToolSpec
+from backstay.errors import ConfigurationError
+from backstay.facts import NAMED_BY_USER
+from backstay.folders import folder
+
+logger = logging.getLogger("backstay.policy")
+
+
+def gate_of(agents: Iterable[Agent], org: Organisation) -> Any:
+    """The gate with every agent's rules in force.
+
+    Raises:
+        ConfigurationError: lists everything that is wrong with the rules, of all agents.
+    """
+    gate = folder("policies.gate").Gate()
+    problems: list[ConfigurationError] = []
+    for agent in agents:
+        try:
+            put_in_force(gate, agent, org)
+        except ConfigurationError as error:
+            problems.append(error)
+    if problems:
+        raise ConfigurationError("\n".join(dict.fromkeys(str(problem) for problem in problems)))
+    return gate
+
+
+def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
+    """Builds an agent's rules and, only where all is well with them, puts them in force.
+
+    Raises:
+        ConfigurationError: the rules cannot be put in force; those that were stay.
+    """
+    bundles, source = folder("policies.bundle"), folder("policies.source")
+    settings = agent.folder / "agent.toml"
+    own = agent.folder / "policy.cedar"
+    taken = sorted(set(agent.config.approval.groups) & set(org.groups))
+    if taken:
+        raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=str(settings))
+    groups = {**agent.config.approval.groups, **org.groups}
+    policy = bundles.AgentPolicy(
+        agent=agent.name,
+        tools=[folder("policies.call").ToolRules(**tool_rules(tool.spec)) for tool in agent.tools.values()],
+        own=source.RuleFile(str(own), read_text(own)) if own.is_file() else None,
+        permit=agent.config.policy.permit,
+        require=agent.config.approval.require,
+        mode=agent.config.policy.mode,
+        groups=groups,
+        settings=str(settings),
+    )
+    gate.put(bundles.build(policy, [source.RuleFile(name, text) for name, text in org.rules]), groups)
+
+
+def tool_rules(spec: ToolSpec) -> dict[str, Any]:
+    """What rules may name of a tool."""
+    return {
+        "name": spec.name,
+        "effect": spec.effect,
+        "groups": tuple(spec.groups),
+        "parameters": spec.parameters,
+        "facts": {**spec.facts, NAMED_BY_USER: "Set<String>"},
+    }
+
+
+async def keep_current(gate: Any, agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:
+    """Watches the files that rules come from, and puts what changed in force; what is broken changes nothing."""
+    places = {*(agent.folder for agent in agents), *org_folders}
+    async for _ in awatch(*places, watch_filter=_holds_rules, recursive=False):
+        reload(gate, agents, org_folders)
+
+
+def reload(gate: Any, agents: Iterable[Agent], org_folders: Sequence[Path]) -> None:
+    """Reads the rules again; each agent's are checked first and exchanged then, or stay as they are."""
+    for agent in agents:
+        before = gate.version(agent.name)
+        try:
+            config = read_config(agent.folder / "agent.toml")
+            put_in_force(gate, replace(agent, config=config), load_organisation(org_folders))
+        except ConfigurationError as error:
+            logger.error("the rules of %s stay as they were, the new ones are broken: %s", agent.name, error)
+            continue
+        if gate.version(agent.name) != before:
+            logger.warning("new rules are in force for %s: %s", agent.name, gate.version(agent.name))
+
+
+def _holds_rules(change: Change, path: str) -> bool:
+    return path.endswith((".cedar", "agent.toml", "org.toml"))

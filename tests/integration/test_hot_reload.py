@@ -1,0 +1,57 @@
+"""Rules change while runs go on: what is well is put in force, what is broken changes nothing."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from backstay.testing import Call, Reply
+from backstay.testing.local_runtime import LocalRuntime, local_runtime
+
+TOOLS = '''
+from backstay.tools import tool
+
+@tool(effect="write")
+def pay(amount: int) -> str:
+    """Pays."""
+    return "paid"
+'''
+FORBID = '@id("no-pay") forbid(principal, action == Action::"pay", resource);'
+
+
+async def outcome(runtime: LocalRuntime) -> str:
+    """What policy says of a payment now."""
+    handle = await runtime.start({"goal": "pay", "agent": "clerk"})
+    await handle.result()
+    records = (await handle.query("audit"))["items"]
+    return str(next(r["facts"]["verdict"]["outcome"] for r in records if r["event"] == "call_judged"))
+
+
+async def said(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    """Waits until the worker has said something."""
+    for _ in range(200):
+        if words in caplog.text:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(words)
+
+
+async def test_a_new_rule_is_in_force_for_the_next_call_and_a_broken_one_never(
+    client: Client, agent_folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    agents = agent_folder(tools=TOOLS)
+    rules = agents / "clerk" / "policy.cedar"
+    script: list[Any] = [Reply(calls=[Call("pay", {"amount": 5})]), Reply("done")]
+    with caplog.at_level(logging.WARNING, "backstay.policy"):
+        async with local_runtime(script, agents=agents, client=client) as runtime:
+            assert await outcome(runtime) == "allow"
+            rules.write_text(FORBID)
+            await said(caplog, "new rules are in force for clerk")
+            assert await outcome(runtime) == "deny"
+            rules.write_text("forbid(principal")
+            await said(caplog, "the new ones are broken")
+            assert await outcome(runtime) == "deny"
