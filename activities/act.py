@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.calls import RESULT_BYTES, ActInput, ToolResult
-from backstay.errors import HistoryError, ToolError
+from backstay.errors import HistoryError, OutcomeUnknownError, ToolError
 from backstay.telemetry import spans
 
 from .desk import Desk, Prepared, this_run
@@ -60,6 +60,9 @@ async def _executed(prepared: Prepared) -> tuple[str, str, int]:
             return "completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES
     except ToolError as error:
         return "failed", f"failed: {said(error)}", ERROR_CHARACTERS
+    except OutcomeUnknownError as error:
+        status = "failed" if spec.effect == "read" else "unknown"
+        return status, f"the outcome is unknown: {said(error)}", ERROR_CHARACTERS
     except asyncio.CancelledError:
         if not cancelled_by_the_run():
             if spec.effect == "once":

@@ -13,7 +13,8 @@
     ├── ModelError             a model call without a usable reply
     ├── HistoryError           the engine's history does not hold what it must; tried again
     ├── CodecError             a payload that cannot be decrypted with the keys that are here
-    └── ToolError              a tool's own refusal, in words that the model may read
+    ├── ToolError              a tool's own refusal, in words that the model may read
+    └── OutcomeUnknownError    a tool cannot tell whether its effect happened
         └── SecretError        a tool asked for a secret that it has not declared, or that the worker lacks
 
 `code` is stable; it is the type of the ApplicationError at a Temporal boundary.
@@ -177,3 +178,9 @@ class SecretError(ToolError):
     """A secret that a tool cannot read; the text names the secret and the mend, and never holds a value."""
 
     code = "SecretError"
+
+
+class OutcomeUnknownError(BackstayError):
+    """Raise this in a tool where its effect may or may not have happened: nothing is then done again on a guess."""
+
+    code = "OutcomeUnknown"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeVar, overload
 
-from backstay.errors import ConfigurationError, SecretError, ToolError
+from backstay.errors import ConfigurationError, OutcomeUnknownError, SecretError, ToolError
 from backstay.kernel.money import MoneyError, parse_usd
 
 __all__ = [
@@ -20,10 +20,12 @@ __all__ = [
     "UNKNOWN",
     "Effect",
     "Happened",
+    "OutcomeUnknownError",
     "SecretError",
     "ToolCall",
     "ToolError",
     "ToolOptions",
+    "Unsettled",
     "no_secret",
     "options_of",
     "seconds",

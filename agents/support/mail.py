@@ -11,6 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 from os import environ
@@ -19,7 +20,7 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
 
-from backstay.tools import ToolError
+from backstay.tools import OutcomeUnknownError, ToolError
 
 from .shop import home
 
@@ -82,7 +83,7 @@ def deliver(message: EmailMessage) -> str:
 
     Raises:
         ToolError: the message was certainly not sent: no server could be reached, or the server refused it.
-        OSError: the connection broke while sending; nobody knows whether the message was taken.
+        OutcomeUnknownError: the connection broke while sending; nobody knows whether the message was taken.
     """
     try:
         host, port = _mail_server()
@@ -93,12 +94,29 @@ def deliver(message: EmailMessage) -> str:
         client.send_message(message)
     except REFUSED as error:
         raise ToolError("the mail server refused the message; nothing was sent") from error
+    except OSError as error:
+        raise OutcomeUnknownError("the connection broke while the message was sent") from error
     finally:
         # A goodbye that fails must not turn a message that was taken into one that may be lost.
         with suppress(OSError):
             client.quit()
         client.close()
     return str(message["Message-ID"])
+
+
+def is_local() -> bool:
+    """Whether mail goes to the server of this machine, whose mailbox can be looked into."""
+    return not environ.get("SHOP_SMTP")
+
+
+def recipient_of(message_id: str) -> str | None:
+    """Whom the message of that id went to; None where the local mailbox does not have it."""
+    for folder in ("new", "cur"):
+        for file in (home() / "maildir" / folder).glob("*"):
+            message = message_from_bytes(file.read_bytes())
+            if message["Message-ID"] == message_id:
+                return str(message["To"])
+    return None
 
 
 @contextmanager

@@ -164,9 +164,7 @@ class Shop:
     def refunds(self, order_id: str | None = None) -> list[Refund]:
         """The refunds of one order, or of all, in the order they were made."""
         with self._connection() as db:
-            rows = db.execute(
-                "SELECT * FROM refunds WHERE ?1 IS NULL OR order_id = ?1 ORDER BY number", (order_id,)
-            )
+            rows = db.execute("SELECT * FROM refunds WHERE ?1 IS NULL OR order_id = ?1 ORDER BY number", (order_id,))
             return [refund_of(row) for row in rows]
 
     def close_account(self, customer_id: str) -> Customer:
@@ -231,9 +229,7 @@ def _to_cents(amount: Decimal) -> int:
 
 
 def _customer(db: sqlite3.Connection, customer_id: str) -> Customer:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM customers WHERE customer_id = ?", (customer_id,)
-    ).fetchone()
+    row: sqlite3.Row | None = db.execute("SELECT * FROM customers WHERE customer_id = ?", (customer_id,)).fetchone()
     if row is None:
         raise ToolError(f"there is no customer `{customer_id}`")
     return customer_of(row)

@@ -12,7 +12,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from backstay.tools import ToolCall, tool
+from backstay.facts import mail_domains
+from backstay.tools import NOT_HAPPENED, UNKNOWN, Happened, ToolCall, Unsettled, tool
 
 from . import mail
 from .records import Customer, Order, Parcel, Refund
@@ -59,19 +60,48 @@ def issue_refund(call: ToolCall, order_id: str, amount: Decimal, reason: str | N
     return _shop().refund(order_id, amount, reason, key=call.idempotency_key)
 
 
-@tool(effect="once", timeout="60s", groups=["external"])
+def was_sent(call: ToolCall, **_: object) -> Happened | Unsettled:
+    """Looks for the message of a call in the local mailbox; a foreign mail server tells nobody."""
+    message_id = _message_id(call)
+    sent_to = mail.recipient_of(message_id)
+    if sent_to is not None:
+        return Happened(SentEmail(message_id, sent_to))
+    return NOT_HAPPENED if mail.is_local() else UNKNOWN
+
+
+@tool(effect="once", timeout="60s", groups=["mail"], reconcile=was_sent)
+def email_customer(call: ToolCall, order_id: str, subject: str, body: str) -> SentEmail:
+    """Send one plain-text e-mail to the customer of an order, at the address in the order. It cannot be taken back."""
+    return _sent(call, _shop().order(order_id).customer_email, subject, body)
+
+
+@tool(
+    effect="once",
+    timeout="60s",
+    groups=["mail", "external"],
+    facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))},
+    reconcile=was_sent,
+)
 def send_email(call: ToolCall, to: str, subject: str, body: str) -> SentEmail:
-    """Send one plain-text e-mail to one address. It cannot be taken back."""
-    # Derived from the key, so that a message whose sending was interrupted can be looked for in a mailbox.
-    digest = hashlib.sha256(call.idempotency_key.encode()).hexdigest()
-    message = mail.compose(to, subject, body, message_id=f"<{digest[:32]}@{mail.SENDER_DOMAIN}>")
-    return SentEmail(message_id=mail.deliver(message), to=to)
+    """Send one plain-text e-mail to a partner of the shop, by address. It cannot be taken back."""
+    return _sent(call, to, subject, body)
 
 
 @tool(effect="once", timeout="30s", groups=["destructive"])
 def close_account(customer_id: str) -> Customer:
     """Close a customer's account for good. It cannot be taken back."""
     return _shop().close_account(customer_id)
+
+
+def _sent(call: ToolCall, to: str, subject: str, body: str) -> SentEmail:
+    message = mail.compose(to, subject, body, message_id=_message_id(call))
+    return SentEmail(message_id=mail.deliver(message), to=to)
+
+
+def _message_id(call: ToolCall) -> str:
+    """Derived from the key, so that a message whose sending was interrupted can be looked for in a mailbox."""
+    digest = hashlib.sha256(call.idempotency_key.encode()).hexdigest()
+    return f"<{digest[:32]}@{mail.SENDER_DOMAIN}>"
 
 
 def _shop() -> Shop:

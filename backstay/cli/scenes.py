@@ -125,9 +125,9 @@ SCENES = (
             Reply(
                 calls=[
                     Call(
-                        "send_email",
+                        "email_customer",
                         {
-                            "to": "bo@example.org",
+                            "order_id": "B21",
                             "subject": "Your order B21",
                             "body": "Hello Bo,\n\nyour water bottle is packed and leaves tomorrow.\n\nShop Support",
                         },

@@ -38,7 +38,7 @@ def _fitting(state: RunState, bound: int, reserve: Amount) -> DecisionHeld:
         held = _decision(state, attempts, bound, state.max_output_tokens)
         if state.budget.shortfall(held.amount + reserve) is None:
             return held
-    output = 0 if reserve.steps else min(state.max_output_tokens, _output_left(state, bound))
+    output = min(state.max_output_tokens, _output_left(state, bound, reserve))
     return _decision(state, 1, bound, max(useful, output))
 
 
@@ -102,12 +102,16 @@ def _times(each: Amount, count: int) -> Amount:
     return sum((each for _ in range(count)), Amount())
 
 
-def _output_left(state: RunState, bound: int) -> int:
-    """How many output tokens fit beside an input of `bound` tokens, by tokens and by money."""
+def _output_left(state: RunState, bound: int, reserve: Amount) -> int:
+    """How many output tokens fit beside a reserve and an input of `bound` tokens, by tokens and by money."""
     room = [state.max_output_tokens]
     if (tokens := state.budget.left("tokens")) is not None:
-        room.append(tokens - bound)
+        room.append(tokens - reserve.tokens - bound)
     usd = state.budget.left("usd")
-    if usd is not None and state.price and (output := state.price.affordable_output(usd, bound)) is not None:
+    if (
+        usd is not None
+        and state.price
+        and (output := state.price.affordable_output(usd - reserve.usd, bound)) is not None
+    ):
         room.append(output)
     return min(room)

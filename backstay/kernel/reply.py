@@ -17,7 +17,7 @@ class Reading:
     problem: str | None = None
 
 
-_FENCED = re.compile(r"```(?:json|tool_call)?\s*(.*?)```|<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
+_FENCED = re.compile(r"```(?:json|tool_call)?(.*?)```|<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
 _NAME_KEYS = ("name", "tool", "tool_name", "function")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
 
@@ -59,9 +59,8 @@ def _spells_call(text: str, tools: Collection[str]) -> bool:
 
 
 def _is_call(entry: dict[str, Any], tools: Collection[str]) -> bool:
-    inner = entry.get("function")
-    if isinstance(inner, dict):
-        return _is_call(cast("dict[str, Any]", inner), tools)
+    while isinstance(inner := entry.get("function"), dict):
+        entry = cast("dict[str, Any]", inner)
     name = next((entry[key] for key in _NAME_KEYS if isinstance(entry.get(key), str)), None)
     arguments = any(key in entry for key in _ARGUMENT_KEYS)
     return arguments and name is not None and (name in tools or len(entry) == 2)

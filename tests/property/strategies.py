@@ -19,6 +19,7 @@ from backstay.kernel.events import (
     CallReleased,
     CancelRequested,
     Closed,
+    Concluding,
     DeadlinePassed,
     Decided,
     DecisionHeld,
@@ -29,9 +30,11 @@ from backstay.kernel.events import (
     Killed,
     MessageRefused,
     ModelLost,
+    OutcomeLearned,
     Paused,
     Resumed,
     Tainted,
+    Warned,
 )
 from backstay.kernel.price import Price, Tier, Usage
 from backstay.kernel.stop import StopReason, Thresholds
@@ -49,7 +52,10 @@ TOOL_LIMITS = st.builds(ToolLimit, COUNTS, COUNTS)
 LIMITS = st.builds(
     Limits, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.none(), st.dictionaries(st.sampled_from(["a", "b"]), TOOL_LIMITS)
 )
-THRESHOLDS = st.builds(Thresholds, *(st.integers(1, 4) for _ in range(4)), expiry_stops=st.booleans())
+SHARES = st.none() | st.integers(1, 100)
+THRESHOLDS = st.builds(
+    Thresholds, *(st.integers(1, 4) for _ in range(4)), expiry_stops=st.booleans(), conclude_at=SHARES
+)
 VERDICTS = st.builds(
     Verdict, st.sampled_from(Outcome), st.sampled_from(Code), st.just("d"), st.just("v"), st.just(("r",)), st.just("m")
 )
@@ -132,6 +138,9 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     st.builds(ApprovalVoted, APPROVAL_IDS, PEOPLE),
     st.builds(ApprovalEnded, APPROVAL_IDS, st.sampled_from(ApprovalEnd), st.none() | PEOPLE),
     st.builds(Tainted, TOOLS),
+    st.builds(Concluding, st.just("usd")),
+    st.builds(Warned, FEW),
+    st.builds(OutcomeLearned, CALL_IDS, TOOLS, st.booleans()),
     st.builds(Closed, st.none() | st.sampled_from(StopReason)),
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(

@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
-from backstay.kernel.events import BudgetShort, CallHeld, DecisionHeld
+from backstay.kernel.events import BudgetShort, CallHeld, Concluding, DecisionHeld
 from backstay.kernel.plan import ATTEMPTS, USEFUL_OUTPUT_TOKENS, open_call, open_decision, settle_decision
 from backstay.kernel.price import Price, Usage
 from backstay.kernel.run_state import RunState
+from backstay.kernel.stop import Thresholds
 
-from .strategies import LIMITS, PRICES, totals, usages
+from .strategies import DIMENSIONS, LIMITS, PRICES, caps, totals, usages
 
 pytestmark = pytest.mark.soak
 
+SPENT = st.builds(Amount, *(st.integers(0, 2) for _ in range(3)), *(st.integers(0, 300) for _ in range(3)))
 ROOM = st.none() | st.integers(0, 1_000)
 MONEY = st.none() | st.integers(0, 30_000)
 BUDGETS = st.builds(Limits, st.none() | st.integers(0, 2), st.none() | st.integers(0, 4), st.none(), ROOM, MONEY).map(
@@ -61,6 +63,36 @@ def test_attempts_shrink_and_then_output_until_the_hold_fits(state: RunState, ad
         assert opened.dimension == short.dimension
 
 
+def nearly_spent(budget: Budget, share: int) -> list[str]:
+    """The dimensions of which that many percent are spent, in the order in which they are named."""
+    spent, limits = totals(budget.spent), caps(budget.limits)
+    return [name for name in DIMENSIONS if 0 < limits.get(name, 0) * share <= spent[name] * 100]
+
+
+@given(STATES, st.integers(1, 100), SPENT, st.integers(0, 300))
+def test_a_last_answer_is_held_back_until_the_agent_is_told_to_conclude(
+    state: RunState, share: int, spent: Amount, added: int
+) -> None:
+    budget = replace(state.budget, spent=spent)
+    state = replace(state, thresholds=Thresholds(conclude_at=share), budget=budget)
+    bound = state.context_tokens + added
+    useful = min(USEFUL_OUTPUT_TOKENS, state.max_output_tokens)
+    reserve = worst(state.price, 1, bound + state.max_output_tokens, useful)
+    opened = open_decision(state, added)
+    sizes = [(size, worst(state.price, size[0], bound, size[1])) for size in candidates(state, bound)]
+    fitting = [size for size, amount in sizes if budget.shortfall(amount + reserve) is None]
+    if near := nearly_spent(budget, share):
+        assert opened == Concluding(near[0])
+    elif fitting:
+        assert isinstance(opened, DecisionHeld)
+        assert (opened.attempts, opened.max_output_tokens) == fitting[0]
+        assert isinstance(budget.hold("this", opened.amount), Budget)
+    else:
+        assert isinstance(opened, Concluding)
+    told = open_decision(state.after(Concluding("usd")), added)
+    assert told == open_decision(replace(state, thresholds=Thresholds()), added)
+
+
 @given(STATES, st.integers(0, 300))
 def test_what_was_opened_is_held_as_it_is(state: RunState, added: int) -> None:
     opened = open_decision(state, added)
@@ -69,6 +101,7 @@ def test_what_was_opened_is_held_as_it_is(state: RunState, added: int) -> None:
         assert after.decision == opened
         assert totals(after.budget.held) == totals(opened.amount)
     else:
+        assert isinstance(opened, BudgetShort)
         assert after.shortfall == opened.dimension
 
 

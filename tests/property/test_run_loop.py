@@ -15,6 +15,7 @@ from backstay.kernel.events import (
     CallJudged,
     CallOutcome,
     CallReleased,
+    Concluding,
     Decided,
     DecisionHeld,
     DecisionKind,
@@ -78,6 +79,10 @@ class World:
             added = self.data.draw(st.integers(0, 200), "bytes added")
             self.context += self.data.draw(st.integers(0, added), "tokens added")
             held = open_decision(self.state, added)
+            if isinstance(held, Concluding):
+                self.apply(held)
+                held = open_decision(self.state, added)
+            assert not isinstance(held, Concluding)
             self.apply(held)
             if isinstance(held, DecisionHeld) and self._asked(held):
                 self._decided()

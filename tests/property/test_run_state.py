@@ -1,7 +1,7 @@
 """Whatever happens to a run, in whatever order: its state stays sound, and its stop is named."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.budget import Amount
@@ -35,6 +35,7 @@ def rank(stop: Stop | None) -> int:
     return len(RANK) if stop is None else RANK[stop.reason]
 
 
+@settings(max_examples=5 * settings().max_examples)
 @given(HISTORIES)
 def test_no_history_raises_a_limit_or_breaks_one_without_saying_so(history: list[Event]) -> None:
     state, slack, overbilled = RunState(), dict[str, int](), False
@@ -93,6 +94,7 @@ def test_once_killed_a_run_is_killed_whatever_follows(before: list[Event], kill:
         assert interruption(state)
 
 
+@settings(max_examples=5 * settings().max_examples)
 @given(ADMITTED, st.lists(MONOTONE, max_size=40))
 def test_a_stop_is_only_ever_followed_by_one_as_strong_or_stronger(admitted: Admitted, history: list[Event]) -> None:
     state = RunState().after(admitted)

@@ -1,12 +1,15 @@
 """The hold that a decision or a call asks for, and the bill that replaces it."""
 
+from dataclasses import replace
+
 import pytest
 
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
-from backstay.kernel.events import BudgetShort, CallHeld, DecisionHeld, DecisionSettled
+from backstay.kernel.events import BudgetShort, CallHeld, Concluding, DecisionHeld, DecisionSettled
 from backstay.kernel.plan import USEFUL_OUTPUT_TOKENS, open_call, open_decision, settle_decision
 from backstay.kernel.price import Price, Tier, Usage
 from backstay.kernel.run_state import RunState
+from backstay.kernel.stop import Thresholds
 
 # One micro-dollar a token of input, two a token of output.
 PRICE = Price((Tier(0, 1_000_000, 100_000, 2_000_000),))
@@ -106,6 +109,52 @@ def test_free_output_is_not_capped_by_money_but_its_input_is_paid() -> None:
     assert isinstance(held, DecisionHeld)
     assert (held.attempts, held.max_output_tokens) == (1, 500)
     assert open_decision(a_state(Limits(usd=99), FREE_OUTPUT), added_bytes=100) == BudgetShort("usd")
+
+
+@pytest.mark.parametrize(
+    ("limits", "attempts", "output"),
+    [
+        (Limits(), 3, 1_000),
+        # This decision, and a last answer of 64 tokens after 1,100 that were said.
+        (Limits(tokens=3 * 1_100 + 1_164), 3, 1_000),
+        (Limits(tokens=3 * 1_100 + 1_163), 2, 1_000),
+        (Limits(tokens=1_100 + 1_164), 1, 1_000),
+        (Limits(tokens=1_100 + 1_163), 1, 999),
+        (Limits(tokens=164 + 1_164), 1, 64),
+        (Limits(usd=2_100 + 1_228), 1, 1_000),
+        (Limits(usd=2_100 + 1_227), 1, 999),
+        (Limits(steps=2), 3, 1_000),
+        (Limits(model_calls=3), 2, 1_000),
+    ],
+)
+def test_a_last_answer_is_held_back_beside_a_decision(limits: Limits, attempts: int, output: int) -> None:
+    state = replace(a_state(limits), thresholds=Thresholds(conclude_at=80))
+    held = open_decision(state, added_bytes=100)
+    assert isinstance(held, DecisionHeld)
+    assert (held.attempts, held.max_output_tokens) == (attempts, output)
+
+
+@pytest.mark.parametrize(
+    ("limits", "dimension"),
+    [
+        (Limits(tokens=164 + 1_163), "tokens"),
+        (Limits(usd=228 + 1_227), "usd"),
+        (Limits(steps=1), "steps"),
+        (Limits(model_calls=1), "model_calls"),
+    ],
+)
+def test_an_agent_is_told_to_conclude_where_only_its_last_answer_fits(limits: Limits, dimension: str) -> None:
+    state = replace(a_state(limits), thresholds=Thresholds(conclude_at=80))
+    concluding = open_decision(state, added_bytes=100)
+    assert concluding == Concluding(dimension)
+    assert isinstance(open_decision(state.after(concluding), added_bytes=100), DecisionHeld)
+
+
+@pytest.mark.parametrize(("spent", "told"), [(0, False), (7_999, False), (8_000, True), (10_000, True)])
+def test_an_agent_is_told_to_conclude_at_a_share_of_its_budget(spent: int, told: bool) -> None:
+    budget = Budget(Limits(usd=10_000, tool_calls=0), Amount(usd=spent))
+    state = replace(a_state(price=None), budget=budget, thresholds=Thresholds(conclude_at=80))
+    assert (open_decision(state, added_bytes=100) == Concluding("usd")) == told
 
 
 HELD = DecisionHeld(5, 2, 100, 50, Amount(1, 2, 0, 200, 100, 400))

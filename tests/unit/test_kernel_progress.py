@@ -31,6 +31,14 @@ def test_the_newest_call_or_cycle_is_counted(outcomes: str, repetitions: int) ->
     assert progress.repetitions() == repetitions
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "stale"),
+    [("", 0), ("a", 0), ("aa", 1), ("ab", 0), ("abab", 2), ("abcacb", 3), ("aab", 0), ("abcaad", 0)],
+)
+def test_calls_that_brought_nothing_new_are_counted_in_a_row(outcomes: str, stale: int) -> None:
+    assert Progress(tuple(outcomes)).stale() == stale
+
+
 def test_what_lies_far_back_is_forgotten() -> None:
     progress = Progress()
     for _ in range(REMEMBERED + 10):

@@ -1,5 +1,7 @@
 """What each event makes of a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
@@ -17,6 +19,7 @@ from backstay.kernel.events import (
     CallReleased,
     CancelRequested,
     Closed,
+    Concluding,
     DeadlinePassed,
     Decided,
     DecisionHeld,
@@ -30,9 +33,10 @@ from backstay.kernel.events import (
     Paused,
     Resumed,
     Tainted,
+    Warned,
 )
 from backstay.kernel.price import Price, Tier
-from backstay.kernel.run_state import Flight, RunState, next_stop
+from backstay.kernel.run_state import Flight, RunState, gets_nowhere, next_stop
 from backstay.kernel.stop import Stop, StopReason, Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
@@ -234,6 +238,35 @@ def test_unusable_decisions_count_in_a_row_until_an_answer() -> None:
     assert (state.malformed, state.after(Decided(3, DecisionKind.CALLS, 2)).malformed) == (2, 2)
     answered = state.after(Decided(3, DecisionKind.ANSWER, 0))
     assert (answered.malformed, answered.answered) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("fingerprints", "repeats", "nowhere"),
+    [
+        ("", 3, False),
+        ("ab", 3, False),
+        ("aa", 3, True),
+        ("abab", 3, True),
+        ("aa", 4, False),
+        ("aaa", 4, True),
+        ("a", 1, False),
+        ("abcdeaceb", 3, False),  # four that are not new
+        ("abcdeacebda", 3, True),  # six
+    ],
+)
+def test_an_agent_that_gets_nowhere_is_to_be_told_once_and_in_time(
+    fingerprints: str, repeats: int, nowhere: bool
+) -> None:
+    state = replace(admitted(), thresholds=Thresholds(repeats=repeats))
+    for number, fingerprint in enumerate(fingerprints):
+        ended = CallEnded(f"1-{number}", "pay", CallOutcome.COMPLETED, fingerprint)
+        state = after(state, CallHeld(f"1-{number}", "pay", 0), ended)
+    assert gets_nowhere(state) == nowhere
+    assert not gets_nowhere(state.after(Warned(2)))
+
+
+def test_an_agent_is_told_to_conclude_for_good() -> None:
+    assert admitted().after(Concluding("usd")).concluding
 
 
 def test_a_run_is_paused_until_it_is_resumed() -> None:

@@ -133,6 +133,15 @@ def test_an_expired_approval_counts_as_a_refusal_where_it_does_not_stop_the_run(
     assert next_stop(state) == Stop(StopReason.APPROVAL_EXPIRED, "pay")
 
 
+def test_calls_that_bring_nothing_new_are_no_progress_even_in_no_order() -> None:
+    state, stops = admitted(), list[Stop | None]()
+    for number, fingerprint in enumerate("abcdeacebdadbceab"):
+        for event in a_call(f"1-{number}", CallOutcome.CANCELLED, fingerprint):
+            state = state.after(event)
+        stops.append(next_stop(state))
+    assert stops == [None] * 16 + [Stop(StopReason.NO_PROGRESS, "calls that bring nothing new")]
+
+
 @pytest.mark.parametrize("event", [Killed("ann", "enough"), DeadlinePassed(1), CancelRequested()])
 def test_some_reasons_do_not_wait_for_what_runs(event: Event) -> None:
     assert interruption(admitted().after(event))
