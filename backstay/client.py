@@ -9,7 +9,7 @@ Any Temporal client can do the same with the names in `backstay.contracts.names`
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,8 @@ from backstay.adapters.overview import Overview, overview_of
 from backstay.adapters.run_errors import in_our_words, result_of_failure
 from backstay.connection import connect
 from backstay.contracts import names
-from backstay.contracts.messages import Hold, Kill, MessageState
+from backstay.contracts.approval import EditResult, VoteResult
+from backstay.contracts.messages import Answer, Edit, Hold, Kill, MessageState, Vote
 from backstay.contracts.problems import Contract, problems_of
 from backstay.contracts.run import RunRequest, RunResult, plain
 from backstay.contracts.status import Page, PageRequest, RunStatusView, TranscriptItem
@@ -163,6 +164,32 @@ class BackstayClient:
         """Lets a paused run go on. Raises as `kill` does."""
         return await self._order(run_id, names.RESUME, Hold, by=by, reason=reason)
 
+    async def approve(
+        self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
+    ) -> VoteResult:
+        """Says yes to one open approval; `open` in the answer means that more people are needed. Raises as `kill` does."""
+        given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
+        return VoteResult.model_validate(await self._update(run_id, names.APPROVE, Vote, given))
+
+    async def deny(
+        self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
+    ) -> VoteResult:
+        """Says no to one open approval; the model reads the comment. Raises as `kill` does."""
+        given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
+        return VoteResult.model_validate(await self._update(run_id, names.DENY, Vote, given))
+
+    async def answer(self, run_id: str, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
+        """Says what became of a call: `happened` (with its result), `not_happened` or `stop`. Raises as `kill` does."""
+        given = {"approval_id": approval_id, "by": by, "answer": answer, "result": result}
+        return VoteResult.model_validate(await self._update(run_id, names.ANSWER, Answer, given))
+
+    async def edit(
+        self, run_id: str, approval_id: str, by: str, args: dict[str, Any], comment: str | None = None
+    ) -> EditResult:
+        """Replaces the arguments of a waiting call, which is then judged as a new action. Raises as `kill` does."""
+        given = {"approval_id": approval_id, "by": by, "args": args, "comment": comment}
+        return EditResult.model_validate(await self._update(run_id, names.EDIT, Edit, given))
+
     async def post_kill(self, run_id: str, by: str, reason: str) -> None:
         """Leaves the order to end a run with the engine, by signal: whichever worker takes the run up next obeys it.
 
@@ -170,7 +197,7 @@ class BackstayClient:
             RunNotFoundError: there is no such run.
             RunClosedError: it has closed already.
         """
-        message = _message(Kill, by=by, reason=reason)
+        message = _message(Kill, {"by": by, "reason": reason})
         with in_our_words(self.temporal, run_id):
             await self._handle(run_id).signal(names.KILL, message, rpc_timeout=timedelta(seconds=self.patience))
 
@@ -203,18 +230,20 @@ class BackstayClient:
             at = page.next
 
     async def _order(self, run_id: str, name: str, model: type[Contract], **given: str | None) -> MessageState:
-        message = _message(model, **given)
+        return MessageState.model_validate(await self._update(run_id, name, model, given))
+
+    async def _update(self, run_id: str, name: str, model: type[Contract], given: Mapping[str, Any]) -> Any:
+        message = _message(model, given)
         timeout = timedelta(seconds=self.patience)
         with in_our_words(self.temporal, run_id):
             try:
                 async with asyncio.timeout(self.patience + 1):
-                    answer = await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
+                    return await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
             except TimeoutError:
                 raise NoWorkerError(run_id) from None
-        return MessageState.model_validate(answer)
 
 
-def _message(model: type[Contract], **given: str | None) -> dict[str, Any]:
+def _message(model: type[Contract], given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return plain(model.model_validate(given))
     except ValidationError as error:
@@ -259,3 +288,19 @@ class Run:
     async def resume(self, by: str, reason: str | None = None) -> MessageState:
         """Lets the run go on."""
         return await self.client.resume(self.run_id, by, reason)
+
+    async def approve(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
+        """Says yes to one open approval."""
+        return await self.client.approve(self.run_id, approval_id, by, comment)
+
+    async def deny(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
+        """Says no to one open approval."""
+        return await self.client.deny(self.run_id, approval_id, by, comment)
+
+    async def answer(self, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
+        """Says what became of a call whose end nobody saw."""
+        return await self.client.answer(self.run_id, approval_id, by, answer, result)
+
+    async def edit(self, approval_id: str, by: str, args: dict[str, Any], comment: str | None = None) -> EditResult:
+        """Replaces the arguments of a waiting call."""
+        return await self.client.edit(self.run_id, approval_id, by, args, comment)
