@@ -167,7 +167,7 @@ class BackstayClient:
     async def approve(
         self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
     ) -> VoteResult:
-        """Says yes to one open approval; `open` in the answer means that more people are needed. Raises as `kill` does."""
+        """Says yes to one open approval; the answer `open` says that more people are needed. Raises as `kill`."""
         given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
         return VoteResult.model_validate(await self._update(run_id, names.APPROVE, Vote, given))
 

@@ -66,8 +66,8 @@ def faults(template: pst.Template, schema: Schema) -> list[str]:
     return sorted({error.error.replace(_FOR_POLICY, "") for error in result.errors})
 
 
-def evaluate(policies: PolicySet, question: Question, entities: Entities, schema: Schema) -> Answer:
-    """Asks Cedar once. Whatever keeps it from an answer is an error, never a yes."""
+def evaluate(policies: PolicySet, question: Question, entities: Entities, schema: Schema | None) -> Answer:
+    """Asks Cedar once, with a schema to hold the context against. Whatever keeps it from an answer is an error."""
     request = {
         "principal": {"type": "Agent", "id": question.agent},
         "action": {"type": "Action", "id": question.tool},

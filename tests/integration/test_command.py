@@ -6,9 +6,10 @@ import os
 import re
 import signal
 import sys
+import time
 import uuid
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).resolve().parents[2]
 PRICE = "input=0.25,cached_input=0.025,output=2.00"
 PATIENCE = 60.0
+SHOWN = [
+    *("run_id", "execution", "started_at", "closed_at", "status", "result", "problem"),
+    *("in_flight", "transcript", "ui"),
+]
 
 TOOLS = '''
 import asyncio, os, pathlib, time
@@ -84,6 +89,40 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A process that writes to files, so that it never waits for its reader."""
+
+    process: Process
+    out: Path
+    err: Path
+
+    @classmethod
+    async def of(cls, folder: Path, *command: str, **environment: str) -> "Running":
+        name = uuid.uuid4().hex
+        out, err = folder / f"{name}.out", folder / f"{name}.err"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=environment, stdin=DEVNULL, stdout=stdout, stderr=stderr
+            )
+        return cls(process, out, err)
+
+    async def says(self, text: str) -> None:
+        """Waits until stderr holds `text`."""
+
+        async def said() -> bool:
+            assert self.process.returncode is None or text in self.err.read_text(), self.err.read_text()
+            return text in self.err.read_text()
+
+        await eventually(said)
+
+    async def end(self, within: float = PATIENCE) -> Ended:
+        code = await asyncio.wait_for(self.process.wait(), within)
+        out, err = self.out.read_text(), self.err.read_text()
+        assert "Traceback" not in err, err
+        return Ended(code, out, err)
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where commands are run: their environment and the clerk's log."""
 
@@ -91,56 +130,40 @@ class Place:
     log: Path
     model: ScriptedModel
 
-    async def start(self, *command: str, **environment: str) -> Process:
-        known = {**self.environment, **environment}
-        return await asyncio.create_subprocess_exec(
-            sys.executable, *command, cwd=ROOT, env=known, stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
+    async def start(self, *command: str, **environment: str) -> Running:
+        return await Running.of(self.log.parent, sys.executable, *command, **{**self.environment, **environment})
 
     async def backstay(self, *arguments: str, **environment: str) -> Ended:
-        return await ended(await self.start("-m", "backstay", *arguments, **environment))
+        return await (await self.start("-m", "backstay", *arguments, **environment)).end()
 
     @asynccontextmanager
-    async def worker(self, **environment: str) -> AsyncGenerator[Process]:
+    async def worker(self, **environment: str) -> AsyncGenerator[Running]:
         """A worker that is ready; it may end before the context does."""
-        process = await self.start("worker.py", **environment)
+        worker = await self.start("worker.py", **environment)
         try:
-            await until(process, "worker ready: agents ")
-            yield process
+            await worker.says("worker ready: agents clerk, default on task queue ")
+            yield worker
         finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            if worker.process.returncode is None:
+                worker.process.kill()
+            await worker.process.wait()
 
     async def logged(self, line: str) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not self.log.exists() or line not in self.log.read_text().splitlines():
-                await asyncio.sleep(0.05)
+        await eventually(lambda: asyncio.to_thread(self._holds, line))
+
+    def _holds(self, line: str) -> bool:
+        return self.log.exists() and line in self.log.read_text().splitlines()
 
 
-async def ended(process: Process) -> Ended:
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode(), err.decode()
-    return Ended(process.returncode, out.decode(), err.decode())
-
-
-async def until(process: Process, text: str) -> str:
-    """The line of stderr that holds `text`."""
-    assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE):
-        while line := (await process.stderr.readline()).decode():
-            if text in line:
-                return line
-    raise AssertionError(f"ended without a word of {text!r}")
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not await holds():
+        assert time.monotonic() < deadline, "it never came to that"
+        await asyncio.sleep(0.05)
 
 
 async def temporal(place: Place, *arguments: str) -> Ended:
-    return await ended(
-        await asyncio.create_subprocess_exec(
-            temporal_binary(), *arguments, env=place.environment, stdout=PIPE, stderr=PIPE
-        )
-    )
+    return await (await Running.of(place.log.parent, temporal_binary(), *arguments, **place.environment)).end()
 
 
 def fresh(word: str) -> str:
@@ -182,7 +205,7 @@ async def served(place: Place) -> AsyncGenerator[Place]:
 async def test_help_and_version_load_no_engine(place: Place) -> None:
     code = "import sys; from backstay.cli import execute; execute([sys.argv[1]]); print('temporalio' in sys.modules)"
     for option, said in (("--help", "  kill "), ("--version", "backstay 0.")):
-        run = await ended(await place.start("-c", code, option))
+        run = await (await place.start("-c", code, option)).end()
         assert said in run.out
         assert run.out.endswith("False\n")
 
@@ -238,14 +261,9 @@ async def test_a_closed_run_can_be_shown_and_not_be_started_again(served: Place)
     assert (as_json.code, as_text.code, again.code) == (0, 0, 2)
     assert f"`backstay show {run_id}`" in again.err
     shown = as_json.json()
-    assert set(shown) == {
-        "run_id", "execution", "started_at", "closed_at", "status", "result", "problem", "in_flight", "transcript", "ui",
-    }  # fmt: skip
-    assert (shown["execution"], shown["status"]["state"], shown["result"]["answer"]) == (
-        "completed",
-        "closed",
-        "it is 5",
-    )
+    assert list(shown) == SHOWN
+    assert (shown["execution"], shown["status"]["state"]) == ("completed", "closed")
+    assert (shown["result"]["answer"], shown["problem"]) == ("it is 5", None)
     assert [item["kind"] for item in shown["transcript"]] == ["goal", "decision", "result", "decision"]
     assert re.search(r"^tool_calls +1 +0 +39 +40  █░", as_text.out, re.M)
     assert "step 1   → add(left=2, right=3)" in as_text.out
@@ -283,10 +301,10 @@ async def test_a_wait_may_time_out_and_ctrl_c_leaves_the_run_alone(served: Place
     first, second = fresh("patient"), fresh("patient")
     first_again = ("run", "wait", "-a", "clerk", "--id", first, "--no-wait")
     timed_out = asyncio.create_task(served.backstay("run", "wait", "-a", "clerk", "--id", first, "--timeout", "1s"))
-    process = await served.start("-m", "backstay", "run", "wait", "-a", "clerk", "--id", second)
-    await until(process, "→ work(")
-    process.send_signal(signal.SIGINT)
-    interrupted = await ended(process)
+    following = await served.start("-m", "backstay", "run", "wait", "-a", "clerk", "--id", second)
+    await following.says("→ work(")
+    following.process.send_signal(signal.SIGINT)
+    interrupted = await following.end()
     assert (interrupted.code, (await timed_out).code) == (130, 124)
     assert (await served.backstay(*first_again)).out == f"{first}\n"  # it is open: the same run
     assert f"backstay kill {second} --reason" in interrupted.err
@@ -308,7 +326,7 @@ async def test_temporals_own_command_starts_a_run(served: Place) -> None:
 async def test_without_a_worker_a_command_says_so(place: Place) -> None:
     queue, run_id = fresh("nobody"), fresh("lonely")
     run = await place.start("-m", "backstay", "run", "add", "--id", run_id, BACKSTAY_TASK_QUEUE=queue)
-    await until(run, f"no worker polls the task queue `{queue}` yet")
+    await run.says(f"no worker polls the task queue `{queue}` yet")
     shown, kill = await asyncio.gather(
         place.backstay("show", run_id, BACKSTAY_TASK_QUEUE=queue),
         place.backstay("kill", run_id, "--reason", "enough", BACKSTAY_TASK_QUEUE=queue),
@@ -318,7 +336,7 @@ async def test_without_a_worker_a_command_says_so(place: Place) -> None:
     assert re.search(r"^goal +add$", shown.out, re.M)
     assert "The order waits with the engine" in kill.err
     async with place.worker(BACKSTAY_TASK_QUEUE=queue):
-        followed = await ended(run)
+        followed = await run.end()
     assert followed.code == 3
     assert "stopped · killed" in followed.out
 
@@ -343,7 +361,7 @@ async def test_a_worker_that_is_not_configured_exits_with_2_in_one_line(place: P
         (["--agents", "clerk,nobody"], {}, "there is no agent `nobody`"),
     )
     runs = await asyncio.gather(*(place.backstay("worker", *given, **env) for given, env, _ in wrong))
-    checkout = await ended(await place.start("worker.py", OPENAI_BASE_URL=""))
+    checkout = await (await place.start("worker.py", OPENAI_BASE_URL="")).end()
     messages = [*(message for *_, message in wrong), "`OPENAI_API_KEY` is not set"]
     for run, message in zip([*runs, checkout], messages, strict=True):
         assert (run.code, run.out) == (2, "")
@@ -358,10 +376,10 @@ async def test_a_worker_told_to_stop_lets_its_tool_finish_and_hands_the_run_over
             place.backstay("run", "handover", "-a", "clerk", "-o", "json", BACKSTAY_TASK_QUEUE=queue)
         )
         await place.logged("handover begins")
-        first.terminate()
+        first.process.terminate()
         async with place.worker(BACKSTAY_TASK_QUEUE=queue):
             result = await following
-        assert (await ended(first)).code == 0
+        assert (await first.end()).code == 0
     assert (result.code, result.json()["answer"]) == (0, "done")
     assert place.log.read_text().splitlines().count("handover begins") == 1
 
@@ -372,8 +390,8 @@ async def test_a_tool_that_never_returns_keeps_no_worker_from_ending(place: Plac
     async with place.worker(**environment) as worker:
         await place.backstay("run", "hang", "-a", "clerk", "--id", run_id, "--no-wait", **environment)
         await place.logged("hanging begins")
-        worker.terminate()
-        assert (await ended(worker)).code == 0
+        worker.process.terminate()
+        assert (await worker.end()).code == 0
     await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
     gone = await place.backstay("show", run_id, BACKSTAY_TASK_QUEUE=queue)
     assert re.search(r"^state +terminated", gone.out, re.M)
@@ -385,10 +403,10 @@ async def test_a_second_signal_ends_a_worker_at_once(place: Place) -> None:
         run_id = fresh("impatient")
         await place.backstay("run", "impatient", "-a", "clerk", "--id", run_id, "--no-wait", BACKSTAY_TASK_QUEUE=queue)
         await place.logged("impatient begins")
-        worker.send_signal(signal.SIGINT)
-        await until(worker, "stopping: no new work")
-        worker.send_signal(signal.SIGINT)
-        assert (await asyncio.wait_for(ended(worker), 5)).code == 130
+        worker.process.send_signal(signal.SIGINT)
+        await worker.says("stopping: no new work")
+        worker.process.send_signal(signal.SIGINT)
+        assert (await worker.end(within=10)).code == 130
     await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
 
 
@@ -420,14 +438,14 @@ async def test_a_worker_registers_search_attributes_and_refuses_one_of_another_t
 async def test_dev_serves_until_ctrl_c_and_says_that_no_real_model_is_there(place: Place) -> None:
     port = free_port()
     dev = await place.start("-m", "backstay", "dev", "--port", str(port), "--ui-port", "0", OPENAI_BASE_URL="")
-    assert "worker ready: agents clerk, default" in await until(dev, "worker ready")
+    await dev.says("worker ready: agents clerk, default")
     taken = await place.backstay("dev", "--port", str(port))
     run = await place.backstay("run", "Hello?", TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
     assert (taken.code, run.code) == (2, 0)
     assert f"cannot listen on port {port}" in taken.err
     assert "scripted model" in run.out
-    dev.send_signal(signal.SIGINT)
-    stopped = await ended(dev)
+    dev.process.send_signal(signal.SIGINT)
+    stopped = await dev.end()
     assert stopped.code == 0
     assert f"Temporal  127.0.0.1:{port}" in stopped.out
     assert "no real model is behind it" in stopped.out
@@ -451,6 +469,8 @@ async def test_the_demo_shows_five_runs_that_end_as_governance_promises(place: P
 
 async def _namespace_known(place: Place, namespace: str) -> None:
     """Waits until every part of the server knows a new namespace."""
-    async with asyncio.timeout(PATIENCE):
-        while (await temporal(place, "workflow", "list", "-n", namespace)).code != 0:
-            await asyncio.sleep(0.2)
+
+    async def known() -> bool:
+        return (await temporal(place, "workflow", "list", "-n", namespace)).code == 0
+
+    await eventually(known)

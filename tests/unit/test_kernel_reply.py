@@ -83,11 +83,9 @@ def test_what_only_looks_like_a_call_is_an_answer(text: str) -> None:
     assert read_reply(text, 0, "stop", ["pay"]) == Reading(DecisionKind.ANSWER)
 
 
-@pytest.mark.parametrize("depth", [100, 400, 900])
+@pytest.mark.parametrize("depth", [1, 2, 100])
 def test_a_function_within_functions_is_followed_down(depth: int) -> None:
-    text = '{"function":' * depth + CALL + "}" * depth
-    assert read_reply(text, 0, "stop", ["pay"]).kind in (DecisionKind.MALFORMED, DecisionKind.ANSWER)
-    assert depth > 100 or written_call(text, ["pay"])
+    assert written_call('{"function":' * depth + CALL + "}" * depth, ["pay"])
 
 
 @pytest.mark.parametrize(

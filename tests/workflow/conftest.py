@@ -38,6 +38,20 @@ class Workshop:
         """Starts a run with a goal of its own, where `request` has none."""
         return await self.runtime.start({**self.request(), **request})
 
+    async def at_the_gate(self) -> Handle:
+        """A run of the script `GATE, ...`, whose first call waits until the gate is opened."""
+        handle = await self.start()
+        await self.effects("at the gate")
+        return handle
+
+    async def resting(self) -> Handle:
+        """A run of the script `GATE, ...` that is paused after its first call, with nothing under way."""
+        handle = await self.at_the_gate()
+        await handle.execute_update("pause", {"by": "olga"})
+        self.open("gate")
+        await self.until(lambda: self.transcript(handle, "result"))
+        return handle
+
     async def run(self, **request: Any) -> RunResult:
         """Runs the agent to its end."""
         return await self.result(await self.start(**request))
@@ -84,7 +98,7 @@ class Workshop:
         """The effects so far."""
         return self.log.read_text().splitlines() if self.log.exists() else []
 
-    def open(self, gate: str) -> None:
+    def open(self, gate: str = "gate") -> None:
         """Opens a gate that the tool `gate` waits at."""
         self.log.with_name(gate).touch()
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 KILL = {"by": "olga", "reason": "enough"}
 CANARY = "canary-77aa"
 WAITS = [Reply("late", delay=30)]
+GATE = Reply(calls=[Call("gate")])
+DONE = Reply("done")
 
 
 def as_it_is(text: bytes) -> RawValue:
@@ -77,7 +79,7 @@ async def test_a_kill_ends_the_run_and_says_by_whom(workshop: Opener, how: str) 
 
 @pytest.mark.parametrize("how", ["signal", "update"])
 async def test_a_paused_run_takes_no_new_step_until_it_is_resumed(workshop: Opener, how: str) -> None:
-    script = [Reply(calls=[Call("work", {"text": "a", "seconds": 0.5})], delay=0.3), Reply("done")]
+    script = [Reply(calls=[Call("work", {"text": "a", "seconds": 0})], delay=2), DONE]
     async with workshop(script) as shop:
         handle = await begun(shop)
         answer = await send(handle, how, "pause", {"by": "olga", "reason": "lunch"})
@@ -94,12 +96,9 @@ async def test_a_paused_run_takes_no_new_step_until_it_is_resumed(workshop: Open
 
 
 async def test_a_call_that_runs_when_the_run_is_paused_finishes(workshop: Opener) -> None:
-    script = [Reply(calls=[Call("work", {"text": "a", "seconds": 0.5})]), Reply("done")]
-    async with workshop(script) as shop:
-        handle = await shop.start()
-        await shop.effects("begin a")
-        await handle.execute_update("pause", {"by": "olga"})
-        await shop.effects("end a")
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.resting()
+        assert [item["status"] for item in await shop.transcript(handle, "result")] == ["completed"]
         await asyncio.sleep(0.5)
         assert len(shop.model.requests) == 1
         assert await shop.state(handle) == "paused"
@@ -123,46 +122,48 @@ async def test_siblings_that_wait_for_a_slot_do_not_start_while_the_run_is_pause
 
 
 async def test_a_paused_run_can_be_killed(workshop: Opener) -> None:
-    async with workshop([Reply("done", delay=0.3)]) as shop:
-        handle = await begun(shop)
-        await handle.execute_update("pause", {"by": "olga"})
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.resting()
         assert await handle.execute_update("kill", KILL) == {"state": "stopping"}
         assert (await shop.result(handle)).stop_reason == "killed"
 
 
 async def test_the_deadline_of_a_paused_run_goes_on(workshop: Opener) -> None:
-    script = [Reply(calls=[Call("echo", {"text": "x"})], delay=0.3), Reply("done")]
-    async with workshop(script) as shop:
-        handle = await shop.start(budget={"seconds": 2})
-        await shop.asked(1)
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.start(budget={"seconds": 3})
+        await shop.effects("at the gate")
         await handle.execute_update("pause", {"by": "olga"})
+        shop.open()
         assert (await shop.result(handle)).stop_reason == "deadline_exceeded"
+        assert len(shop.model.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["kill", "pause", "resume"])
 async def test_an_update_that_does_not_fit_is_refused_and_audited_without_its_values(
     workshop: Opener, refusal: Refusal, name: str
 ) -> None:
-    async with workshop([Reply("done", delay=2)]) as shop:
-        handle = await begun(shop)
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
         for case, payloads in MISFITS.items():
             error = await refusal(handle.execute_update(name, args=payloads))
             assert error.type == "InvalidMessage", case
             assert CANARY not in f"{error.message}{error.details}", case
         refused = await shop.audit(handle, "message_refused")
         assert refused == [{"message": name, "code": "InvalidMessage", "by": None}] * len(MISFITS)
+        shop.open()
         assert (await shop.result(handle)).status == "completed"
         assert CANARY not in str(await shop.audit(handle))
 
 
 @pytest.mark.parametrize("name", ["kill", "pause", "resume"])
 async def test_a_signal_that_does_not_fit_changes_nothing_and_is_audited(workshop: Opener, name: str) -> None:
-    async with workshop([Reply("done", delay=1)]) as shop:
-        handle = await begun(shop)
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
         for payloads in MISFITS.values():
             await handle.signal(name, args=payloads)
         await shop.until(lambda: everything_was_refused(shop, handle))
         assert await shop.state(handle) == "running"
+        shop.open()
         assert (await shop.result(handle)).status == "completed"
         assert CANARY not in str(await shop.audit(handle))
 
@@ -172,39 +173,45 @@ async def everything_was_refused(shop: Workshop, handle: Handle) -> bool:
 
 
 async def test_after_a_hundred_refusals_further_ones_leave_no_trace(workshop: Opener, refusal: Refusal) -> None:
-    async with workshop([Reply(calls=[Call("gate", {"name": "open"})]), Reply("done")]) as shop:
-        handle = await shop.start()
-        await shop.effects("at the gate")
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
         for _ in range(10):
             await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
-        before = await shop.event_names(handle)
+        before = await traces(shop, handle)
         for _ in range(5):
             await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
         error = await refusal(handle.execute_update("kill", args=[]))
         assert error.type == "InvalidMessage"
-        assert await shop.event_names(handle) == before
+        assert await traces(shop, handle) == before
         for _ in range(20):
             await handle.signal("kill", CANARY)
         assert await handle.execute_update("pause", {"by": "olga"}) == {"state": "paused"}
         assert len(await shop.audit(handle, "message_refused")) == 100
         await handle.execute_update("resume", {"by": "olga"})
-        shop.open("open")
+        shop.open()
         assert (await shop.result(handle)).status == "completed"
 
 
+async def traces(shop: Workshop, handle: Handle) -> list[str]:
+    """The events of a history, but those of workflow tasks: on a slow machine the engine writes down more of them."""
+    return [name for name in await shop.event_names(handle) if not name.startswith("WORKFLOW_TASK")]
+
+
 async def test_a_signal_nobody_knows_is_ignored(workshop: Opener) -> None:
-    async with workshop([Reply("done", delay=0.5)]) as shop:
-        handle = await begun(shop)
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
         await handle.signal("applaud", {"by": "olga"})
         await handle.signal("__applaud", CANARY)
+        shop.open()
         assert (await shop.result(handle)).status == "completed"
         assert "WORKFLOW_TASK_FAILED" not in await shop.event_names(handle)
 
 
 async def test_an_update_nobody_knows_is_rejected(workshop: Opener, refusal: Refusal) -> None:
-    async with workshop([Reply("done", delay=0.5)]) as shop:
-        handle = await begun(shop)
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
         await refusal(handle.execute_update("applaud", {"by": "olga"}))
+        shop.open()
         assert (await shop.result(handle)).status == "completed"
 
 

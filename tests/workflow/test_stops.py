@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
 DONE = Reply("done")
+TO_THE_END = '[stop]\nconclude_at = "100%"\n'
+"""Nothing is held back for a last answer: a run stops exactly where a limit is."""
 
 
 def notes(*calls_per_turn: int, usage: Usage | None = None) -> list[Reply]:
@@ -104,7 +106,7 @@ async def test_a_run_stops_before_its_money_is_exceeded(workshop: Opener, api: s
 
 @APIS
 async def test_a_small_rest_of_the_budget_caps_the_output(workshop: Opener, api: str) -> None:
-    async with workshop([DONE], model_api=api) as shop:
+    async with workshop([DONE], TO_THE_END, model_api=api) as shop:
         handle = await shop.start()
         await shop.result(handle)
         tokens = (await shop.audit(handle, "decision_held"))[0]["input_tokens"]

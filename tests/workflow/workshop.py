@@ -77,7 +77,7 @@ async def look(call: ToolCall, seconds: float) -> str:
 
 
 @tool(effect="read")
-async def gate(call: ToolCall, name: str) -> str:
+async def gate(call: ToolCall, name: str = "gate") -> str:
     """Waits until a file of that name lies beside the log."""
     log(call, "at the gate")
     while not is_open(call, name):  # noqa: ASYNC110
