@@ -20,9 +20,10 @@ from .run_memory import RunMemory
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call that fits its tool; `costs` gains what the tool reports."""
+    """A call that fits its tool: its arguments as JSON and as the tool's own values; `costs` gains what it reports."""
 
     tool: Tool
+    arguments: Mapping[str, Any]
     values: Mapping[str, Any]
     call: ToolCall
     costs: list[int] = field(default_factory=list[int])
@@ -52,26 +53,31 @@ class Desk:
         if verdict.allowed and verdict.digest != given.digest:
             message = "the call is not the one that was authorised"
             verdict = Verdict(Outcome.DENY, Code.POLICY_ERROR, verdict.digest, verdict.policy_version, (), message)
-        if reviewed.tool is None or reviewed.values is None:
+        if reviewed.tool is None or reviewed.arguments is None or reviewed.values is None:
             return verdict, None
         costs: list[int] = []
         call = ToolCall(
             run_id=opening.run_id,
             step=given.step,
             call_id=given.call_id,
-            idempotency_key=f"{given.run_key}/{given.call_id}",
+            idempotency_key=given.key or own_key(given),
             agent=opening.agent,
             tenant=opening.tenant,
             metadata=opening.metadata,
             read_secret=self.secrets.reader(reviewed.tool.spec.name, reviewed.tool.secrets),
             take_cost=costs.append,
         )
-        return verdict, Prepared(reviewed.tool, reviewed.values, call, costs)
+        return verdict, Prepared(reviewed.tool, reviewed.arguments, reviewed.values, call, costs)
 
     async def _proposed(self, run: RunRef, given: ActInput) -> ProposedCall:
         if given.arguments is not None:
             return ProposedCall(call_id=given.call_id, tool=given.tool, arguments=given.arguments)
         return await self.memory.call(run, given)
+
+
+def own_key(given: ActInput) -> str:
+    """The idempotency key of a call, where it does not share another one's effect."""
+    return f"{given.run_key}/{given.call_id}"
 
 
 def this_run() -> RunRef:

@@ -10,26 +10,48 @@ from temporalio import activity
 EVERY_SECONDS = 0.25
 
 
+class Pulse:
+    """The heartbeats of an attempt; `tell` changes what the next attempt will know of this one."""
+
+    def __init__(self, details: tuple[Any, ...]) -> None:
+        self.tell(*details)
+
+    def tell(self, *details: Any) -> None:
+        """Sends these details, now and with every beat from now on."""
+        self._details = details
+        self.beat()
+
+    def beat(self) -> None:
+        """Sends one beat."""
+        activity.heartbeat(*self._details)
+
+
 @contextlib.asynccontextmanager
-async def beating(*details: Any) -> AsyncGenerator[None]:
+async def beating(*details: Any) -> AsyncGenerator[Pulse]:
     """Beats from the first line to the last, bookkeeping included; `details` stay with the attempt."""
-    activity.heartbeat(*details)
-    beat = asyncio.create_task(_beat(details))
+    pulse = Pulse(details)
+    beat = asyncio.create_task(_beat(pulse))
     try:
-        yield
+        yield pulse
     finally:
         beat.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beat
 
 
-async def _beat(details: tuple[Any, ...]) -> None:
+async def _beat(pulse: Pulse) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
-        activity.heartbeat(*details)
+        pulse.beat()
 
 
 def cancelled_by_the_run() -> bool:
     """Whether the run itself asked for the end: not a worker that shuts down, nor a time limit of the engine."""
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
+
+
+def engine_knows_it_no_more() -> bool:
+    """Whether the engine knows the attempt no more: its run has closed, or another attempt has taken its place."""
+    details = activity.cancellation_details()
+    return details is not None and details.not_found

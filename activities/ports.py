@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from backstay.contracts.admission import Admission, AdmitInput, Opening, ToolSpec
-from backstay.contracts.calls import Reconciled
+from backstay.contracts.calls import Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.gate import GateCall, Ruling
-from backstay.contracts.history import Recorded, RunRef
+from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.problems import Problem
 from backstay.tools import ToolCall
 
@@ -95,6 +96,43 @@ class History(Protocol):
 
     async def since(self, run: RunRef, step: int) -> Recorded:
         """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        ...
+
+    async def handed(self, run: RunRef, call_id: str) -> Handed | None:
+        """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
+        ...
+
+
+class Claiming(Protocol):
+    """A claim on its way."""
+
+    async def result(self) -> ToolResult:
+        """The effect's one result.
+
+        Raises:
+            EffectUnreachedError: it could not be asked; the effect may be performed all the same.
+        """
+        ...
+
+    async def withdraw(self) -> None:
+        """Asks no more; `result` then returns as soon as the effect goes on without this call, or has ended."""
+        ...
+
+
+class Effects(Protocol):
+    """Effects that identical calls share."""
+
+    def claim(
+        self, effect_id: str, start: EffectInput, claim: Claim, earlier: str | None, told: Callable[[str], None]
+    ) -> Claiming:
+        """Claims an effect, which the first claim starts.
+
+        `told` gets what a later attempt of the same call is to give as `earlier`, so that it meets the same effect.
+        """
+        ...
+
+    async def is_over(self, call: CallRef) -> bool:
+        """Whether the run of a call has closed."""
         ...
 
 

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from backstay.contracts import names
 from backstay.contracts.calls import RESULT_BYTES, ActInput, Reconciled
 from backstay.errors import HistoryError
+from backstay.telemetry import spans
 
 from .desk import Desk, this_run
 from .heartbeat import beating
@@ -28,14 +29,19 @@ class Reconcile:
         """
         async with beating():
             try:
-                _, prepared = await self._desk.prepared(this_run(), given)
-                if prepared is None:
-                    return Reconciled(answer="unknown")
-                async with asyncio.timeout(prepared.tool.spec.timeout):
-                    answer = await prepared.tool.reconcile(prepared.call, prepared.values)
+                with spans.reconcile(await self._desk.opening(this_run()), given) as answered:
+                    answer = await self._answer(given)
+                    answered(answer)
             except HistoryError as error:
                 raise ApplicationError(str(error), type=error.code) from error
             except TimeoutError:
                 raise ApplicationError("no answer in time", type=names.TOOL_TIMEOUT) from None
         text = self._desk.secrets.scrubbed(answer.text).encode("utf-8", "replace")[:RESULT_BYTES]
         return answer.model_copy(update={"text": text.decode("utf-8", "ignore")})
+
+    async def _answer(self, given: ActInput) -> Reconciled:
+        _, prepared = await self._desk.prepared(this_run(), given)
+        if prepared is None:
+            return Reconciled(answer="unknown")
+        async with asyncio.timeout(prepared.tool.spec.timeout):
+            return await prepared.tool.reconcile(prepared.call, prepared.values)

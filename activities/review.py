@@ -37,10 +37,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The verdict; where it allows, the tool and the arguments in the tool's own types."""
+    """The verdict; where the call fits its tool, the tool, and the arguments as JSON and in the tool's own types."""
 
     verdict: Verdict
     tool: Tool | None = None
+    arguments: dict[str, Any] | None = None
     values: dict[str, Any] | None = None
 
 
@@ -71,7 +72,7 @@ class Reviewer:
             message = "the arguments hold a number that JSON cannot carry exactly"
             return self._refused(asked, call, Ruling(Outcome.DENY, Code.INVALID_ARGS, (), message))
         ruling = self._ruled(asked, tool, arguments, values)
-        return Reviewed(self._verdict(asked, ruling, digest), tool, values)
+        return Reviewed(self._verdict(asked, ruling, digest), tool, arguments, values)
 
     def members(self, agent: str, verdicts: list[Verdict]) -> dict[str, list[str]]:
         """Who is in the groups that some verdicts ask for."""

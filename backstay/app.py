@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from backstay.adapters.agent_folder import load_agents
 from backstay.adapters.catalog import Catalog
+from backstay.adapters.effects import Effects
 from backstay.adapters.organisation import load_organisation
 from backstay.adapters.run_history import RunHistory
 from backstay.adapters.scrubber import scrubbed_logs
@@ -62,7 +63,7 @@ class Application:
     def _worker(self, client: Client, **options: Any) -> Worker:
         given: dict[str, Any] = {
             "task_queue": self.settings.task_queue,
-            "workflows": [folder("workflows.agent_run").AgentRun],
+            "workflows": [folder("workflows.agent_run").AgentRun, folder("workflows.effect").Effect],
             "activities": self._activities(client),
             "workflow_runner": sandbox(),
             "plugins": worker_plugins(client),
@@ -87,7 +88,8 @@ class Application:
             folder("activities.decide").Decide(memory, self.catalog).decide,
             folder("activities.authorize").Authorize(reviewer).authorize,
             folder("activities.notify").Notify(self.webhooks).notify,
-            folder("activities.act").Act(desk).act,
+            folder("activities.act").Act(desk, Effects(client)).act,
+            folder("activities.perform").Perform(desk, history).perform,
             folder("activities.reconcile").Reconcile(desk).reconcile,
         ]
 

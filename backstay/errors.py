@@ -12,6 +12,7 @@
     ├── RefusedError           the run refused a message, and says why
     ├── ModelError             a model call without a usable reply
     ├── HistoryError           the engine's history does not hold what it must; tried again
+    ├── EffectUnreachedError   an effect that identical calls share could not be asked; tried again
     ├── CodecError             a payload that cannot be decrypted with the keys that are here
     ├── ToolError              a tool's own refusal, in words that the model may read
     └── OutcomeUnknownError    a tool cannot tell whether its effect happened
@@ -160,6 +161,12 @@ class HistoryError(BackstayError):
     """The history read back for a run lacks something that was promised to be in it."""
 
     code = "HistoryError"
+
+
+class EffectUnreachedError(BackstayError):
+    """An effect that identical calls share could not be asked for its result; it may be performed all the same."""
+
+    code = "EffectUnreached"
 
 
 class CodecError(BackstayError):

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
+from backstay.contracts.effect import LONGEST_SECONDS
 from backstay.errors import ConfigurationError, OutcomeUnknownError, SecretError, ToolError
 from backstay.kernel.money import MoneyError, parse_usd
 
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 Effect = Literal["read", "write", "once"]
+Dedupe = Literal["run", "tenant"]
 Fact = tuple[str, Callable[..., Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,6 +123,8 @@ class ToolOptions:
         repeatable: the same call may bring the same result for long (polling), without counting as no progress.
         secrets: names of what `ToolCall.secret` may read.
         untrusted: its results come from outside and taint the run: rules can read it.
+        dedupe: `run` or `tenant`: an identical call there gets the first one's result, and performs nothing.
+        dedupe_window: seconds for which it does.
         reconcile: for `once`: `(call, **arguments)` tells whether the call with this key happened.
         cost: micro-dollars of a call, or the most it can report.
         facts: by name, the Cedar type of a fact and the pure function that computes it from the arguments it names.
@@ -134,6 +138,8 @@ class ToolOptions:
     untrusted: bool = False
     cost: int = 0
     reconcile: Callable[..., Any] | None = None
+    dedupe: Dedupe | None = None
+    dedupe_window: float = 86_400.0
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
 
 
@@ -163,6 +169,8 @@ def tool(
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
+    dedupe: Dedupe | None = None,
+    dedupe_window: str = "24h",
 ) -> Callable[[F], F]: ...
 def tool(
     function: Any = None,
@@ -177,6 +185,8 @@ def tool(
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
+    dedupe: Dedupe | None = None,
+    dedupe_window: str = "24h",
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
 
@@ -195,6 +205,8 @@ def tool(
         cost=_cost(cost),
         reconcile=reconcile,
         facts=dict(facts or {}),
+        dedupe=_dedupe(dedupe, effect),
+        dedupe_window=_window(dedupe_window),
     )
 
     def mark(marked: Any) -> Any:
@@ -217,6 +229,23 @@ def _cost(text: str | None) -> int:
         return 0 if text is None else parse_usd(text)
     except (MoneyError, AttributeError):
         raise ConfigurationError(f"`{text}` is no cost", mend='write US dollars as text: `cost="0.05"`') from None
+
+
+def _dedupe(scope: str | None, effect: str) -> Dedupe | None:
+    if scope is None:
+        return None
+    if scope not in ("run", "tenant"):
+        raise ConfigurationError(f"`{scope}` is no scope of `dedupe`", mend="use `run` or `tenant`")
+    if effect == "read":
+        raise ConfigurationError("`dedupe` refuses a second effect, and a `read` has none", mend="leave it out")
+    return cast("Dedupe", scope)
+
+
+def _window(text: str) -> float:
+    window = seconds(text)
+    if window > LONGEST_SECONDS:
+        raise ConfigurationError(f"`{text}` is too long for `dedupe_window`", mend="write at most 366d")
+    return window
 
 
 def _secret_names(names: Sequence[str]) -> tuple[str, ...]:

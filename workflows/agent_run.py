@@ -27,9 +27,7 @@ from .live_run import LiveRun
 
 _APPROVE = 'Release the call of an open approval. Payload: {"approval_id": "apr_...", "by": "you@example.com"}'
 _DENY = 'Refuse the call. Payload: {"approval_id": "apr_...", "by": "you@example.com", "comment": "why"}'
-_ANSWER = (
-    'Say what became of a call. Payload: {"approval_id": "apr_...", "by": "you", "answer": "happened"}'
-)
+_ANSWER = 'Say what became of a call. Payload: {"approval_id": "apr_...", "by": "you", "answer": "happened"}'
 _EDIT = 'Change the arguments. Payload: {"approval_id": "apr_...", "by": "you@example.com", "args": {}}'
 _KILL = 'End the run. Payload: {"by": "you@example.com", "reason": "why"}'
 _PAUSE = 'No new decision or action until resumed. Payload: {"by": "you@example.com", "reason": "why"}'

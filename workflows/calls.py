@@ -6,11 +6,11 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, ToolSpec
-from backstay.contracts.calls import ActInput, Reconciled, ToolResult
+from backstay.contracts.calls import ActInput, Reconciled, SharedEffect, ToolResult
 from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
@@ -32,6 +32,7 @@ from backstay.kernel.verdict import Outcome, Verdict
 from . import options
 from .approvals import Approvals, Refused, Released, denial
 from .decision import observe
+from .ending import unfinished
 from .judgement import judge, run_facts
 from .live_run import LiveRun
 from .wording import call_summary
@@ -47,7 +48,8 @@ NOWHERE = (
 class _Ended:
     """A call's one result: `recorded` says that it stands in the history as the result of its activity.
 
-    `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no.
+    `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no; `shared` is the
+    effect behind it, where identical calls share one.
     """
 
     status: str
@@ -55,6 +57,7 @@ class _Ended:
     recorded: bool = False
     usd: int | None = None
     verdict: Verdict | None = None
+    shared: SharedEffect | None = None
 
 
 async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
@@ -143,6 +146,10 @@ async def _seen_to_its_end(
     given = _given(run, released)
     ended = await _acted(run, tool, given, call)
     while ended.status == "unknown" and not interruption(run.state):
+        if ended.shared is not None:
+            # What became of it is asked for under the key it was performed with, which may be another call's.
+            known = {"key": ended.shared.key, "again": ended.shared.performances}
+            given = given.model_copy(update=known)
         truth = await _reconciled(run, tool, given)
         if truth.answer == "unknown":
             truth = await approvals.outcome(admission, tool.name, call, given.digest)
@@ -150,7 +157,7 @@ async def _seen_to_its_end(
             return ended
         run.apply(OutcomeLearned(call.call_id, call.tool, truth.answer == "happened"))
         if truth.answer == "happened":
-            return _Ended("completed", truth.text)
+            return _Ended("completed", truth.text, usd=ended.usd if ended.shared else None)
         if not await run.go_ahead():
             return _Ended("cancelled", "not executed: the run was stopped")
         ended = await _acted(run, tool, given, call)
@@ -184,8 +191,8 @@ async def _acted(run: LiveRun, tool: ToolSpec, given: ActInput, call: ProposedCa
             **options.act_options(tool),
         )
     except ActivityError as error:
-        return _unfinished(tool, error)
-    return _Ended(result.status, result.text, recorded=True, usd=result.usd, verdict=result.verdict)
+        return _Ended(*unfinished(tool.effect, error, shared=tool.dedupe is not None))
+    return _Ended(result.status, result.text, True, result.usd, result.verdict, result.shared)
 
 
 async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconciled:
@@ -203,23 +210,6 @@ async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconcil
     except ActivityError:
         return Reconciled(answer="unknown")
     return answer
-
-
-def _unfinished(tool: ToolSpec, error: ActivityError) -> _Ended:
-    """What an activity without a result means: for a tool with an effect, that nobody knows."""
-    cause = error.cause
-    timed_out = isinstance(cause, TimeoutError) or (
-        isinstance(cause, ApplicationError) and cause.type == names.TOOL_TIMEOUT
-    )
-    if isinstance(cause, CancelledError):
-        return _Ended("unknown" if tool.effect == "write" else "cancelled", "cancelled: the run was stopped")
-    if timed_out and tool.effect != "read":
-        return _Ended("unknown", "the outcome is unknown: the call timed out, and its effect may have happened")
-    if timed_out:
-        return _Ended("failed", "failed: the call timed out")
-    return _Ended(
-        "failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}"
-    )
 
 
 def _fingerprint(call: ProposedCall, result: str) -> str:

@@ -6,13 +6,15 @@ from typing import Any
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-from backstay.contracts.admission import ModelSpec, ToolSpec
+from backstay.contracts.admission import Effect, ModelSpec, ToolSpec
 
 HEARTBEAT = timedelta(seconds=10)
 MARGIN = timedelta(seconds=15)
 LONGEST_REPLY = timedelta(seconds=300)
 READ_ATTEMPTS = 3
 WRITE_ATTEMPTS = 10
+CLAIM_ATTEMPTS = 10
+LONGEST_INTERVAL = timedelta(seconds=30)
 
 ADMIT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
@@ -52,15 +54,34 @@ def decide_options(model: ModelSpec) -> dict[str, Any]:
 
 
 def act_options(tool: ToolSpec) -> dict[str, Any]:
-    """A call is tried again after a crash or a timeout where its effect allows it, and never where not."""
-    attempts = {"read": READ_ATTEMPTS, "write": WRITE_ATTEMPTS, "once": 1}[tool.effect]
+    """A call is tried again after a crash or a timeout where its effect allows it, and never where not.
+
+    A call of a tool with `dedupe` only claims the effect, and may do so any number of times: it waits for as long as
+    performing it may take.
+    """
+    if tool.dedupe is None:
+        return perform_options(tool.effect, tool.timeout)
+    one = timedelta(seconds=tool.timeout) + MARGIN + LONGEST_INTERVAL
+    return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS)
+
+
+def perform_options(effect: Effect, timeout: float) -> dict[str, Any]:
+    """One attempt for an effect that must happen once, more where another does no harm."""
+    return _executing(timedelta(seconds=timeout) + MARGIN, _attempts(effect))
+
+
+def _attempts(effect: Effect) -> int:
+    return {"read": READ_ATTEMPTS, "write": WRITE_ATTEMPTS, "once": 1}[effect]
+
+
+def _executing(longest: timedelta, attempts: int) -> dict[str, Any]:
     return {
-        "start_to_close_timeout": timedelta(seconds=tool.timeout) + MARGIN,
+        "start_to_close_timeout": longest,
         "heartbeat_timeout": HEARTBEAT,
         "retry_policy": RetryPolicy(
             maximum_attempts=attempts,
             initial_interval=timedelta(milliseconds=500),
-            maximum_interval=timedelta(seconds=30),
+            maximum_interval=LONGEST_INTERVAL,
         ),
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }

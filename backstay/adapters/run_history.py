@@ -11,19 +11,39 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
-from backstay.contracts.calls import ToolResult
+from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
-from backstay.contracts.history import Recorded, RunRef
+from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest
 from backstay.errors import HistoryError
 
 PAGE_EVENTS = 30
 OPENING_EVENTS = 12
 T = TypeVar("T")
+
+_CLOSED = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+    }
+)
+_ENDED = frozenset(
+    {
+        EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+        EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
+    }
+)
+_NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 class RunHistory:
@@ -80,7 +100,7 @@ class RunHistory:
                 continue
             kind, _, rest = activity_id.partition("-")
             result = completed.pop(event.event_id, None)
-            if kind == names.ACT and result is not None:
+            if kind == names.ACT and result is not None and rest not in results:
                 results[rest] = await self._decoded(result, ToolResult)
             if kind == names.DECIDE:
                 given = event.activity_task_scheduled_event_attributes.input.payloads
@@ -92,6 +112,26 @@ class RunHistory:
                 if int(rest) <= step:
                     break
         return Recorded(inputs, decisions, results)
+
+    async def handed(self, run: RunRef, call_id: str) -> Handed | None:
+        """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
+        over: set[int] = set()
+        closed: bool | None = None
+        try:
+            async for event in self._backwards(run):
+                closed = event.event_type in _CLOSED if closed is None else closed
+                attributes: Any = getattr(event, event.WhichOneof("attributes") or "", None)
+                if event.event_type in _ENDED:
+                    over.add(attributes.scheduled_event_id)
+                elif _scheduled(event) == names.act_id(call_id) and attributes.activity_type.name == names.ACT:
+                    given = await self._decoded(attributes.input.payloads, ActInput)
+                    return Handed(given, closed or event.event_id in over)
+        except HistoryError as error:
+            cause = error.__cause__
+            if isinstance(cause, RPCError) and cause.status in _NO_SUCH_RUN:
+                return None
+            raise
+        return None
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])

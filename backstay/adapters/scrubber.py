@@ -97,7 +97,10 @@ class ScrubbingFilter(logging.Filter):
         elif record.exc_text:
             record.exc_text = self._scrubber.text(record.exc_text)
         for name in vars(record).keys() - _PLAIN:
-            setattr(record, name, self._scrubber.value(getattr(record, name)))
+            try:
+                setattr(record, name, self._scrubber.value(getattr(record, name)))
+            except RecursionError:  # what cannot be looked through is not shown, and logging fails nobody
+                setattr(record, name, "(nested too deeply)")
         return True
 
 

@@ -102,17 +102,23 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
     description = inspect.getdoc(function) or name
     if len(json.dumps(schema)) + len(description) > MAX_SCHEMA_BYTES:
         raise ConfigurationError(f"the schema of `{name}` is larger than {MAX_SCHEMA_BYTES} bytes", where=where)
+    described: dict[str, Any] = {"name": name, "parameters": schema, "effect": options.effect}
+    if options.dedupe is not None:
+        # A run that was admitted with `dedupe` tries `act` again: it must not meet a tool that has none any more.
+        described["dedupe"] = options.dedupe
     spec = ToolSpec(
         name=name,
         description=description,
         parameters=schema,
-        digest=_digest({"name": name, "parameters": schema, "effect": options.effect}),
+        digest=_digest(described),
         effect=options.effect,
         timeout=options.timeout,
         repeatable=options.repeatable,
         untrusted=options.untrusted,
         cost=options.cost,
         reconciles=options.reconcile is not None,
+        dedupe=options.dedupe,
+        dedupe_window=options.dedupe_window,
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )

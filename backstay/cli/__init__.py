@@ -29,8 +29,18 @@ COMMANDS = {
     "demo": Entry("demo", "See governed runs: engine, worker and a scripted model, all local, no key."),
     "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
     "run": Entry("run", "Start a run and follow it to its end."),
+    "list": Entry("list", "List runs, the latest first."),
     "show": Entry("show", "Show a run: state, budget, transcript."),
+    "watch": Entry("watch", "Follow a run, one line per step."),
+    "result": Entry("result", "Wait for a run's end and write its result."),
     "kill": Entry("kill", "End a run."),
+    "pause": Entry("pause", "Hold a run back."),
+    "resume": Entry("pause", "Let a paused run go on."),
+    "approvals": Entry("approvals", "Open approvals of all runs, the first to expire first."),
+    "approve": Entry("answers", "Release the call that an approval is about."),
+    "deny": Entry("answers", "Refuse the call."),
+    "edit": Entry("answers", "Change the arguments of a waiting call."),
+    "answer": Entry("answers", "Say what became of a call whose end nobody saw."),
     "worker": Entry("worker", "Serve runs until told to stop."),
     "setup": Entry("setup", "Register the search attributes; may be run again."),
 }
@@ -51,7 +61,7 @@ class Commands(TyperGroup):
 
 
 def _loaded(name: str) -> Any:
-    found = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name].module}"), name)
+    found = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name].module}"), name.replace("-", "_"))
     if isinstance(found, typer.Typer):
         return get_command(found)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -12,6 +12,7 @@ from .budget import BudgetLimits
 from .problems import Contract
 
 Effect = Literal["read", "write", "once"]
+Dedupe = Literal["run", "tenant"]
 Api = Literal["responses", "chat"]
 
 
@@ -19,6 +20,7 @@ class ToolSpec(Contract):
     """A tool as the model sees it, as the runtime treats it and as rules see it.
 
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
+    `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds.
     """
 
     name: str
@@ -31,6 +33,8 @@ class ToolSpec(Contract):
     untrusted: bool = False
     cost: int = 0
     reconciles: bool = False
+    dedupe: Dedupe | None = None
+    dedupe_window: float = 86_400.0
     groups: list[str] = Field(default_factory=list[str])
     facts: dict[str, str] = Field(default_factory=dict[str, str])
 

@@ -58,6 +58,8 @@ class ActInput(Contract):
 
     `run_key` is the run's own part of the idempotency key; `decision` is the short digest of the decision that proposed
     the call, `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
+    `key` and `again` are what the last result said of a shared effect, where it is asked for once more: its key, and
+    how many performances are known not to have happened.
     """
 
     run_key: str
@@ -70,13 +72,23 @@ class ActInput(Contract):
     now: int
     consent: Consent = Consent()
     arguments: str | None = None
+    key: str | None = None
+    again: int = 0
+
+
+class SharedEffect(Contract):
+    """The effect behind a result that identical calls share: its idempotency key, and how often it was performed."""
+
+    key: str
+    performances: int
 
 
 class ToolResult(Contract):
     """How a call ended and what the model reads of it.
 
     `verdict` is that of the boundary, just before the side effect, where it was no. `cut` says that the result was
-    longer; `usd` is what the call reported as its cost, in micro-dollars.
+    longer; `usd` is what the call reported as its cost, in micro-dollars. `shared` stands in the results of a tool with
+    `dedupe`: they are then those of one effect, whichever call performed it.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
@@ -84,6 +96,7 @@ class ToolResult(Contract):
     cut: bool = False
     verdict: Verdict | None = None
     usd: int | None = None
+    shared: SharedEffect | None = None
 
 
 class Reconciled(Contract):

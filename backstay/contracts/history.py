@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .calls import ToolResult
+from .calls import ActInput, ToolResult
 from .decision import DecideInput, Decision
 
 
@@ -13,6 +13,14 @@ class RunRef:
 
     workflow_id: str
     run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The last time a call was handed to `act`, and whether that is over."""
+
+    given: ActInput
+    over: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from typing import Final
 
 AGENT_RUN: Final = "AgentRun"
+EFFECT: Final = "Effect"
 TASK_QUEUE: Final = "agents"
 
 ADMIT: Final = "admit"
 DECIDE: Final = "decide"
 AUTHORIZE: Final = "authorize"
 ACT: Final = "act"
+PERFORM: Final = "perform"
 NOTIFY: Final = "notify"
 RECONCILE: Final = "reconcile"
 
@@ -17,6 +19,8 @@ DENY: Final = "deny"
 ANSWER: Final = "answer"
 EDIT: Final = "edit"
 KILL: Final = "kill"
+CLAIM: Final = "claim"
+WITHDRAW: Final = "withdraw"
 PAUSE: Final = "pause"
 RESUME: Final = "resume"
 STATUS: Final = "status"
@@ -25,6 +29,7 @@ AUDIT: Final = "audit"
 
 INVALID_INPUT: Final = "InvalidInput"
 TOOL_TIMEOUT: Final = "ToolTimeout"
+EFFECT_UNREACHED: Final = "EffectUnreached"
 
 SEARCH_ATTRIBUTES: Final = {
     "BackstayAgent": "Keyword",

@@ -7,7 +7,8 @@ A run is one trace, whatever workers serve it:
        ├─ step                   one turn of the loop, exported when the step is over
        │  ├─ chat gpt-5-mini     one request to the model
        │  ├─ authorize refund    one verdict
-       │  └─ execute_tool refund one attempt at a call
+       │  ├─ execute_tool refund one attempt at a call
+       │  └─ reconcile refund    a tool is asked what became of a call whose end nobody saw
        └─ close_run support      its end: status, stop reason, spend
 
 INVARIANT: no span holds a goal, a prompt, an argument, a result or the text of an error.

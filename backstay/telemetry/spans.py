@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
-from backstay.contracts.calls import ActInput, AuthorizeInput, ToolResult
+from backstay.contracts.calls import ActInput, AuthorizeInput, Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import ProposedCall
 from backstay.errors import ModelError
@@ -56,12 +56,33 @@ def execute_tool(opening: Opening, given: ActInput) -> Generator[Callable[[ToolR
 
         def ended(result: ToolResult) -> None:
             span.set_attribute(genai.CALL_STATUS, result.status)
+            if result.usd is not None:
+                span.set_attribute(genai.USD, format_usd(result.usd))
             if result.verdict is not None:
                 span.set_attributes(_judged(result.verdict))
             if result.status != "completed":
                 failed(span, result.status)
 
         yield ended
+
+
+@contextlib.contextmanager
+def working_for(opening: Opening, step: int) -> Generator[None]:
+    """Says whose lines of the log the block writes, where the span of the call is another activity's."""
+    token = genai.WHOSE.set(_whose(opening, step))
+    try:
+        yield
+    finally:
+        genai.WHOSE.reset(token)
+
+
+@contextlib.contextmanager
+def reconcile(opening: Opening, given: ActInput) -> Generator[Callable[[Reconciled], None]]:
+    """Goes around the question to a tool what became of a call; call what it gives with the answer."""
+    attributes: dict[str, Value] = {genai.TOOL_NAME: given.tool, genai.TOOL_CALL_ID: given.call_id}
+    name = genai.span_name(genai.RECONCILE, given.tool)
+    with _span(name, SpanKind.INTERNAL, _whose(opening, given.step), attributes) as span:
+        yield lambda reconciled: span.set_attribute(genai.ANSWER, reconciled.answer)
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ async def result(handle: Handle) -> dict[str, Any]:
     return await asyncio.wait_for(handle.result(), PATIENCE)
 
 
-def steps(spans: list[Received]) -> list[int]:
+def numbers(spans: list[Received]) -> list[int]:
     return sorted(span.attributes["backstay.step"] for span in spans)
 
 
@@ -67,7 +67,7 @@ async def test_a_run_that_is_handed_over_is_one_trace(stage: Opener, collector: 
             await until(lambda: len(collector.named("chat")) == 2)
             # The run waits: what is over is there already, and the step that is not will be sent by the other worker.
             assert {"start_run clerk", "invoke_agent clerk", "execute_tool look"} <= set(collector.names())
-            assert steps(collector.named("step")) == [1]
+            assert numbers(collector.named("step")) == [1]
         async with processes.worker():
             await handle.execute_update("resume", {"by": "olga"})
             assert (await result(handle))["steps"] == 3
@@ -90,10 +90,12 @@ async def test_a_run_that_is_handed_over_is_one_trace(stage: Opener, collector: 
 
 
 async def test_a_replay_repeats_no_span(stage: Opener, collector: Collector) -> None:
-    async with stage(LOOK, LOOK, ANSWER, BACKSTAY_CACHED_RUNS="0") as (processes, _), processes.worker():
-        await result(await processes.start(REQUEST))
+    async with stage(LOOK, LOOK, ANSWER, BACKSTAY_CACHED_RUNS="0") as (processes, _):
+        async with processes.worker() as log:
+            await result(await processes.start(REQUEST))
+        assert "detach" not in await log()  # dropping a run from memory leaves no span's context behind
     assert_one_whole_trace(collector)
-    assert steps(collector.named("step")) == steps(collector.named("chat")) == [1, 2, 3]
+    assert numbers(collector.named("step")) == numbers(collector.named("chat")) == [1, 2, 3]
     assert [len(collector.named(name)) for name in ("invoke_agent", "close_run")] == [1, 1]
 
 
@@ -227,8 +229,14 @@ async def test_metrics_are_served_for_prometheus(stage: Opener) -> None:
     address = f"127.0.0.1:{free_port()}"
     async with stage(LOOK, ANSWER, BACKSTAY_PROMETHEUS=address) as (processes, _), processes.worker():
         await result(await processes.start(REQUEST))
-        async with ClientSession() as session, session.get(f"http://{address}/metrics") as answer:
-            assert "temporal_workflow_completed" in await answer.text()
+        async with ClientSession() as session, asyncio.timeout(PATIENCE):
+            while "temporal_workflow_completed" not in await page(session, f"http://{address}/metrics"):
+                await asyncio.sleep(0.05)
+
+
+async def page(session: ClientSession, url: str) -> str:
+    async with session.get(url) as answer:
+        return await answer.text()
 
 
 async def test_lines_of_the_log_say_what_they_belong_to(stage: Opener, collector: Collector) -> None:

@@ -158,6 +158,14 @@ def test_extra_fields_are_scrubbed() -> None:
     assert record.__dict__["context"] == {"token": "[secret TOKEN]"}
 
 
+def test_an_extra_field_that_contains_itself_does_not_stop_the_log() -> None:
+    endless: list[object] = [VALUE]
+    endless.append(endless)
+    record = logging.makeLogRecord({"msg": "x", "context": endless})
+    assert ScrubbingFilter(knowing(VALUE)).filter(record)
+    assert record.__dict__["context"] == "(nested too deeply)"
+
+
 def test_a_record_without_secrets_is_left_as_it_is() -> None:
     record = logging.makeLogRecord({"msg": "x %s", "args": ("y",)})
     ScrubbingFilter(knowing(VALUE)).filter(record)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
 DONE = Reply("done")
-TO_THE_END = '[stop]\nconclude_at = "100%"\n'
-"""Nothing is held back for a last answer: a run stops exactly where a limit is."""
 
 
 def notes(*calls_per_turn: int, usage: Usage | None = None) -> list[Reply]:
@@ -106,16 +104,17 @@ async def test_a_run_stops_before_its_money_is_exceeded(workshop: Opener, api: s
 
 @APIS
 async def test_a_small_rest_of_the_budget_caps_the_output(workshop: Opener, api: str) -> None:
-    async with workshop([DONE], TO_THE_END, model_api=api) as shop:
+    name = "max_output_tokens" if api == "responses" else "max_tokens"
+    async with workshop([DONE], model_api=api) as shop:
         handle = await shop.start()
         await shop.result(handle)
         tokens = (await shop.audit(handle, "decision_held"))[0]["input_tokens"]
-        await stopped(shop, "completed", budget={"tokens": tokens + 100})
+        await stopped(shop, "completed", budget={"tokens": tokens + 500})
         await stopped(shop, "budget_exhausted", "tokens", budget={"tokens": tokens + 10})
-        limits = [
-            request.body["max_output_tokens" if api == "responses" else "max_tokens"] for request in shop.model.requests
-        ]
-        assert limits == [2_000, 100]
+        [full, capped] = [request.body[name] for request in shop.model.requests]
+        assert isinstance(capped, int)
+        assert full == 2_000
+        assert 64 <= capped <= 500
 
 
 async def test_a_run_stops_once_a_tool_has_no_calls_left(workshop: Opener) -> None:

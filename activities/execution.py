@@ -1,0 +1,77 @@
+"""Runs a prepared call under its time limit, and says how it ended."""
+
+import asyncio
+
+from temporalio.exceptions import ApplicationError
+
+from backstay.contracts import names
+from backstay.contracts.calls import RESULT_BYTES, ToolResult
+from backstay.errors import OutcomeUnknownError, ToolError
+from backstay.kernel.verdict import Verdict
+
+from .desk import Prepared
+from .heartbeat import cancelled_by_the_run
+from .ports import Secrets
+
+ERROR_CHARACTERS = 2_000
+
+
+async def executed(prepared: Prepared, secrets: Secrets) -> ToolResult:
+    """The call's one result; a failed call is a result too.
+
+    Raises:
+        ApplicationError: of type `ToolTimeout`.
+    """
+    status, text, limit = await _run(prepared)
+    # Freed of secrets first and cut then: a cut could leave a part of one that nobody finds.
+    result = _cut(status, secrets.scrubbed(text), limit)
+    return result.model_copy(update={"usd": prepared.costs[-1]}) if prepared.costs else result
+
+
+def denied(verdict: Verdict) -> ToolResult:
+    """The result of a call that was refused at the last moment."""
+    text = f"denied just before it was executed: {verdict.message or verdict.code.value}"
+    return ToolResult(status="denied", text=text, verdict=verdict)
+
+
+async def _run(prepared: Prepared) -> tuple[str, str, int]:
+    """How the call ended, what the model reads of it, and how many bytes of that at most."""
+    spec = prepared.tool.spec
+    limit = asyncio.timeout(spec.timeout)
+    try:
+        async with limit:
+            return "completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES
+    except ToolError as error:
+        return "failed", f"failed: {said(error)}", ERROR_CHARACTERS
+    except OutcomeUnknownError as error:
+        status = "failed" if spec.effect == "read" else "unknown"
+        return status, f"the outcome is unknown: {said(error)}", ERROR_CHARACTERS
+    except asyncio.CancelledError:
+        if not cancelled_by_the_run():
+            if spec.effect == "once":
+                return "unknown", "the outcome is unknown: the worker stopped during the call", ERROR_CHARACTERS
+            raise
+        status = "cancelled" if spec.effect == "read" else "unknown"
+        return status, f"{status}: the run was stopped during the call", ERROR_CHARACTERS
+    except BaseException as error:
+        if limit.expired() and isinstance(error, TimeoutError):
+            raise ApplicationError(f"no end within {spec.timeout:g} seconds", type=names.TOOL_TIMEOUT) from None
+        return "failed", f"failed: {type(error).__name__}: {said(error)}", ERROR_CHARACTERS
+
+
+def said(error: BaseException) -> str:
+    """An error's own words; a tool may raise what cannot even say what it is."""
+    try:
+        return str(error)
+    except Exception:
+        return "(the error cannot be written as text)"
+
+
+def _cut(status: str, text: str, limit: int) -> ToolResult:
+    """A result the model reads, at most `limit` bytes of it, with a note where it was longer."""
+    clean = text.encode("utf-8", "replace")
+    if len(clean) <= limit:
+        return ToolResult.model_validate({"status": status, "text": clean.decode()})
+    shown = clean[:limit].decode("utf-8", "ignore")
+    note = f"\n[cut here: {len(clean)} bytes in all, the first {limit} are shown]"
+    return ToolResult.model_validate({"status": status, "text": shown + note, "cut": True})

@@ -1,0 +1,78 @@
+"""`backstay list`: runs, the latest first."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from backstay.adapters.fleet import Listed, runs
+
+from .connected import connected
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import Output, clean, say, write, write_json
+
+
+def list(
+    state: Annotated[str | None, typer.Option(help="running, waiting_approval, paused, stopping or closed.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Runs of this agent.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", "-t", help="Runs of this tenant.")] = None,
+    stop_reason: Annotated[str | None, typer.Option(help="Runs that ended so, such as budget_exhausted.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
+) -> int:
+    """List runs, the latest first. Needs no worker. Exit code: 0 listed, 5 Temporal unreachable."""
+    return run_loop(_list(state, agent, tenant, stop_reason, limit, output))
+
+
+async def _list(
+    state: str | None, agent: str | None, tenant: str | None, stop_reason: str | None, limit: int, output: Output
+) -> int:
+    link = await connected()
+    filters = {"state": state, "agent": agent, "tenant": tenant, "stop_reason": stop_reason}
+    found = [one async for one in runs(link.client.temporal, **filters, limit=limit)]
+    if output is Output.JSON:
+        write_json({"runs": [_as_json(one) for one in found]})
+    elif found:
+        write(_table(found))
+    else:
+        say("no runs" + (" that fit" if any(filters.values()) else " yet; start one with `backstay run`"))
+    if len(found) == limit and output is Output.TABLE:
+        say(f"the latest {limit}; more with `--limit`", "dim")
+    return ExitCode.COMPLETED
+
+
+def _as_json(one: Listed) -> dict[str, object]:
+    return {
+        "run_id": one.run_id,
+        "execution": one.execution,
+        "state": one.state,
+        "agent": one.agent,
+        "tenant": one.tenant,
+        "stop_reason": one.stop_reason,
+        "pending_approvals": one.pending_approvals,
+        "usd": None if one.usd is None else f"{one.usd:.6f}".rstrip("0").ljust(4, "0"),
+        "started_at": one.started_at.isoformat(),
+        "closed_at": one.closed_at.isoformat() if one.closed_at else None,
+    }
+
+
+def _table(found: Iterable[Listed]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("run", "agent", "tenant", "state", "stop reason", "approvals"):
+        table.add_column(name, overflow="fold")
+    table.add_column("usd", justify="right")
+    table.add_column("started")
+    for one in found:
+        table.add_row(
+            clean(one.run_id),
+            clean(one.agent or "-"),
+            clean(one.tenant or "-"),
+            one.state or one.execution,
+            one.stop_reason or "",
+            str(one.pending_approvals or ""),
+            "-" if one.usd is None else f"${one.usd:.4f}",
+            f"{one.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
+        )
+    return table

@@ -1,0 +1,39 @@
+"""`backstay pause` and `backstay resume`: hold a run back, and let it go on."""
+
+from typing import Annotated
+
+import typer
+
+from .connected import connected, person
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import Output, say, write_json
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+By = Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")]
+Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; it stands in the run's audit.")]
+Written = Annotated[Output, typer.Option("--output", "-o", help="How the outcome is written.")]
+
+
+def pause(run_id: RunId, reason: Reason = None, by: By = None, output: Written = Output.TABLE) -> int:
+    """Hold a run back: no new decision and no new action; a call that runs already finishes. The clock goes on.
+
+    Exit code: 0 paused, 4 not found, 5 Temporal unreachable.
+    """
+    return run_loop(_order("pause", run_id, person(by), reason, output))
+
+
+def resume(run_id: RunId, reason: Reason = None, by: By = None, output: Written = Output.TABLE) -> int:
+    """Let a paused run go on. Exit code: 0 it goes on, 4 not found, 5 Temporal unreachable."""
+    return run_loop(_order("resume", run_id, person(by), reason, output))
+
+
+async def _order(name: str, run_id: str, by: str, reason: str | None, output: Output) -> int:
+    run = (await connected(patience=5.0)).client.run(run_id)
+    state = (await (run.pause(by, reason) if name == "pause" else run.resume(by, reason))).state
+    if output is Output.JSON:
+        write_json({"run_id": run_id, "state": state})
+    else:
+        undo = f"; let it go on: backstay resume {run_id}" if state == "paused" else ""
+        say(f"{run_id}: {state}{undo}")
+    return ExitCode.COMPLETED

@@ -1,0 +1,42 @@
+"""`backstay result`: waits for a run's end and writes its result."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from backstay.contracts.run import plain
+from backstay.tools import seconds
+
+from .connected import connected
+from .exit import ExitCode, code_of_status
+from .loop import run_loop
+from .report import result_table
+from .terminal import Output, say, write, write_json
+
+
+def result(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    timeout: Annotated[str | None, typer.Option(help="Wait no longer than this, such as 30s.")] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
+) -> int:
+    """Wait for a run's end and write its result.
+
+    Exit code: 0 completed, 1 failed, 3 stopped by governance, 4 not found, 5 Temporal unreachable, 124 timed out.
+    """
+    return run_loop(_result(run_id, seconds(timeout) if timeout else None, output))
+
+
+async def _result(run_id: str, limit: float | None, output: Output) -> int:
+    link = await connected()
+    try:
+        async with asyncio.timeout(limit):
+            ended = await link.client.result(run_id)
+    except TimeoutError:
+        say(f"no end within {limit:g} seconds; the run goes on. See it: backstay show {run_id}")
+        return ExitCode.TIMED_OUT
+    if output is Output.JSON:
+        write_json(plain(ended))
+    else:
+        write(result_table(ended, link.link(run_id)))
+    return code_of_status(ended.status)

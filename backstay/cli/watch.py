@@ -1,0 +1,65 @@
+"""`backstay watch`: follows a run, one line per step, with its budget below on a terminal."""
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from backstay.client import Run
+from backstay.errors import NoWorkerError
+
+from .connected import connected
+from .exit import code_of_status
+from .loop import run_loop
+from .report import budget_table, result_table
+from .run import follow_to_the_end
+from .terminal import clean, progress, say, write
+from .transcript import Follower, print_line
+
+_REDRAW_SECONDS = 0.5
+
+
+def watch(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]) -> int:
+    """Follow a run to its end: one line per step, and on a terminal its budget, redrawn.
+
+    Ctrl-C leaves the run alone. Exit code: 0 completed, 1 failed, 3 stopped by governance, 4 not found,
+    5 Temporal unreachable, 130 interrupted.
+    """
+    return run_loop(_watch(run_id))
+
+
+async def _watch(run_id: str) -> int:
+    link = await connected(patience=5.0)
+    run = link.client.run(run_id)
+    await run.describe()
+    page = link.link(run_id)
+    say(f"run {clean(run_id)}" + (f" · {page}" if page else ""), "bold")
+    try:
+        if progress().is_terminal:
+            with Live(console=progress(), refresh_per_second=4, transient=True) as live:
+                drawing = asyncio.create_task(_draw(run, live))
+                try:
+                    result = await follow_to_the_end(run, Follower(run, live.console.print), link)
+                finally:
+                    drawing.cancel()
+        else:
+            result = await follow_to_the_end(run, Follower(run, print_line), link)
+    except asyncio.CancelledError:
+        say(f"\nleft alone: the run goes on. End it: backstay kill {run_id} --reason WHY")
+        raise
+    write(result_table(result, page))
+    return code_of_status(result.status)
+
+
+async def _draw(run: Run, live: Live) -> None:
+    while True:
+        with contextlib.suppress(NoWorkerError):
+            status = await run.status()
+            table = budget_table(status.budget, status.spent, status.held)
+            table.title = Text(f"{status.state} · step {status.step}", "bold")
+            table.title_justify = "left"
+            live.update(table)
+        await asyncio.sleep(_REDRAW_SECONDS)

@@ -1,0 +1,91 @@
+"""One effect that several calls may ask for: what it is started with, who claims it, what a claim is answered."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from .calls import ToolResult
+from .problems import Contract, Problem, problems_of
+
+LONGEST_SECONDS = 366 * 86_400.0
+"""No effect is held, and no attempt lasts, any longer."""
+
+Id = Annotated[str, Field(min_length=1, max_length=1_000, strict=True)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class CallRef(Contract):
+    """One call of one run, by where it stands in the engine; `task_queue` serves the run's agent."""
+
+    workflow_id: Id
+    run_id: Id
+    call_id: Id
+    task_queue: Id
+
+
+class Claim(Contract):
+    """A call that wants the effect.
+
+    `again` is how many performances it knows not to have happened: 0 is a call that knows nothing yet.
+    """
+
+    call: CallRef
+    again: Count = 0
+
+
+class HeldEffect(Contract):
+    """What a link of an effect's chain hands to the next: the last result, whose it is, and until when it counts.
+
+    `free`: the performance was cut short, and the next claim performs once more under the same key.
+    """
+
+    performer: Claim
+    performances: Count
+    result: ToolResult
+    free: bool
+    until_ms: Count
+
+
+class EffectInput(Contract):
+    """The input of `Effect`: which call asked first, never what it says; that stands in its run's history.
+
+    `key` is the first call's idempotency key, `timeout` seconds of one attempt, `window` seconds the effect is held.
+    """
+
+    call: CallRef
+    key: Id
+    tenant: Id
+    tool: Id
+    effect: Literal["write", "once"]
+    timeout: Seconds
+    window: Seconds
+    held: HeldEffect | None = None
+
+    @classmethod
+    def read(cls, args: tuple[Any, ...], *, continued: bool) -> "EffectInput | list[Problem]":
+        """Reads the arguments of a start; anything but one fitting object is a list of problems."""
+        if len(args) != 1:
+            return [Problem(field="$", problem=f"expected exactly one JSON object, got {len(args)} inputs")]
+        try:
+            given = cls.model_validate(args[0])
+        except ValidationError as error:
+            return problems_of(error)
+        if given.held is not None and not continued:
+            return [Problem(field="held", problem="only an earlier link of the same effect may hand this on")]
+        return given
+
+
+class PerformInput(Contract):
+    """The input of `perform`: the call, the key it is performed with, and how many performances came before."""
+
+    call: CallRef
+    key: Id
+    again: Count
+
+
+class Claimed(Contract):
+    """What a claim is answered: a result; or none, and then to claim again, with `wait` once nobody performs."""
+
+    result: ToolResult | None = None
+    wait: bool = False

@@ -1,0 +1,187 @@
+"""Effect: the lock and the store of one deduplicated effect. Its id is the digest of what must not happen twice."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from backstay.contracts import names
+from backstay.contracts.calls import ToolResult
+from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, PerformInput
+from backstay.contracts.messages import read_message
+from backstay.contracts.problems import Problem, summary
+from backstay.contracts.run import plain
+
+from . import options
+from .effect_lock import EffectLock, LockState
+from .ending import unfinished
+from .inbox import invalid_input
+
+CLAIMS_PER_LINK = 1_000
+"""The engine takes about 2,000 updates in one link of a chain."""
+
+UNCLAIMED = timedelta(seconds=10)
+_CLAIM = "A call asks for the effect. Sent by the runtime; it answers with the one result."
+_WITHDRAW = "A call asks no more, because its run is stopped. Sent by the runtime."
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@workflow.defn(name=names.EFFECT)
+class Effect:
+    """Performs an effect for its first claimant, tells every claimant how it ended, and closes after the window."""
+
+    @workflow.init
+    def __init__(self, *args: Any) -> None:
+        given = EffectInput.read(args, continued=workflow.info().continued_run_id is not None)
+        self._problems: list[Problem] = given if isinstance(given, list) else []
+        self._given = None if isinstance(given, list) else given
+        self._lock = None if isinstance(given, list) else EffectLock(given)
+        self._until = workflow.now()
+        self._handle: workflow.ActivityHandle[Any] | None = None
+        self._cut_short = False
+
+    @workflow.run
+    async def run(self, *args: Any) -> dict[str, Any]:
+        """Holds the effect for its window; the result says how often it was performed, never with what result."""
+        if self._given is None or self._lock is None:
+            raise invalid_input(self._problems)
+        try:
+            await self._hold(self._given, self._lock)
+        except (FailureError, workflow.ContinueAsNewError):
+            raise
+        except Exception as bug:
+            # A bug of ours must not leave the effect in endless workflow-task retries: it fails, and says so.
+            text = f"{type(bug).__name__} in the effect itself"
+            raise ApplicationError(text, type="InternalError", non_retryable=True) from bug
+        return {"state": self._lock.state.value, "performances": self._lock.performances, "claims": self._lock.claims}
+
+    async def _hold(self, given: EffectInput, lock: EffectLock) -> None:
+        self._show(given, lock)
+        if given.held is not None:
+            self._until = _EPOCH + timedelta(milliseconds=given.held.until_ms)
+        else:
+            await self._claimed(lock)
+        while True:
+            if lock.state is LockState.PERFORMING:
+                await self._performed(given, lock)
+            if lock.state is LockState.RELEASED or not await self._wanted(lock):
+                break
+            if lock.claims >= CLAIMS_PER_LINK:
+                await self._go_on(given, lock)
+        lock.close()
+        self._show(given, lock)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _claimed(self, lock: EffectLock) -> None:
+        """Waits for the first claim, which comes with the start; an effect that nobody claims is not performed."""
+        try:
+            await workflow.wait_condition(lambda: lock.claims > 0, timeout=UNCLAIMED)
+        except TimeoutError:
+            text = "nobody claimed the effect: only a call of a run starts one"
+            raise ApplicationError(text, type="EffectUnclaimed", non_retryable=True) from None
+
+    async def _performed(self, given: EffectInput, lock: EffectLock) -> None:
+        """Lets the performer perform, unless nobody waits for it any more."""
+        before = lock.performances
+        self._cut_short = False
+        self._show(given, lock)
+        lock.ended(await self._result(given, lock), self._cut_short)
+        if lock.performances > before:
+            self._until = workflow.now() + timedelta(seconds=given.window)
+        self._show(given, lock)
+
+    async def _result(self, given: EffectInput, lock: EffectLock) -> ToolResult:
+        if not lock.waiting:
+            return ToolResult(status="cancelled", text="cancelled: the run was stopped before the effect began")
+        call = lock.performer.call
+        self._handle = workflow.start_activity(
+            names.PERFORM,
+            PerformInput(call=call, key=given.key, again=lock.performances),
+            result_type=ToolResult,
+            activity_id=f"{names.PERFORM}-{lock.performances + 1}",
+            task_queue=call.task_queue,
+            summary=f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180],
+            **options.perform_options(given.effect, given.timeout),
+        )
+        try:
+            return await self._handle
+        except ActivityError as error:
+            status, text = unfinished(given.effect, error)
+            return ToolResult(status=status, text=text)
+        finally:
+            self._handle = None
+
+    async def _wanted(self, lock: EffectLock) -> bool:
+        """Waits for what there is to do; False once the window is over."""
+        left = self._until - workflow.now()
+        try:
+            await workflow.wait_condition(
+                lambda: lock.state is LockState.PERFORMING or lock.claims >= CLAIMS_PER_LINK,
+                timeout=max(left, timedelta(0)),
+                timeout_summary="the window in which the effect is not repeated",
+            )
+        except TimeoutError:
+            return False
+        return True
+
+    async def _go_on(self, given: EffectInput, lock: EffectLock) -> None:
+        """Continues in a new link, which takes more claims; nothing may be in progress then."""
+        await workflow.wait_condition(lambda: lock.state is LockState.PERFORMING or workflow.all_handlers_finished())
+        if lock.state is LockState.PERFORMING:
+            return
+        held = lock.held(int((self._until - _EPOCH) / timedelta(milliseconds=1)))
+        workflow.continue_as_new(plain(given.model_copy(update={"held": held})))
+
+    @workflow.update(name=names.CLAIM, description=_CLAIM)
+    async def claim(self, *args: Any) -> dict[str, Any]:
+        """The effect's one result, as soon as there is one; a claim that comes again gets the same answer."""
+        claim, given, lock = self._read(args), self._given, self._lock
+        if given is None or lock is None:
+            raise invalid_input(self._problems)
+        room = lock.enter(claim)
+        self._show(given, lock)
+        if not room:
+            return plain(Claimed(wait=True))
+        await workflow.wait_condition(lambda: lock.settled(claim))
+        return plain(lock.answer(claim))
+
+    @claim.validator
+    def _claim_fits(self, *args: Any) -> None:
+        self._read(args)
+
+    @workflow.signal(name=names.WITHDRAW, description=_WITHDRAW)
+    def withdraw(self, *args: Any) -> None:
+        """Withdraws a call; where it was the only one, what runs for it is cancelled."""
+        call = read_message(CallRef, args)
+        if isinstance(call, list) or self._lock is None:
+            return
+        self._lock.leave(call)
+        if self._handle is not None and self._lock.abandoned:
+            self._cut_short = True
+            self._handle.cancel()
+
+    def _read(self, args: tuple[Any, ...]) -> Claim:
+        """The claim; what does not fit is refused before it enters the history."""
+        if self._given is None:
+            raise invalid_input(self._problems)
+        claim = read_message(Claim, args)
+        if isinstance(claim, list):
+            raise ApplicationError(f"invalid message: {summary(claim)}", type="InvalidMessage", non_retryable=True)
+        return claim
+
+    def _show(self, given: EffectInput, lock: EffectLock) -> None:
+        """The effect as people read it: whose it is and where it stands, never what it was called with."""
+        call = lock.performer.call
+        lines = [
+            f"**{given.tool}** · tenant {given.tenant}",
+            "",
+            f"**State:** {lock.state.value} · performed {lock.performances}× · {lock.claims} claims",
+            "",
+            f"By call {call.call_id} of the run {call.workflow_id}",
+            "",
+            f"Identical calls get its result until {self._until:%Y-%m-%d %H:%M:%S} UTC."
+            if lock.state is LockState.HELD
+            else "",
+        ]
+        workflow.set_current_details("\n".join(lines))
