@@ -29,6 +29,7 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
         pulse.tell(earlier)
     claiming = effects.claim(effect_id(given, prepared), _start(given, prepared), claim, earlier, pulse.tell)
     waiting = asyncio.create_task(claiming.result())
+    waiting.add_done_callback(_heard)
     try:
         return await asyncio.shield(waiting)
     except asyncio.CancelledError:
@@ -39,6 +40,12 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
         raise
     finally:
         waiting.cancel()
+
+
+def _heard(claim: asyncio.Task[ToolResult]) -> None:
+    """Nobody waits any more for a claim that is given up, nor for what it raises then."""
+    if not claim.cancelled():
+        claim.exception()
 
 
 def effect_id(given: ActInput, prepared: Prepared) -> str:

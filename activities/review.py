@@ -82,7 +82,7 @@ class Reviewer:
     def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any], values: dict[str, Any]) -> Ruling:
         try:
             facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(asked.goal, arguments)}
-            return self._gate.rule(_gate_call(asked, tool, arguments, facts))
+            return self._gate.rule(_gate_call(asked, tool, {**tool.defaults, **arguments}, facts))
         except Exception as error:
             return Ruling(Outcome.DENY, Code.POLICY_ERROR, (), f"policy failed: {type(error).__name__}")
 
@@ -92,7 +92,7 @@ class Reviewer:
 
     def _verdict(self, asked: Asked, ruling: Ruling, digest: str) -> Verdict:
         rules = tuple(sorted(ruling.rules))
-        version = self._gate.version(asked.agent)
+        version = ruling.policy_version or self._gate.version(asked.agent)
         return Verdict(
             ruling.outcome,
             ruling.code,

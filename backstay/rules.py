@@ -11,9 +11,7 @@ from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableTy
 from backstay.adapters.agent_config import read_config
 from backstay.adapters.agent_folder import Agent
 from backstay.adapters.organisation import Organisation, load_organisation, read_text
-from backstay.contracts.admission import ToolSpec
 from backstay.errors import ConfigurationError
-from backstay.facts import NAMED_BY_USER
 from backstay.folders import folder
 
 logger = logging.getLogger("backstay.policy")
@@ -52,7 +50,7 @@ def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
     groups = {**agent.config.approval.groups, **org.groups}
     policy = bundles.AgentPolicy(
         agent=agent.name,
-        tools=[folder("policies.call").ToolRules(**tool_rules(tool.spec)) for tool in agent.tools.values()],
+        tools=[folder("policies.gate").rules_of(tool.spec) for tool in agent.tools.values()],
         own=source.RuleFile(str(own), read_text(own)) if own.is_file() else None,
         permit=agent.config.policy.permit,
         require=agent.config.approval.require,
@@ -61,17 +59,6 @@ def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
         settings=str(settings),
     )
     gate.put(bundles.build(policy, [source.RuleFile(name, text) for name, text in org.rules]), groups)
-
-
-def tool_rules(spec: ToolSpec) -> dict[str, Any]:
-    """What rules may name of a tool."""
-    return {
-        "name": spec.name,
-        "effect": spec.effect,
-        "groups": tuple(spec.groups),
-        "parameters": spec.parameters,
-        "facts": {**spec.facts, NAMED_BY_USER: "Set<String>"},
-    }
 
 
 async def keep_current(gate: Any, agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:

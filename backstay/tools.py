@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, overload
 
 from backstay.contracts.effect import LONGEST_SECONDS
 from backstay.errors import ConfigurationError, OutcomeUnknownError, SecretError, ToolError
@@ -238,7 +238,7 @@ def _dedupe(scope: str | None, effect: str) -> Dedupe | None:
         raise ConfigurationError(f"`{scope}` is no scope of `dedupe`", mend="use `run` or `tenant`")
     if effect == "read":
         raise ConfigurationError("`dedupe` refuses a second effect, and a `read` has none", mend="leave it out")
-    return cast("Dedupe", scope)
+    return scope
 
 
 def _window(text: str) -> float:

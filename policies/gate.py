@@ -1,13 +1,16 @@
 """Policy as the activities ask it: what is in force for an agent, and what people's consent is worth under it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from backstay.contracts import gate as port
+from backstay.contracts.admission import ToolSpec
+from backstay.facts import NAMED_BY_USER
 from backstay.kernel.approval import filled
 
 from .bundle import Bundle
-from .call import GateRequest, Ruling, RunFacts
+from .call import GateRequest, Ruling, RunFacts, ToolRules
 from .cedar_gate import Gate as CedarGate
 
 
@@ -50,47 +53,51 @@ class Gate:
         return self._groups.get(agent, {}).get(group, ())
 
     def rule(self, call: port.GateCall) -> port.Ruling:
-        """Decides one call."""
+        """Decides one call; where it needs approval, people's consent is weighed: one person fills one seat."""
         request = self._request(call)
         ruling = self._cedar.decide(request)
+        people = [person for person in call.consent.approved_by if _counts(person, call)]
+        if ruling.groups and filled(ruling.groups, self._groups.get(call.agent, {}), people):
+            ruling = self._cedar.decide(replace(request, approvals=frozenset(ruling.groups)))
         observed = f"{ruling.observed.outcome.value}: {_words(ruling.observed)}" if ruling.observed else ""
-        asks = (ruling.message,) if ruling.groups else ()
         return port.Ruling(
-            ruling.outcome, ruling.code, ruling.rules, ruling.message, ruling.groups, reasons=asks, observed=observed
+            outcome=ruling.outcome,
+            code=ruling.code,
+            rules=ruling.rules,
+            message=ruling.message,
+            groups=ruling.groups,
+            reasons=(ruling.message,) if ruling.groups else (),
+            observed=observed,
+            policy_version=ruling.policy_version,
         )
 
     def _request(self, call: port.GateCall) -> GateRequest:
-        bundle = self._cedar.bundle(call.agent)
-        tools = bundle.tools if bundle else {}
+        spec, run = call.tool, call.run
         return GateRequest(
             run_id=call.run_id,
             agent=call.agent,
             tenant=call.tenant,
             step=call.step,
-            tool=tools[call.tool.name],
+            tool=rules_of(spec),
             arguments=call.arguments,
             facts=call.facts,
             run=RunFacts(
-                call.run.step,
-                call.run.spent_usd,
-                call.run.tool_calls,
-                call.run.tool_calls_60s.get(call.tool.name, 0),
-                frozenset(call.run.taint),
+                run.step, run.spent_usd, run.tool_calls, run.tool_calls_60s.get(spec.name, 0), frozenset(run.taint)
             ),
-            incident=self._incidents(call.agent, call.tenant, call.tool.name),
+            incident=self._incidents(call.agent, call.tenant, spec.name),
             now=call.now,
-            approvals=self._granted(call),
         )
 
-    def _granted(self, call: port.GateCall) -> frozenset[str]:
-        """What the consent amounts to under the groups as they are now: who asked, or edited, never counts."""
-        people = [person for person in call.consent.approved_by if self._counts(person, call)]
-        groups = self._groups.get(call.agent, {})
-        specs = {group if count == 1 else f"{group}:{count}" for group in groups for count in range(1, len(people) + 1)}
-        return frozenset(spec for spec in specs if filled([spec], groups, people))
 
-    def _counts(self, person: str, call: port.GateCall) -> bool:
-        return person != call.requested_by and person not in call.consent.editors
+def rules_of(spec: ToolSpec) -> ToolRules:
+    """A tool as rules see it; beside its own facts, each has the one about what the goal names."""
+    facts = {**spec.facts, NAMED_BY_USER: "Set<String>"}
+    return ToolRules(spec.name, spec.effect, tuple(spec.groups), spec.parameters, facts)
+
+
+def _counts(person: str, call: port.GateCall) -> bool:
+    """Who asked for the run, or changed the call, never counts."""
+    return person != call.requested_by and person not in call.consent.editors
 
 
 def _words(ruling: Ruling) -> str:

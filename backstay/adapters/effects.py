@@ -132,7 +132,7 @@ class Claiming:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=f"{self._start.tool} · tenant {self._start.tenant}",
         )
-        return await self._client.start_update_with_start_workflow(
+        return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
             names.CLAIM,
             plain(self._claim),
             start_workflow_operation=start,
@@ -157,7 +157,7 @@ class Claiming:
                 return answer.result
 
     async def _pause(self, wait: bool) -> None:
-        """A moment; or, to `wait`, for as long as the effect is being performed. A claim that is withdrawn never waits."""
+        """A moment; or, to `wait`, until nobody performs the effect. A claim that is withdrawn does not wait."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._left.wait(), POLL_SECONDS if wait else SOON_SECONDS)

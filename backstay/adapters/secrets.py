@@ -88,8 +88,10 @@ def worker_secrets(settings: Settings, agents: Iterable[Agent]) -> Secrets:
     """The secrets of a worker: those its agents' tools declare, and its own keys, which no text shows either."""
     secrets = Secrets(settings.secrets)
     secrets.learn(_OF_THE_WORKER)
-    if settings.openai_api_key:
-        secrets.scrubber.learn("OPENAI_API_KEY", settings.openai_api_key.strip())
+    own = {"OPENAI_API_KEY": settings.openai_api_key, "BACKSTAY_WEBHOOK_SECRET": settings.webhook_secret}
+    for name, value in own.items():
+        if value:
+            secrets.scrubber.learn(name, value.strip())
     for key in codec_keys(settings.codec_keys, settings.codec_keys_file).values():
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             secrets.scrubber.learn(KEYS, encode(key).decode().rstrip("="))

@@ -8,13 +8,13 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NotRequired, Required, cast, get_type_hints
 
 import rfc8785
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 from typing_extensions import TypedDict
 
 from backstay.contracts.admission import ToolSpec
@@ -35,6 +35,7 @@ class Tool:
     function: Callable[..., Any]
     arguments: TypeAdapter[Any]
     wants_call: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -122,7 +123,17 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )
-    return Tool(spec, options, function, adapter, wants_call)
+    return Tool(spec, options, function, adapter, wants_call, _defaults(function, parameters))
+
+
+def _defaults(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults that are values: None is a value that is left out."""
+    found = {name: inspect.signature(function).parameters[name].default for name in parameters}
+    return {
+        name: to_jsonable_python(value)
+        for name, value in found.items()
+        if value is not None and value is not inspect.Parameter.empty
+    }
 
 
 def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any], where: str) -> None:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -68,7 +68,7 @@ def edit(
     yes: Yes = False,
     output: Written = Output.TABLE,
 ) -> int:
-    """Change the arguments of the call that is shown; it is then judged as a new action, and another person releases it.
+    """Change the arguments of the call that is shown; it is then judged as a new action, for others to release.
 
     Exit code: 0 taken, 1 refused by the run, 2 usage, 4 not found, 5 Temporal unreachable.
     """
@@ -139,7 +139,7 @@ def _arguments(text: str) -> dict[str, Any]:
     value = _value(text)
     if not isinstance(value, dict):
         raise ConfigurationError("`--args` is no JSON object", mend="write all arguments: '{\"amount\": 50}'")
-    return value
+    return cast("dict[str, Any]", value)
 
 
 def _value(text: str | None) -> Any:

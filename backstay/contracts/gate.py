@@ -44,3 +44,4 @@ class Ruling:
     groups: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     observed: str = ""
+    policy_version: str = ""

@@ -230,7 +230,9 @@ async def test_metrics_are_served_for_prometheus(stage: Opener) -> None:
     async with stage(LOOK, ANSWER, BACKSTAY_PROMETHEUS=address) as (processes, _), processes.worker():
         await result(await processes.start(REQUEST))
         async with ClientSession() as session, asyncio.timeout(PATIENCE):
-            while "temporal_workflow_completed" not in await page(session, f"http://{address}/metrics"):
+            while True:
+                if "temporal_workflow_completed" in await page(session, f"http://{address}/metrics"):
+                    break
                 await asyncio.sleep(0.05)
 
 

@@ -115,6 +115,17 @@ def test_spend_and_holds_never_exceed_a_limit(limits: Limits, operations: list[O
     walk(Budget(limits), operations)
 
 
+CALLS = st.builds(lambda count: Amount(tools={"a": count}), st.integers(1, 2))
+NUMBERED = st.lists(st.tuples(CALLS, LATER), max_size=30).map(
+    lambda calls: [Hold(str(number), *call) for number, call in enumerate(calls)]
+)
+
+
+@given(st.integers(0, 4), NUMBERED)
+def test_no_window_of_sixty_seconds_holds_more_calls_than_its_limit(limit: int, holds: list[Operation]) -> None:
+    walk(Budget(Limits(tools={"a": ToolLimit(per_minute=limit)})), holds)
+
+
 class Forgetful(Budget):
     """A budget that checks against what is spent alone."""
 

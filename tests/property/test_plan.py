@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
@@ -18,7 +18,8 @@ from .strategies import DIMENSIONS, LIMITS, PRICES, caps, totals, usages
 
 pytestmark = pytest.mark.soak
 
-SPENT = st.builds(Amount, *(st.integers(0, 2) for _ in range(3)), *(st.integers(0, 300) for _ in range(3)))
+SPENT = st.just(Amount()) | st.builds(Amount, *(st.integers(0, 2) for _ in range(3)), *(st.integers(0, 99),) * 3)
+SHARES = st.sampled_from([1, 50, 80, 100])
 ROOM = st.none() | st.integers(0, 1_000)
 MONEY = st.none() | st.integers(0, 30_000)
 BUDGETS = st.builds(Limits, st.none() | st.integers(0, 2), st.none() | st.integers(0, 4), st.none(), ROOM, MONEY).map(
@@ -69,7 +70,8 @@ def nearly_spent(budget: Budget, share: int) -> list[str]:
     return [name for name in DIMENSIONS if 0 < limits.get(name, 0) * share <= spent[name] * 100]
 
 
-@given(STATES, st.integers(1, 100), SPENT, st.integers(0, 300))
+@settings(max_examples=5 * settings().max_examples)
+@given(STATES, SHARES, SPENT, st.integers(0, 300))
 def test_a_last_answer_is_held_back_until_the_agent_is_told_to_conclude(
     state: RunState, share: int, spent: Amount, added: int
 ) -> None:

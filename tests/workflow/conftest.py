@@ -143,6 +143,24 @@ class Workshop:
         events = await self.events(handle)
         return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in events]
 
+    async def stopped(self, reason: str, detail: str | None = None, **request: Any) -> RunResult:
+        """Runs to the end that is expected, and looks at what everybody is told of it."""
+        handle = await self.start(**request)
+        result = await self.result(handle)
+        assert (result.stop_reason, result.stop_detail) == (reason, detail)
+        assert result.status == ("completed" if reason == "completed" else "stopped")
+        assert (result.run_id, result.agent, result.in_flight) == (handle.id, "workshop", [])
+        await self.told_the_same(handle, result)
+        return result
+
+    async def told_the_same(self, handle: Handle, result: RunResult) -> None:
+        """The status, the audit and the search attributes tell the same end as the result."""
+        status = await handle.query("status")
+        assert (status["state"], status["stop_reason"]) == ("closed", result.stop_reason)
+        assert status["held"]["usd"] == "0.00"
+        assert await self.audit(handle, "closed") == [{"reason": result.stop_reason, "detail": result.stop_detail}]
+        await self.closed_as(handle, result)
+
     async def closed_as(self, handle: Handle, result: RunResult) -> None:
         """Waits until the search attributes say what the result says."""
         await self.shown(handle, "BackstayState", "closed")
