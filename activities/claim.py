@@ -49,14 +49,18 @@ def _heard(claim: asyncio.Task[ToolResult]) -> None:
 
 
 def effect_id(given: ActInput, prepared: Prepared) -> str:
-    """The id of the effect: a digest of scope, tenant, run (in its scope), tool and canonical arguments."""
+    """The id of the effect: a digest of scope, tenant, run (in its scope), tool and canonical arguments.
+
+    An argument that is left out is the same as its default, written out.
+    """
     dedupe = prepared.tool.spec.dedupe
+    arguments = {**prepared.tool.defaults, **prepared.arguments}
     identity: Mapping[str, Any] = {
         "scope": dedupe,
         "tenant": prepared.call.tenant,
         "run": given.run_key if dedupe == "run" else None,
         "tool": given.tool,
-        "arguments": prepared.arguments,
+        "arguments": {name: value for name, value in arguments.items() if value is not None},
     }
     return "effect-" + hashlib.sha256(rfc8785.dumps(cast("Any", identity))).hexdigest()
 

@@ -11,6 +11,7 @@ from backstay.errors import HistoryError
 from backstay.telemetry import spans
 
 from .desk import Desk, this_run
+from .execution import ERROR_CHARACTERS, said
 from .heartbeat import beating
 
 
@@ -36,6 +37,10 @@ class Reconcile:
                 raise ApplicationError(str(error), type=error.code) from error
             except TimeoutError:
                 raise ApplicationError("no answer in time", type=names.TOOL_TIMEOUT) from None
+            except Exception as error:
+                # The engine keeps the words of a failure, and a tool may have put a secret into them.
+                text = self._desk.secrets.scrubbed(f"{type(error).__name__}: {said(error)}")
+                raise ApplicationError(text[:ERROR_CHARACTERS], type=type(error).__name__) from None
         text = self._desk.secrets.scrubbed(answer.text).encode("utf-8", "replace")[:RESULT_BYTES]
         return answer.model_copy(update={"text": text.decode("utf-8", "ignore")})
 

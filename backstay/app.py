@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from backstay.adapters.agent_folder import load_agents
+from backstay.adapters.agent_folder import Agent, load_agent, load_agents
 from backstay.adapters.catalog import Catalog
 from backstay.adapters.effects import Effects
 from backstay.adapters.organisation import load_organisation
@@ -100,14 +100,7 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
     Raises:
         ConfigurationError: an agent, a setting or a key is missing or cannot be used.
     """
-    agents = load_agents(settings.agent_folders(SHIPPED_AGENTS))
-    default = load_agents([SHIPPED_AGENTS])["default"] if "default" not in agents else agents["default"]
-    agents.setdefault("default", default)
-    for name in only:
-        if name not in agents:
-            known = ", ".join(f"`{agent}`" for agent in sorted(agents))
-            raise ConfigurationError(f"there is no agent `{name}`", mend=f"known are {known}")
-    served = {name: agent for name, agent in agents.items() if not only or name in only}
+    served = agents_of(settings, only)
     org = load_organisation(policy_folders(settings))
     catalog = Catalog(served, settings, org)
     addresses = {agent.name: agent.config.approval.notify for agent in served.values() if agent.config.approval.notify}
@@ -118,6 +111,32 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
         gate_of(served.values(), org),
         Webhooks(addresses, settings.webhook_secret),
     )
+
+
+def agents_of(settings: Settings, only: Sequence[str] = ()) -> dict[str, Agent]:
+    """Reads the agents that a worker would serve, `only` some of them if named; needs no model's key.
+
+    Raises:
+        ConfigurationError: an agent cannot be used, or there is none of a name.
+    """
+    agents = load_agents(settings.agent_folders(SHIPPED_AGENTS))
+    if "default" not in agents:
+        agents["default"] = load_agent(SHIPPED_AGENTS / "default")
+    check_known(only, agents)
+    return {name: agent for name, agent in agents.items() if not only or name in only}
+
+
+def check_known(only: Iterable[str], agents: Iterable[str]) -> None:
+    """Checks that there are agents of these names.
+
+    Raises:
+        ConfigurationError: there is none of a name.
+    """
+    known = sorted(agents)
+    for name in only:
+        if name not in known:
+            mend = f"known are {', '.join(f'`{agent}`' for agent in known)}"
+            raise ConfigurationError(f"there is no agent `{name}`", mend=mend)
 
 
 def policy_folders(settings: Settings) -> list[Path]:

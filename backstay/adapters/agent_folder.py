@@ -17,7 +17,7 @@ from backstay.tools import options_of
 from .agent_config import AgentConfig, line_of, read_config
 from .tool_function import Tool, tool_of
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ def load_agent(folder: Path) -> Agent:
     Raises:
         ConfigurationError: naming file, line where known, and the mend.
     """
-    if not _NAME.fullmatch(folder.name):
-        mend = "use letters, digits, `.`, `_` and `-`"
-        raise ConfigurationError("the folder's name is no agent name", where=str(folder), mend=mend)
+    check_name(folder.name, where=str(folder))
     config = read_config(folder / "agent.toml")
     defined = _tools_of(folder)
     listed = list(defined) if config.tools is None else config.tools
@@ -64,6 +62,17 @@ def load_agent(folder: Path) -> Agent:
             raise _missing(folder, name, defined)
     tools = {name: defined[name] for name in listed}
     return Agent(folder.name, folder.resolve(), config, tools, _version(folder))
+
+
+def check_name(name: str, where: str | None = None) -> None:
+    """Checks that an agent may be called so.
+
+    Raises:
+        ConfigurationError: it may not.
+    """
+    if not _NAME.fullmatch(name):
+        mend = "use letters, digits, `.`, `_` and `-`, at most 80, a letter or digit first"
+        raise ConfigurationError("the folder's name is no agent name", where=where, mend=mend)
 
 
 def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationError:

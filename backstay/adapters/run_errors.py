@@ -36,7 +36,14 @@ from backstay.errors import (
     UnreachableError,
 )
 
-_TIMED_OUT = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
+# The server keeps few questions that nobody answers, and calls that an exhausted resource; a run whose first task has
+# not been done yet fails a precondition.
+_UNANSWERED = (
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.FAILED_PRECONDITION,
+)
 _FORBIDDEN = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 _PROBLEMS = TypeAdapter(list[Problem])
 
@@ -71,14 +78,12 @@ def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | R
         if text.startswith("Namespace "):
             return ConfigurationError(f"there is no namespace `{client.namespace}`", mend="see `TEMPORAL_NAMESPACE`")
         return RunClosedError(run_id) if "already completed" in text else RunNotFoundError(run_id, client.namespace)
-    if error.status in _TIMED_OUT:
+    if error.status in _UNANSWERED:
         return NoWorkerError(run_id)
     if error.status is RPCStatusCode.UNAVAILABLE:
         return UnreachableError(client.service_client.config.target_host)
     if error.status in _FORBIDDEN:
         return ConfigurationError(f"Temporal refuses this: {text}", mend="see `TEMPORAL_API_KEY` and `TEMPORAL_TLS`")
-    if error.status is RPCStatusCode.FAILED_PRECONDITION:
-        return NoWorkerError(run_id)
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return InvalidInputError([Problem(field="run_id", problem=text[:200])])
     return error

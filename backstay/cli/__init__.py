@@ -27,10 +27,11 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "demo": Entry("demo", "See governed runs: engine, worker and a scripted model, all local, no key."),
+    "new": Entry("new", "Write an agent's folder that runs at once."),
     "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
     "run": Entry("run", "Start a run and follow it to its end."),
     "list": Entry("list", "List runs, the latest first."),
-    "show": Entry("show", "Show a run: state, budget, transcript."),
+    "show": Entry("show", "Show a run: state, budget, transcript; or an agent: every setting and rule in force."),
     "watch": Entry("watch", "Follow a run, one line per step."),
     "result": Entry("result", "Wait for a run's end and write its result."),
     "kill": Entry("kill", "End a run."),
@@ -41,8 +42,12 @@ COMMANDS = {
     "deny": Entry("answers", "Refuse the call."),
     "edit": Entry("answers", "Change the arguments of a waiting call."),
     "answer": Entry("answers", "Say what became of a call whose end nobody saw."),
+    "policy": Entry("policy", "Check, test, explain and show the rules of agents."),
     "worker": Entry("worker", "Serve runs until told to stop."),
     "setup": Entry("setup", "Register the search attributes; may be run again."),
+    "doctor": Entry("doctor", "Check that all is well: settings, Temporal, workers, model, agents, rules."),
+    "replay": Entry("replay", "Replay a run's history against the present code."),
+    "codec-server": Entry("codec_server", "Let Temporal's UI and command line read what is encrypted."),
 }
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backstay.adapters.dev_server import dev_server, free_port
-from backstay.app import application
+from backstay.app import Application, application
 from backstay.settings import Settings, load_settings
 from backstay.testing import Turn, improvise
 from backstay.testing.script_file import Scripts
@@ -52,13 +52,23 @@ async def _dev(settings: Settings, port: int, ui_port: int, db: Path | None, sto
             write(f"Temporal  {server.address}", f"UI        {server.ui}", f"model     {model_line(settings)}")
             if settings.model == SCRIPTED:
                 say(_NO_MODEL, "bold red")
-            await serve(app, server.client, stop, lambda: say(_ready(ready_line(app, server.address), port), "green"))
+            await serve(app, server.client, stop, lambda: say(_ready(app, server.address, port), "green"))
     return ExitCode.COMPLETED
 
 
-def _ready(line: str, port: int) -> str:
-    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS=127.0.0.1:{port} "
-    return f'{line}\ntry it: {elsewhere}backstay run "Where is order A18?" --agent support     Ctrl-C stops all'
+def _ready(app: Application, address: str, port: int) -> str:
+    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS={address} "
+    goal, agent = _first_run(app.catalog.agents)
+    line = f'{ready_line(app, address)}\ntry it: {elsewhere}backstay run "{goal}" --agent {agent}'
+    return f"{line}     Ctrl-C stops all"
+
+
+def _first_run(agents: Collection[str]) -> tuple[str, str]:
+    """A goal to try, and an agent that is served here."""
+    if "support" in agents:
+        return "Where is order A18?", "support"
+    own = sorted(name for name in agents if name != "default")
+    return "What can you do?", own[0] if own else "default"
 
 
 def has_model(settings: Settings) -> bool:

@@ -12,7 +12,14 @@ from backstay.adapters.overview import Overview, Pending
 from backstay.client import Run
 from backstay.contracts.run import RunResult, plain
 from backstay.contracts.status import RunStatusView, TranscriptItem
-from backstay.errors import BackstayError, InvalidInputError, NoResultError, NoWorkerError, RefusedError
+from backstay.errors import (
+    BackstayError,
+    ConfigurationError,
+    InvalidInputError,
+    NoResultError,
+    NoWorkerError,
+    RefusedError,
+)
 
 from .connected import connected
 from .exit import ExitCode
@@ -35,14 +42,22 @@ class _Known:
 
 
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Show this agent instead.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
 ) -> int:
-    """Show a run: its state, its budget, what it did so far, what is in flight.
+    """Show a run: its state, its budget, what it did so far, what is in flight; closed runs as well.
 
-    Closed runs are shown as well. Exit code: 0 shown, 4 not found, 5 Temporal unreachable.
+    With --agent, show an agent: every setting in force and where it came from, its tools, and the rules that can permit
+    or forbid each. Exit code: 0 shown, 2 usage or configuration, 4 not found, 5 Temporal unreachable.
     """
-    return run_loop(_show(run_id, output))
+    if (run_id is None) == (agent is None):
+        raise ConfigurationError("name a run, or an agent with `--agent`, and not both")
+    if agent is not None:
+        from .show_agent import show_agent  # loads the agents and the rules, which a run is shown without
+
+        return show_agent(agent, output)
+    return run_loop(_show(run_id or "", output))
 
 
 async def _show(run_id: str, output: Output) -> int:

@@ -14,6 +14,8 @@ from backstay.errors import NoWorkerError, RefusedError
 from .terminal import clean, one_line, progress
 
 POLL_SECONDS = 0.3
+_SILENT_SECONDS = 2.0
+"""Between questions that no worker answers: the server keeps few of them, and others ask as well."""
 _INDENT = " " * 9
 _MARGIN = len(_INDENT) + 3
 _MARKS = {
@@ -74,19 +76,19 @@ class Follower:
     async def follow(self) -> None:
         """Prints what is new, again and again, until it is cancelled."""
         while True:
-            await self.catch_up()
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if await self.catch_up() else _SILENT_SECONDS)
 
-    async def catch_up(self) -> None:
-        """Prints what is new; says nothing where no worker answers."""
+    async def catch_up(self) -> bool:
+        """Prints what is new; False where no worker answers."""
         try:
             async for item in self._run.transcript(self._seen):
                 self._seen = item.n
                 for line in lines(item):
                     self._print(line)
-            self.heard.set()
         except (NoWorkerError, RefusedError):
-            return
+            return False
+        self.heard.set()
+        return True
 
 
 def _step(step: int, mark: str, text: str, length: int) -> Text:

@@ -11,7 +11,7 @@ import uuid
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +128,20 @@ class Place:
 
     environment: dict[str, str]
     log: Path
-    model: ScriptedModel
+    started: list[Running] = field(default_factory=list[Running])
 
     async def start(self, *command: str, **environment: str) -> Running:
-        return await Running.of(self.log.parent, sys.executable, *command, **{**self.environment, **environment})
+        known = {**self.environment, **environment}
+        running = await Running.of(self.log.parent, sys.executable, *command, **known)
+        self.started.append(running)
+        return running
+
+    async def close(self) -> None:
+        """Ends what a failed test left running."""
+        for running in self.started:
+            if running.process.returncode is None:
+                running.process.kill()
+            await running.process.wait()
 
     async def backstay(self, *arguments: str, **environment: str) -> Ended:
         return await (await self.start("-m", "backstay", *arguments, **environment)).end()
@@ -192,7 +202,9 @@ async def place(temporal_server: DevServer, tmp_path_factory: pytest.TempPathFac
             "BACKSTAY_USER": "olga@example.com",
             "CLERK_LOG": str(log),
         }
-        yield Place(environment, log, model)
+        place = Place(environment, log)
+        yield place
+        await place.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

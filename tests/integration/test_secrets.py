@@ -122,3 +122,32 @@ async def test_a_secret_reaches_neither_history_nor_model_nor_log(
 
 def test_the_root_logger_is_as_it_was() -> None:
     assert not [one for handler in logging.getLogger().handlers for one in handler.filters]
+
+
+HANGING = '''
+import time
+
+from backstay.tools import ToolCall, tool
+
+async def ask(call: ToolCall) -> None:
+    raise RuntimeError("401 for " + call.secret("SHOP_TOKEN"))
+
+@tool(effect="once", timeout="300ms", secrets=["SHOP_TOKEN"], reconcile=ask)
+def send(call: ToolCall) -> None:
+    """Hangs."""
+    time.sleep(1)
+'''
+
+
+async def test_a_secret_in_the_failure_of_a_reconcile_function_reaches_no_history(
+    client: Client, agent_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", CANARY)
+    script = [Reply(calls=[Call("send")]), Reply("done")]
+    async with local_runtime(script, agents=agent_folder(tools=HANGING), client=client) as runtime:
+        handle = await runtime.start({"goal": "send", "agent": "clerk"})
+        assert (await handle.result())["stop_reason"] == "outcome_unknown"
+        kept = await stored(handle)
+        assert b"canary" not in kept
+        assert b"RuntimeError: 401 for [secret SHOP_TOKEN]" in kept
+        assert "canary" not in caplog.text

@@ -84,7 +84,7 @@ ADMITTED = st.builds(
     tenant=st.just("t"),
     requested_by=st.none(),
     model=st.just("m"),
-    limits=LIMITS,
+    limits=st.just(Limits()) | LIMITS,
     thresholds=THRESHOLDS,
     price=st.none() | PRICES,
     max_output_tokens=st.integers(0, 100),
@@ -143,10 +143,10 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     st.builds(OutcomeLearned, CALL_IDS, TOOLS, st.booleans()),
     st.builds(Closed, st.none() | st.sampled_from(StopReason)),
 )
+# Some more than once: what is held and settled again and again is where the faults would be.
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     MONOTONE,
-    CALL_HELD,
-    DECISION_HELD,
+    *[CALL_HELD, DECISION_HELD, DECISION_SETTLED] * 3,
     call_ended(st.sampled_from(CallOutcome), st.none() | st.sampled_from(["p", "q"])),
     st.builds(CallJudged, CALL_IDS, TOOLS, VERDICTS),
     st.builds(Decided, STEPS, st.sampled_from(DecisionKind), FEW, st.none()),

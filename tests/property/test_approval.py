@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.approval import Approval, ApprovalEnd, filled, names_of, seats
@@ -14,7 +14,7 @@ from .strategies import APPROVAL_IDS, APPROVALS, EVENTS, PEOPLE, SPECS
 
 pytestmark = pytest.mark.soak
 
-MEMBERS = st.dictionaries(st.sampled_from(["finance", "legal", "board"]), st.lists(PEOPLE, unique=True))
+MEMBERS = st.fixed_dictionaries({group: st.lists(PEOPLE, unique=True) for group in ("finance", "legal", "board")})
 VOTES = st.lists(PEOPLE, max_size=6)
 
 
@@ -26,6 +26,7 @@ def seated_by_trying(wanted: list[str], members: dict[str, list[str]], people: l
     )
 
 
+@settings(max_examples=5 * settings().max_examples)
 @given(st.lists(SPECS, max_size=3), MEMBERS, st.lists(PEOPLE, max_size=5))
 def test_seats_are_filled_exactly_where_some_way_to_seat_people_exists(
     specs: list[str], members: dict[str, list[str]], people: list[str]

@@ -1,13 +1,26 @@
 """Whatever happens to a run, in whatever order: its state stays sound, and its stop is named."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount
-from backstay.kernel.events import Admitted, CallEnded, DecisionSettled, Event, Killed
+from backstay.kernel.events import (
+    Admitted,
+    ApprovalEnded,
+    ApprovalOpened,
+    CallEnded,
+    CallJudged,
+    DecisionSettled,
+    Event,
+    Killed,
+)
 from backstay.kernel.run_state import RunState, interruption, next_stop
 from backstay.kernel.stop import INTERRUPTING, RunStatus, Stop, StopReason
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .strategies import ADMITTED, EVENTS, MONOTONE, exceeded, totals
 
@@ -16,6 +29,19 @@ pytestmark = pytest.mark.soak
 ANYTHING = st.lists(EVENTS, max_size=40)
 HISTORIES = ANYTHING | st.builds(lambda admitted, events: [admitted, *events], ADMITTED, ANYTHING)
 RANK = {reason: rank for rank, reason in enumerate(StopReason)}
+
+
+REFUSALS = st.sampled_from([StopReason.POLICY_DENIED, StopReason.APPROVAL_DENIED, StopReason.APPROVAL_EXPIRED])
+NO = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v")
+
+
+def a_refusal(number: int, reason: StopReason) -> list[Event]:
+    """By policy, by a person, or by nobody in time."""
+    if reason is StopReason.POLICY_DENIED:
+        return [CallJudged("1-0", "a", NO)]
+    end = ApprovalEnd.DENIED if reason is StopReason.APPROVAL_DENIED else ApprovalEnd.EXPIRED
+    asked = Approval(f"apr_{number}", ApprovalKind.ACTION, "1-0", "a", "d", ("finance",))
+    return [ApprovalOpened(asked), ApprovalEnded(asked.approval_id, end, "ann")]
 
 
 def bill_and_hold(state: RunState, event: Event) -> tuple[Amount, Amount] | None:
@@ -102,6 +128,27 @@ def test_a_stop_is_only_ever_followed_by_one_as_strong_or_stronger(admitted: Adm
         after = state.after(event)
         assert rank(next_stop(after)) <= rank(next_stop(state))
         state = after
+
+
+@given(ADMITTED, st.lists(REFUSALS, max_size=8))
+def test_the_refusal_that_reaches_the_threshold_is_the_reason(admitted: Admitted, refusals: list[StopReason]) -> None:
+    expiry_counts = replace(admitted.thresholds, expiry_stops=False)
+    state = RunState().after(replace(admitted, thresholds=expiry_counts))
+    for number, reason in enumerate(refusals):
+        for event in a_refusal(number, reason):
+            state = state.after(event)
+        reached = refusals[expiry_counts.denials - 1 : number + 1]
+        stop = next_stop(state)
+        assert (stop.reason if stop else None) == (reached[0] if reached else None)
+
+
+@given(HISTORIES)
+def test_settling_an_older_decision_leaves_the_open_one_alone(history: list[Event]) -> None:
+    state = RunState()
+    for event in history:
+        before, state = state, state.after(event)
+        if isinstance(event, DecisionSettled) and before.decision and before.decision.step != event.step:
+            assert state.decision == before.decision
 
 
 @given(HISTORIES)

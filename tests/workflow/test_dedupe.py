@@ -22,7 +22,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from backstay.connection import connect
-from backstay.testing import Call, Reply
+from backstay.testing import Call, Reply, Request
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ async def send(call: ToolCall, order: str) -> str:
         await asyncio.sleep(30)
     return f"sent {order}"
 '''
-POLICY = """
-permit(principal, action, resource);
+TOML = """
+[approval]
+unknown = "ops"
+groups = { ops = ["olga"] }
 """
 
 
@@ -195,3 +197,374 @@ class Shop:
         client = await connect(target_host=address, namespace=self.runtime.client.namespace)
         async with dataclasses.replace(self.runtime, client=client).serving(**options):
             yield
+
+
+def turn(request: Request) -> Reply:
+    """The calls that the goal spells."""
+    return Reply(calls=[Call(tool, args) for tool, args in json.loads(request.goal)])
+
+
+@pytest.fixture
+def opened(client: Client, agent_folder: Callable[..., Path]) -> Opener:
+    """Opens a shop."""
+
+    @contextlib.asynccontextmanager
+    async def open_shop(toml: str = TOML, **settings: Any) -> AsyncGenerator[Shop]:
+        agents = agent_folder("clerk", toml, TOOLS)
+        async with local_runtime([turn, Reply("done")], agents=agents, client=client, **settings) as runtime:
+            yield Shop(runtime, agents / "clerk")
+
+    return open_shop
+
+
+def quickly(since: float, seconds: float) -> None:
+    assert time.monotonic() - since < seconds
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_of_two_runs_that_race_one_performs_and_both_get_its_result(opened: Opener) -> None:
+    async with opened() as shop:
+
+        async def pair(number: int) -> None:
+            call = ("refund", {"order": f"A{number}"})
+            runs = await asyncio.gather(shop.start(call), shop.start(call))
+            first, second = [await shop.results(run) for run in runs]
+            assert first == second
+            assert first[0].startswith("receipt")
+            spent = [(await run.result())["spent"] for run in runs]
+            assert [spend["tool_calls"] for spend in spent] == [1, 1]
+            tools = [(await run.query("audit"))["items"] for run in runs]
+            costs = [record["facts"]["usd"] for items in tools for record in items if record["event"] == "call_ended"]
+            assert sorted(costs, key=str) == ["0", "0.01"] or sorted(costs) == [0, 10_000]
+
+        await asyncio.gather(*(pair(number) for number in range(PAIRS)))
+        lines = shop.lines("refund")
+        assert len(lines) == PAIRS
+        assert len({line.split()[-1] for line in lines}) == PAIRS
+
+
+async def test_a_later_run_gets_the_first_result(opened: Opener) -> None:
+    async with opened() as shop:
+        first = await shop.run(("refund", {"order": "A1"}))
+        assert await shop.run(("refund", {"order": "A1", "amount": 5})) == first
+        assert len(shop.lines("refund")) == 1
+
+
+async def test_other_arguments_tenants_and_tools_are_other_effects(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("refund", {"order": "A1"})
+        got = [
+            await shop.run(call),
+            await shop.run(("refund", {"order": "A2"})),
+            await shop.run(("refund", {"order": "A1", "amount": 6})),
+            await shop.run(call, tenant="globex"),
+            await shop.run(("credit", {"order": "A1"})),
+        ]
+        assert len({result for [result] in got}) == len(shop.lines()) == 5
+
+
+async def test_within_one_run_identical_calls_are_one_effect_and_another_run_is_free(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("mail", {"order": "A1"})
+        assert await shop.run(call, call, ("mail", {"order": "A2"}), call) != []
+        assert sorted(shop.lines()) == ["mail A1", "mail A2"]
+        await shop.run(call)
+        assert len(shop.lines()) == 3
+
+
+async def test_after_the_window_it_is_a_new_effect(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("brief", {"order": "A1"})
+        first = await shop.run(call)
+        assert await shop.run(call) == first
+        effect = await shop.effect(await shop.start(call), 3)
+        ended = await asyncio.wait_for(effect.result(), PATIENCE)
+        assert ended == {"state": "released", "performances": 1, "claims": 3}
+        assert await shop.run(call) != first
+        assert len(shop.lines()) == 2
+
+
+async def test_a_failed_effect_is_told_to_all_who_wait_and_releases_the_lock(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("moody", {"order": "A1"})
+        runs = [await shop.start(call), await shop.start(call)]
+        effect = await shop.effect(runs[0], 2)
+        shop.touch("go")
+        assert [await shop.results(run) for run in runs] == [["failed: not today 1"]] * 2
+        await asyncio.wait_for(effect.result(), PATIENCE)
+        shop.touch("well")
+        assert await shop.run(call) == ["well 2"]
+        assert await shop.run(call) == ["well 2"]
+
+
+async def test_many_claims_at_once_get_one_result(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("slow", {"order": "A1"})
+        runs = await asyncio.gather(*(shop.start(call) for _ in range(16)))
+        await shop.effect(runs[0], 16)
+        began = time.monotonic()
+        shop.touch("go")
+        assert {tuple(await shop.results(run)) for run in runs} == {("slow 2",)}
+        quickly(began, 15)
+
+
+async def test_a_killed_claimant_that_is_alone_ends_the_effect_and_the_next_performs_under_the_same_key(
+    opened: Opener,
+) -> None:
+    async with opened() as shop:
+        call = ("slow", {"order": "A1"})
+        run = await shop.start(call)
+        await shop.until(lambda: shop.lines("begin"))
+        began = time.monotonic()
+        await run.execute_update("kill", KILL)
+        result = await asyncio.wait_for(run.result(), PATIENCE)
+        quickly(began, 3)
+        assert [flight["outcome"] for flight in result["in_flight"]] == ["unknown"]
+        assert shop.lines("cut") == ["cut A1"]
+        shop.touch("go")
+        assert await shop.run(call) == ["slow 4"]
+        assert await shop.run(call) == ["slow 4"]
+        keys = {line.split()[-1] for line in shop.lines("begin")}
+        assert len(keys) == 1
+
+
+@pytest.mark.parametrize("killed", [0, 1], ids=["the first", "the second"])
+async def test_where_others_wait_the_effect_goes_on_for_them(opened: Opener, killed: int) -> None:
+    async with opened() as shop:
+        call = ("slow", {"order": "A1"})
+        runs = [await shop.start(call)]
+        await shop.until(lambda: shop.lines("begin"))
+        runs.append(await shop.start(call))
+        await shop.effect(runs[1], 2)
+        began = time.monotonic()
+        await runs[killed].execute_update("kill", KILL)
+        result = await asyncio.wait_for(runs[killed].result(), PATIENCE)
+        quickly(began, 3)
+        assert [flight["outcome"] for flight in result["in_flight"]] == [["unknown", "cancelled"][killed]]
+        shop.touch("go")
+        assert await shop.results(runs[1 - killed]) == ["slow 2"]
+        assert [line.split()[0] for line in shop.lines()] == ["begin", "end"]
+
+
+async def test_a_terminated_claimant_withdraws_too(opened: Opener) -> None:
+    async with opened() as shop:
+        run = await shop.start(("slow", {"order": "A1"}))
+        await shop.until(lambda: shop.lines("begin"))
+        await run.terminate("no more")
+        await shop.until(lambda: shop.lines("cut"))
+
+
+async def test_a_kill_before_the_effect_began_releases_the_lock(opened: Opener) -> None:
+    async with opened(worker=False) as shop:
+        call = ("slow", {"order": "A1"})
+        async with shop.worker(max_concurrent_activities=1):
+            run = await shop.start(call)  # the claim takes the one slot that `perform` would need
+            effect = await shop.effect(run)
+            await run.execute_update("kill", KILL)
+            result = await asyncio.wait_for(run.result(), PATIENCE)
+            assert [flight["outcome"] for flight in result["in_flight"]] in (["cancelled"], ["unknown"])
+            assert (await asyncio.wait_for(effect.result(), PATIENCE))["performances"] == 0
+        assert shop.lines() == []
+
+
+async def test_a_worker_is_replaced_while_claims_wait(opened: Opener) -> None:
+    async with opened(worker=False, shutdown_seconds=1) as shop:
+        call = ("slow", {"order": "A1"})
+        async with shop.worker():
+            runs = [await shop.start(call), await shop.start(call)]
+            await shop.effect(runs[0], 2)
+            await shop.until(lambda: shop.lines("begin"))
+        async with shop.worker():
+            await shop.until(lambda: len(shop.lines("begin")) == 2)
+            shop.touch("go")
+            results = [await shop.results(run) for run in runs]
+        assert results[0] == results[1]
+        assert len(shop.lines("end")) == 1
+        assert len({line.split()[-1] for line in shop.lines("begin")}) == 1
+
+
+async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
+    async with opened(toml="") as shop:
+        call = ("lost", {"order": "A1"})
+        for _ in range(2):
+            result = await asyncio.wait_for((await shop.start(call)).result(), PATIENCE)
+            assert (result["stop_reason"], result["stop_detail"]) == ("outcome_unknown", "lost")
+        assert len(shop.lines()) == 1
+
+
+async def answered(shop: Shop, run: WorkflowHandle[Any, Any], answer: dict[str, Any]) -> list[str]:
+    while not (asked := (await run.query("status"))["pending_approvals"]):
+        await asyncio.sleep(0.05)
+    await run.execute_update("answer", {"approval_id": asked[0]["approval_id"], "by": "olga", **answer})
+    return await shop.results(run)
+
+
+async def test_once_it_is_known_not_to_have_happened_it_is_performed_and_shared(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("lost", {"order": "A1"})
+        runs = [await shop.start(call), await shop.start(call)]
+        told = await asyncio.gather(*(answered(shop, run, {"answer": "not_happened"}) for run in runs))
+        assert told == [["found A1"], ["found A1"]]
+        assert await shop.run(call) == ["found A1"]
+        assert len(shop.lines("lost")) == 2
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_tool_is_asked_under_the_key_of_the_call_that_performed(opened: Opener, commits: bool) -> None:
+    async with opened() as shop:
+        if commits:
+            shop.touch("commits")
+        call = ("send", {"order": "A1"})
+        runs = [await shop.start(call), await shop.start(call)]
+        assert [await shop.results(run) for run in runs] == [["sent A1"], ["sent A1"]]
+        assert len(shop.lines("sent")) == 1
+        assert len({line.split()[-1] for line in shop.lines("asked")}) == 1
+
+
+async def test_an_effect_that_is_broken_off_is_unknown(opened: Opener) -> None:
+    async with opened(toml="") as shop:
+        run = await shop.start(("slow_once", {"order": "A1"}))
+        await shop.until(lambda: shop.lines("begin"))
+        await (await shop.effect(run)).terminate("by hand")
+        result = await asyncio.wait_for(run.result(), PATIENCE)
+        assert result["stop_reason"] == "outcome_unknown"
+
+
+async def test_the_effect_says_what_it_is_and_never_the_arguments(opened: Opener) -> None:
+    async with opened() as shop:
+        run = await shop.start(("refund", {"order": "canary-5e1f"}))
+        await shop.results(run)
+        effect = await shop.effect(run)
+        described = await effect.describe()
+        assert await described.static_summary() == "refund · tenant acme"
+        history = [event async for event in effect.fetch_history_events()]
+        assert not any(b"canary-5e1f" in event.SerializeToString() for event in history)
+        shown = (await effect.query("__temporal_workflow_metadata")).current_details
+        assert "held" in shown
+        assert "canary-5e1f" not in shown
+
+
+CALL = {"workflow_id": "w", "run_id": "r", "call_id": "1-0", "task_queue": "q"}
+START = {"call": CALL, "key": "k", "tenant": "acme", "tool": "refund", "effect": "write", "timeout": 5, "window": 60}
+RESULT = {"status": "completed", "text": "canary-5e1f"}
+HELD = {"performer": {"call": CALL}, "performances": 1, "result": RESULT, "free": False, "until_ms": 1}
+MISFITS: dict[str, list[Any]] = {
+    "none": [],
+    "two": [START, START],
+    "null": [None],
+    "text": ["canary-5e1f"],
+    "a list": [["canary-5e1f"]],
+    "no call": [{**START, "call": None}],
+    "raw arguments": [{**START, "arguments": "canary-5e1f"}],
+    "an effect of its own": [{**START, "effect": "read"}],
+    "no time": [{**START, "timeout": 0}],
+    "for ever": [{**START, "window": 1e300}],
+    "a state of its own": [{**START, "held": HELD}],
+}
+
+
+async def test_a_start_that_does_not_fit_fails_at_once(opened: Opener) -> None:
+    async with opened() as shop:
+        for name, args in MISFITS.items():
+            client, queue = shop.runtime.client, shop.runtime.settings.task_queue
+            handle = await client.start_workflow("Effect", args=args, id=f"misfit-{uuid.uuid4()}", task_queue=queue)
+            with pytest.raises(WorkflowFailureError) as caught:
+                await asyncio.wait_for(handle.result(), 10)
+            assert isinstance(caught.value.cause, ApplicationError), name
+            assert caught.value.cause.type == "InvalidInput", name
+            assert "canary" not in str(caught.value.cause), name
+
+
+async def test_a_claim_that_does_not_fit_is_refused_and_harms_nothing(opened: Opener) -> None:
+    async with opened() as shop:
+        run = await shop.start(("slow", {"order": "A1"}))
+        effect = await shop.effect(run)
+        for payload in ([], [None], ["x"], [{}], [{"call": CALL, "again": -1}], [{"call": CALL}, {"call": CALL}]):
+            with pytest.raises(WorkflowUpdateFailedError) as caught:
+                await asyncio.wait_for(effect.execute_update("claim", args=payload), 10)
+            assert isinstance(caught.value.cause, ApplicationError)
+            assert caught.value.cause.type == "InvalidMessage"
+            await effect.signal("withdraw", args=payload)
+        shop.touch("go")
+        assert await shop.results(run) == ["slow 2"]
+
+
+async def by_hand(shop: Shop, effect_id: str, start: Any, claim: Any) -> Any:
+    operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        "Effect",
+        start,
+        id=effect_id,
+        task_queue=shop.runtime.settings.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    update = shop.runtime.client.execute_update_with_start_workflow("claim", claim, start_workflow_operation=operation)
+    return await asyncio.wait_for(update, PATIENCE)
+
+
+async def test_nothing_is_performed_for_an_effect_that_is_started_by_hand(opened: Opener) -> None:
+    async with opened() as shop:
+        run = await shop.start(("refund", {"order": "A1"}))
+        await shop.results(run)
+        effect = await shop.effect(run)
+        start = (await effect.fetch_history()).events[0].workflow_execution_started_event_attributes
+        [given] = await shop.runtime.client.data_converter.decode(start.input.payloads)
+        before = len(shop.lines())
+        await effect.terminate("forgotten")
+        forged = [
+            (effect.id, given),  # the call is over
+            (f"effect-{uuid.uuid4()}", given),
+            (effect.id, {**given, "call": {**given["call"], "call_id": "7-0"}}),
+            (effect.id, {**given, "call": {**given["call"], "run_id": str(uuid.uuid4())}}),
+            (effect.id, {**given, "call": {**given["call"], "workflow_id": "nobody"}}),
+        ]
+        for effect_id, start in forged:
+            answer = await by_hand(shop, effect_id, start, {"call": start["call"]})
+            assert answer["result"]["status"] == "denied"
+        assert len(shop.lines()) == before
+
+
+async def test_an_effect_that_nobody_claims_is_not_performed(opened: Opener) -> None:
+    async with opened() as shop:
+        client, queue = shop.runtime.client, shop.runtime.settings.task_queue
+        start = {**START, "call": {**CALL, "task_queue": queue}}
+        handle = await client.start_workflow("Effect", start, id=f"effect-{uuid.uuid4()}", task_queue=queue)
+        with pytest.raises(WorkflowFailureError):
+            await asyncio.wait_for(handle.result(), 20)
+
+
+async def test_nobody_has_it_performed_again_by_hand(opened: Opener) -> None:
+    async with opened(toml="") as shop:
+        run = await shop.start(("lost", {"order": "A1"}))
+        await asyncio.wait_for(run.result(), PATIENCE)
+        effect = await shop.effect(run)
+        forged = {**CALL, "workflow_id": run.id, "run_id": run.result_run_id, "task_queue": "q"}
+        forged["task_queue"] = shop.runtime.settings.task_queue
+        answer = await asyncio.wait_for(effect.execute_update("claim", {"call": forged, "again": 1}), PATIENCE)
+        assert answer["result"]["status"] == "denied"
+        result = await asyncio.wait_for((await shop.start(("lost", {"order": "A1"}))).result(), PATIENCE)
+        assert result["stop_reason"] == "outcome_unknown"
+        assert len(shop.lines()) == 1
+
+
+@pytest.mark.soak
+async def test_an_effect_takes_more_claims_than_one_link_of_a_chain_holds(opened: Opener) -> None:
+    if os.environ.get("BACKSTAY_SOAK") != "1":
+        pytest.skip("1,000 claims take some time")
+    async with opened() as shop:
+        run = await shop.start(("refund", {"order": "A1"}))
+        results = await shop.results(run)
+        effect = await shop.effect(run)
+        latest = shop.runtime.client.get_workflow_handle(effect.id)
+        room = asyncio.Semaphore(4)
+
+        async def claim(number: int) -> None:
+            async with room:
+                answer = await latest.execute_update("claim", {"call": {**CALL, "call_id": f"9-{number}"}})
+                assert answer["result"]["text"] == results[0]
+
+        await asyncio.gather(*(claim(number) for number in range(1_050)))
+        assert await shop.run(("refund", {"order": "A1"})) == results
+        described = await latest.describe()
+        assert described.status is WorkflowExecutionStatus.RUNNING
+        assert described.run_id != (await effect.describe()).run_id or effect.run_id is None

@@ -1,0 +1,84 @@
+"""`backstay new`: writes the folder of a first agent, small enough to be read in one go."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backstay.adapters.agent_folder import check_name
+from backstay.errors import ConfigurationError
+from backstay.folders import SHIPPED_AGENTS
+from backstay.settings import Settings, load_settings
+
+from .exit import ExitCode
+from .terminal import write
+
+FILES = {
+    "agent.toml": """\
+description = "Counts words. Change it to what your agent is for."
+instructions = "You count words with `count_words`. Never guess a number. Answer in one sentence."
+
+[budget]
+usd = "0.10"
+""",
+    "tools.py": '''\
+"""What the agent can do: each function marked `@tool`. Its docstring is what the model reads."""
+
+from backstay.tools import tool
+
+
+@tool(effect="read")
+def count_words(text: str) -> int:
+    """Count the words of a text."""
+    return len(text.split())
+''',
+    "cases.toml": """\
+# What the rules must say of these calls; `backstay policy test` runs them.
+
+[[case]]
+tool = "count_words"
+args = { text = "one two three" }
+expect = "allow"
+""",
+}
+GOAL = "How many words are in: the quick brown fox?"
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent's name, which is its folder's name.")],
+    path: Annotated[Path, typer.Option(help="The folder of agents to put it into.")] = Path("agents"),
+) -> int:
+    """Write an agent's folder that runs at once: who it is, one tool, one case for its rules.
+
+    Exit code: 0 written, 2 a bad name, or a folder that is there already.
+    """
+    check_name(name)
+    folder = path / name
+    _written(folder)
+    write(f"made {folder}: {', '.join(FILES)}", "", "next:", *_next_steps(name, path, load_settings()))
+    return ExitCode.COMPLETED
+
+
+def _written(folder: Path) -> None:
+    if folder.exists():
+        mend = "choose another name"
+        raise ConfigurationError("is there already, and stays as it is", where=str(folder), mend=mend)
+    try:
+        folder.mkdir(parents=True)
+        for file, text in FILES.items():
+            (folder / file).write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(folder)) from None
+
+
+def _next_steps(name: str, path: Path, settings: Settings) -> list[str]:
+    """Commands that work as they stand, from this directory."""
+    read = [folder.resolve() for folder in settings.agent_folders(SHIPPED_AGENTS)]
+    folders = [*(settings.agents or []), path]
+    elsewhere = "" if path.resolve() in read else f"BACKSTAY_AGENTS={shlex.quote(':'.join(map(str, folders)))} "
+    return [
+        f"  {elsewhere}backstay policy test {name}",
+        f"  {elsewhere}backstay dev",
+        f'  backstay run "{GOAL}" --agent {name}     in another terminal, while `dev` runs',
+    ]

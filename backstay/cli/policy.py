@@ -1,0 +1,197 @@
+"""`backstay policy`: the rules of agents, shown, checked, tested and explained. Needs neither Temporal nor a model."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+
+import typer
+
+from backstay.adapters.agent_folder import Agent
+from backstay.adapters.organisation import load_organisation
+from backstay.app import agents_of, policy_folders
+from backstay.errors import ConfigurationError
+from backstay.folders import folder
+from backstay.policy_cases import FILE, Checked, check_cases, read_cases
+from backstay.policy_lint import linted
+from backstay.rules import gate_of
+from backstay.rulings import Question, judged
+from backstay.settings import load_settings
+
+from .exit import ExitCode
+from .ruling import as_json, ruling_table
+from .terminal import Output, clean, say, write, write_json
+
+policy = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
+AgentNames = Annotated[list[str] | None, typer.Argument(metavar="[AGENT]...", help="Default: all of them.")]
+Written = Annotated[Output, typer.Option("--output", "-o", help="How it is written.")]
+
+
+@policy.callback()
+def rules() -> None:
+    """Check, test, explain and show the rules of agents. Needs neither Temporal nor a model."""
+
+
+@policy.command()
+def show(agent: AgentName, output: Written = Output.TABLE) -> None:
+    """Show the rules in force for an agent: the organisation's, its own and the generated ones, as Cedar evaluates them.
+
+    Exit code: 0 shown, 2 there is no such agent, or its rules cannot be put in force.
+    """
+    gate, agents = _in_force([agent])
+    bundle = gate.bundle(agent)
+    if output is Output.JSON:
+        mode = agents[agent].config.policy.mode
+        write_json({"agent": agent, "policy_version": bundle.version, "mode": mode, "rules": _rules(bundle)})
+        return
+    say(f"{len(bundle.enforced.rules)} rules enforced for {agent}, version {bundle.version}", "dim")
+    for one in _rules(bundle):
+        state = "" if one["enforced"] else " · observed, not enforced"
+        sys.stdout.write(f"// {one['origin']}: {one['where']}{state}\n{one['text']}\n")
+
+
+@policy.command()
+def check(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
+    """Find everything that is wrong with the rules, with file, line and the mend.
+
+    Exit code: 0 nothing is wrong, 1 something is, 2 there is no such agent. Warnings change no exit code.
+    """
+    found = linted(load_settings(), agents or [])
+    if output is Output.JSON:
+        write_json(
+            {
+                "agents": found.agents,
+                "problems": [{"where": one.where, "problem": one.what, "mend": one.mend} for one in found.problems],
+                "warnings": [{"where": one.where, "problem": one.what, "mend": one.mend} for one in found.warnings],
+            }
+        )
+    else:
+        write(*(clean(str(problem)) for problem in found.problems))
+        for warning in found.warnings:
+            say(f"warning: {warning}", "yellow")
+        say(f"{_counted(len(found.agents), 'agent')}: {_counted(len(found.problems), 'problem')}")
+    raise typer.Exit(ExitCode.FAILED if found.problems else ExitCode.COMPLETED)
+
+
+@policy.command()
+def test(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
+    """Put the calls of each agent's cases.toml to the rules, and compare what they say with what is expected.
+
+    Exit code: 0 all pass, 1 one does not, 2 there is no such agent, or a file cannot be used.
+    """
+    gate, known = _in_force(agents or [])
+    checked = {name: check_cases(gate, agent, read_cases(agent)) for name, agent in known.items()}
+    for name in agents or []:
+        if not checked[name]:
+            raise ConfigurationError(f"the agent `{name}` has no cases", mend=f"write {known[name].folder / FILE}")
+    if output is Output.JSON:
+        write_json({"agents": {name: _as_json(cases) for name, cases in checked.items()}})
+    else:
+        for name, cases in checked.items():
+            _print_cases(name, cases)
+    failed = any(not case.passed for cases in checked.values() for case in cases)
+    raise typer.Exit(ExitCode.FAILED if failed else ExitCode.COMPLETED)
+
+
+@policy.command()
+def explain(
+    agent: AgentName,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    args: Annotated[str, typer.Option(help="The call's arguments: '{\"amount\": 50}'.")] = "{}",
+    goal: Annotated[str, typer.Option(help="The run's goal; rules see which arguments it names.")] = "",
+    taint: Annotated[list[str] | None, typer.Option(help="What the run has read, such as untrusted; repeatable.")] = (
+        None
+    ),
+    approval: Annotated[list[str] | None, typer.Option(help="What was granted, such as finance:2; repeatable.")] = None,
+    tenant: Annotated[str, typer.Option("--tenant", "-t", help="The run's tenant.")] = "default",
+    output: Written = Output.TABLE,
+) -> None:
+    """Say what the rules make of a call, why, and what would change it. Nothing is executed.
+
+    Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON.
+    """
+    gate, agents = _in_force([agent])
+    question = Question(tool, _object(args), goal, None, tenant, approval or [], taint or [])
+    found = judged(gate, agents[agent], question)
+    value = as_json(agent, tool, found, gate.bundle(agent))
+    if output is Output.JSON:
+        write_json(value)
+    else:
+        write(ruling_table(value))
+
+
+def _in_force(only: Sequence[str]) -> tuple[Any, dict[str, Agent]]:
+    settings = load_settings()
+    agents = agents_of(settings, only)
+    return gate_of(agents.values(), load_organisation(policy_folders(settings))), agents
+
+
+def _rules(bundle: Any) -> list[dict[str, Any]]:
+    """Every rule, enforced or only observed, sorted by id."""
+    observed = bundle.observed.rules if bundle.observed else {}
+    known = {**observed, **bundle.enforced.rules}
+    formatted = folder("policies.engine").formatted
+    return [
+        {
+            "id": rule.id,
+            "origin": rule.origin.value,
+            "where": rule.where,
+            "effect": rule.template.effect,
+            "approval": rule.approval.spec if rule.approval else None,
+            "reason": rule.reason,
+            "enforced": rule.id in bundle.enforced.rules,
+            "text": formatted([rule.template]),
+        }
+        for _, rule in sorted(known.items())
+    ]
+
+
+def _print_cases(name: str, cases: Sequence[Checked]) -> None:
+    failed = [case for case in cases if not case.passed]
+    if not failed:
+        write(f"{name}: {len(cases)} passed" if cases else f"{name}: no cases")
+        return
+    write(f"{name}: {len(cases) - len(failed)} passed, {len(failed)} failed")
+    first = failed[0]
+    title = first.case.table.name or first.case.table.tool
+    write(f"{first.case.where}: {clean(title)}({_spelled(first.case.table.args)})")
+    for one in first.differences:
+        write(f"  {one.what:9}expected {one.expected}, got {one.got}")
+    if first.message:
+        write(f"  the rules say: {clean(first.message)}")
+
+
+def _as_json(cases: Sequence[Checked]) -> dict[str, Any]:
+    failed = [case for case in cases if not case.passed]
+    return {
+        "passed": len(cases) - len(failed),
+        "failed": [
+            {
+                "where": one.case.where,
+                "tool": one.case.table.tool,
+                "differences": [{"what": d.what, "expected": d.expected, "got": d.got} for d in one.differences],
+                "message": one.message,
+            }
+            for one in failed
+        ],
+    }
+
+
+def _spelled(args: Mapping[str, Any]) -> str:
+    return clean(", ".join(f"{key}={value!r}" for key, value in args.items()))
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ConfigurationError("`--args` is no JSON object", mend="write all arguments: '{\"amount\": 50}'")
+    return cast("dict[str, Any]", value)

@@ -1,0 +1,171 @@
+"""The file `cases.toml`: calls, and what the rules must say of them."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from backstay.adapters.agent_folder import Agent
+from backstay.adapters.organisation import read_text
+from backstay.contracts.money import Usd
+from backstay.contracts.problems import Contract, problems_of
+from backstay.errors import ConfigurationError
+from backstay.kernel.money import parse_usd
+from backstay.kernel.verdict import Code, Outcome
+from backstay.rulings import Question, judged
+
+FILE = "cases.toml"
+_HEADER = re.compile(r"\s*\[\[\s*case\s*\]\]")
+_BY_RULES = frozenset({Code.FORBIDDEN, Code.NOT_PERMITTED})
+
+
+class CaseTable(Contract):
+    """One `[[case]]`. What is expected is `expect`; `groups`, `rules` and `code` are compared where they are given."""
+
+    tool: str
+    args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    expect: Literal["allow", "deny", "require_approval"]
+    code: Code | None = None
+    groups: list[str] | None = None
+    rules: list[str] | None = None
+    name: str = ""
+    goal: str = ""
+    requested_by: str | None = None
+    tenant: str = "default"
+    approvals: list[str] = Field(default_factory=list[str])
+    taint: list[str] = Field(default_factory=list[str])
+    step: int = Field(default=1, ge=0)
+    spent_usd: Usd = "0.00"
+    tool_calls: int = Field(default=0, ge=0)
+    tool_calls_60s: int = Field(default=0, ge=0)
+    incident: bool = False
+    now: int | None = None
+
+    def question(self) -> Question:
+        """The call that is put to the rules."""
+        beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd"}
+        given: dict[str, Any] = self.model_dump(exclude=beside)
+        return Question(tool=self.tool, args=self.args, spent_usd=parse_usd(self.spent_usd), **given)
+
+
+class _CaseFile(Contract):
+    case: list[CaseTable] = Field(default_factory=list[CaseTable])
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case and the place of its `[[case]]` as `file:line`."""
+
+    where: str
+    table: CaseTable
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as expected."""
+
+    what: str
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A case after its check; it passes where `differences` is empty. `message` is what the rules say."""
+
+    case: Case
+    differences: tuple[Difference, ...]
+    message: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is as expected."""
+        return not self.differences
+
+
+def read_cases(agent: Agent) -> list[Case]:
+    """The cases of an agent; none where it has no such file.
+
+    Raises:
+        ConfigurationError: a key is unknown, missing or does not fit; names the line.
+    """
+    path = agent.folder / FILE
+    if not path.is_file():
+        return []
+    text = read_text(path)
+    try:
+        tables = _CaseFile.model_validate(tomllib.loads(text)).case
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"no valid TOML: {error}", where=str(path)) from None
+    except ValidationError as error:
+        problem = problems_of(error)[0]
+        field, line = _place(text, problem.field)
+        known = ", ".join(f"`{key}`" for key in CaseTable.model_fields)
+        mend = f"known keys are {known}" if problem.problem == "unknown field" else None
+        raise ConfigurationError(f"`{field}`: {problem.problem}", where=f"{path}:{line}", mend=mend) from None
+    lines = _headers(text)
+    # Where the array is spelled in another way than by headers, its cases have no lines of their own.
+    places = lines if len(lines) == len(tables) else [1] * len(tables)
+    return [Case(f"{path}:{line}", table) for line, table in zip(places, tables, strict=True)]
+
+
+def check_cases(gate: Any, agent: Agent, cases: Sequence[Case]) -> list[Checked]:
+    """Puts every case to the rules in force.
+
+    Raises:
+        ConfigurationError: a case asks for a tool or an approval that cannot be; names its line.
+    """
+    return [_checked(gate, agent, case) for case in cases]
+
+
+def _checked(gate: Any, agent: Agent, case: Case) -> Checked:
+    try:
+        ruling = judged(gate, agent, case.table.question()).ruling
+    except ConfigurationError as error:
+        raise ConfigurationError(error.what, where=case.where, mend=error.mend) from None
+    return Checked(case, tuple(_differences(case.table, ruling)), ruling.message)
+
+
+def _differences(table: CaseTable, ruling: Any) -> list[Difference]:
+    found: list[Difference] = []
+    if table.expect != ruling.outcome.value:
+        found.append(Difference("outcome", table.expect, ruling.outcome.value))
+    # A case that is denied for a slip in its own arguments says nothing of the rules.
+    unmeant = table.code is None and ruling.outcome is Outcome.DENY and ruling.code not in _BY_RULES
+    if unmeant or (table.code is not None and table.code != ruling.code):
+        found.append(Difference("code", table.code.value if table.code else "a rule's word", ruling.code.value))
+    if table.groups is not None and sorted(table.groups) != sorted(ruling.groups):
+        found.append(Difference("groups", _listed(table.groups), _listed(ruling.groups)))
+    if table.rules is not None and sorted(table.rules) != sorted(ruling.rules):
+        found.append(Difference("rules", _listed(table.rules), _listed(ruling.rules)))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _headers(text: str) -> list[int]:
+    return [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
+
+
+def _place(text: str, field: str) -> tuple[str, int]:
+    """The key as its author wrote it, and its line: `case.2.tool` is the tool of the third case."""
+    head, _, rest = field.partition(".")
+    index, _, key = rest.partition(".")
+    lines = text.splitlines()
+    if head != "case" or not index.isdecimal():
+        spelled = re.compile(rf'\s*\[*\s*"?{re.escape(head)}"?\s*[=\].]')
+        return head, next((number for number, line in enumerate(lines, 1) if spelled.match(line)), 1)
+    headers = [*_headers(text), len(lines) + 1]
+    if int(index) + 1 >= len(headers):
+        return key or head, 1
+    begin, end = headers[int(index)], headers[int(index) + 1]
+    name = key.partition(".")[0]
+    spelled = re.compile(rf'\s*"?{re.escape(name)}"?\s*[=.]')
+    inside = (number for number in range(begin + 1, end) if name and spelled.match(lines[number - 1]))
+    return key or head, next(inside, begin)

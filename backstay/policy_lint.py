@@ -1,0 +1,134 @@
+"""Finds everything that is wrong with the rules of agents, and where an organisation's rule can never apply."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backstay.adapters.agent_config import line_of
+from backstay.adapters.agent_folder import Agent, load_agent
+from backstay.adapters.organisation import Organisation, load_organisation
+from backstay.app import check_known, policy_folders
+from backstay.errors import ConfigurationError
+from backstay.folders import SHIPPED_AGENTS, folder
+from backstay.policy_cases import check_cases, read_cases
+from backstay.rules import put_in_force
+from backstay.settings import Settings
+
+_SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
+_WELL_KNOWN = frozenset({"group:external", "group:destructive"})
+"""Groups that the shipped rules speak of before any tool is in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: the place, as `file:line` where it has one, what it is, and the mend."""
+
+    where: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.what}" + (f"; {self.mend}" if self.mend else "")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found in which agents: `problems` keep a worker from starting, `warnings` do not."""
+
+    agents: list[str] = field(default_factory=list[str])
+    rules: int = 0
+    problems: list[Finding] = field(default_factory=list[Finding])
+    warnings: list[Finding] = field(default_factory=list[Finding])
+
+
+def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
+    """Checks the agents, `only` some of them if named; every one is checked, whatever is wrong with another.
+
+    Raises:
+        ConfigurationError: there is no agent of a name, or a folder of agents is missing.
+    """
+    folders = _folders(settings)
+    check_known(only, folders)
+    found = Findings(agents=sorted(only or folders))
+    org = _organisation(settings, found)
+    gate = folder("policies.gate").Gate()
+    loaded: list[Agent] = []
+    for name, place in folders.items():
+        concerned = not only or name in only
+        try:
+            agent = load_agent(place)
+            loaded.append(agent)
+            if org is not None and concerned:
+                put_in_force(gate, agent, org)
+                check_cases(gate, agent, read_cases(agent))
+                found.rules += len(gate.bundle(name).enforced.rules)
+        except ConfigurationError as error:
+            found.problems += _findings(error) if concerned else []
+    if org is not None and len(loaded) == len(folders):
+        found.warnings += _unheard(org, loaded)
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def _folders(settings: Settings) -> Mapping[str, Path]:
+    """Every agent's folder by name, as a worker would choose it."""
+    found: dict[str, Path] = {}
+    for root in settings.agent_folders(SHIPPED_AGENTS):
+        if not root.is_dir():
+            raise ConfigurationError("no such folder of agents", where=str(root), mend="see `BACKSTAY_AGENTS`")
+        for file in sorted(root.glob("*/agent.toml")):
+            found.setdefault(file.parent.name, file.parent)
+    found.setdefault("default", SHIPPED_AGENTS / "default")
+    return found
+
+
+def _organisation(settings: Settings, found: Findings) -> Organisation | None:
+    try:
+        return load_organisation(policy_folders(settings))
+    except ConfigurationError as error:
+        found.problems += _findings(error)
+        return None
+
+
+def _findings(error: ConfigurationError) -> list[Finding]:
+    several: Iterable[Any] | None = getattr(error, "problems", None)
+    if several is None:
+        return [Finding(_with_line(error.where or ""), error.what, error.mend or "")]
+    return [Finding(_with_line(one.where), one.what, one.mend) for one in several]
+
+
+def _with_line(where: str) -> str:
+    """The line of a setting that a rule was generated from."""
+    match = _SETTING.fullmatch(where)
+    if match is None or not Path(match["file"]).is_file():
+        return where
+    key = f"{match['table']}.{match['key']}" if match["key"] else "policy.permit"
+    return f"{match['file']}:{line_of(Path(match['file']).read_text('utf-8'), key) or 1}"
+
+
+def _unheard(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:
+    """Rules of the organisation that name an action which no agent has: a misspelt one would guard nothing."""
+    known = {"effect:read", "effect:write", "effect:once", *_WELL_KNOWN}
+    for agent in agents:
+        for name, tool in agent.tools.items():
+            known |= {name, *(f"group:{group}" for group in tool.spec.groups)}
+    return [
+        Finding(where, f"no agent has the action `{action}`", "is it misspelt?")
+        for file, text in org.rules
+        for where, actions in _named(file, text)
+        for action in sorted(actions - known)
+    ]
+
+
+def _named(file: str, text: str) -> Iterable[tuple[str, frozenset[str]]]:
+    engine, rule = folder("policies.engine"), folder("policies.rule")
+    for piece in folder("policies.source").pieces(text):
+        try:
+            parsed = engine.parsed(piece.text)
+        except (ValueError, RecursionError):
+            continue  # it is among the problems
+        for template in parsed.static_policies.values():
+            yield f"{file}:{piece.line}", rule.actions_named(template)
