@@ -173,7 +173,7 @@ def _given(run: LiveRun, released: Released) -> ActInput:
         call_id=call.call_id,
         tool=call.tool,
         digest=released.verdict.digest,
-        facts=run_facts(run, [call.tool]),
+        facts=run_facts(run, [call]),
         now=run.now_ms() // 1000,
         consent=released.consent,
         arguments=call.arguments if released.edited else None,

@@ -35,7 +35,7 @@ async def judge(
         tenant=run.request.tenant,
         requested_by=run.request.requested_by,
         goal=run.request.goal,
-        facts=run_facts(run, [call.tool for call in calls]),
+        facts=run_facts(run, calls),
         now=run.now_ms() // 1000,
         calls=calls,
         consents=consents or {},
@@ -52,14 +52,16 @@ async def judge(
     return Judged(result.verdicts, result.members)
 
 
-def run_facts(run: LiveRun, tools: list[str]) -> RunFacts:
-    """What rules may know of the run now."""
+def run_facts(run: LiveRun, calls: Sequence[ProposedCall]) -> RunFacts:
+    """What rules may know of the run now; a call does not count itself, nor what was asked for after it."""
     budget, at = run.state.budget, run.now_ms()
     return RunFacts(
         step=run.state.step,
         spent_usd=budget.spent.usd,
         tool_calls=budget.spent.tool_calls,
-        tool_calls_60s={tool: budget.calls_in_window(tool, at) for tool in tools},
+        tool_calls_60s={
+            call.tool: budget.calls_in_window(call.tool, at, before=names.act_id(call.call_id)) for call in calls
+        },
         taint=sorted(run.state.taint),
     )
 

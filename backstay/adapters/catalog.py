@@ -134,7 +134,7 @@ class Catalog:
         base_url = model.base_url or self._settings.openai_base_url
         variable = model.api_key_env or "OPENAI_API_KEY"
         key = os.environ.get(variable) if model.api_key_env else self._settings.openai_api_key
-        if not key and (model.api_key_env or _needs_key(base_url)):
+        if not key and (model.api_key_env or needs_key(base_url)):
             raise ConfigurationError(
                 f"agent `{agent.name}` has no model key: `{variable}` is not set",
                 mend="set it, or `OPENAI_BASE_URL` for a server that needs no key",
@@ -145,5 +145,6 @@ class Catalog:
         return self._models[endpoint]
 
 
-def _needs_key(base_url: str | None) -> bool:
+def needs_key(base_url: str | None) -> bool:
+    """Whether a model's endpoint cannot be asked without a key."""
     return base_url is None or urlsplit(base_url).hostname == OPENAI_HOST

@@ -47,6 +47,17 @@ async def register(client: Client, *, mend: str) -> dict[str, Registration]:
     return {name: Registration.ADDED if name in missing else Registration.PRESENT for name in SEARCH_ATTRIBUTES}
 
 
+async def missing_attributes(client: Client, *, mend: str) -> list[str]:
+    """The search attributes that the namespace lacks; adds none.
+
+    Raises:
+        ConfigurationError: an attribute has another type, or the server does not let us list them.
+        UnreachableError: the server does not answer.
+    """
+    known = await _listed(client, mend)
+    return [name for name in SEARCH_ATTRIBUTES if name not in known]
+
+
 async def _listed(client: Client, mend: str) -> Mapping[str, int]:
     """The attributes of the namespace; ours among them have the right types."""
     try:

@@ -31,7 +31,7 @@ COMMANDS = {
     "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
     "run": Entry("run", "Start a run and follow it to its end."),
     "list": Entry("list", "List runs, the latest first."),
-    "show": Entry("show", "Show a run: state, budget, transcript; or an agent: every setting and rule in force."),
+    "show": Entry("show", "Show a run, or an agent with its settings, tools and rules."),
     "watch": Entry("watch", "Follow a run, one line per step."),
     "result": Entry("result", "Wait for a run's end and write its result."),
     "kill": Entry("kill", "End a run."),
@@ -45,7 +45,7 @@ COMMANDS = {
     "policy": Entry("policy", "Check, test, explain and show the rules of agents."),
     "worker": Entry("worker", "Serve runs until told to stop."),
     "setup": Entry("setup", "Register the search attributes; may be run again."),
-    "doctor": Entry("doctor", "Check that all is well: settings, Temporal, workers, model, agents, rules."),
+    "doctor": Entry("doctor", "Check that everything a run needs is there."),
     "replay": Entry("replay", "Replay a run's history against the present code."),
     "codec-server": Entry("codec_server", "Let Temporal's UI and command line read what is encrypted."),
 }

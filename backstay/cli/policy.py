@@ -36,7 +36,7 @@ def rules() -> None:
 
 @policy.command()
 def show(agent: AgentName, output: Written = Output.TABLE) -> None:
-    """Show the rules in force for an agent: the organisation's, its own and the generated ones, as Cedar evaluates them.
+    """Show the rules in force for an agent as Cedar evaluates them: the organisation's, its own, the generated ones.
 
     Exit code: 0 shown, 2 there is no such agent, or its rules cannot be put in force.
     """
@@ -75,8 +75,8 @@ def check(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
     raise typer.Exit(ExitCode.FAILED if found.problems else ExitCode.COMPLETED)
 
 
-@policy.command()
-def test(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
+@policy.command("test")
+def try_cases(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
     """Put the calls of each agent's cases.toml to the rules, and compare what they say with what is expected.
 
     Exit code: 0 all pass, 1 one does not, 2 there is no such agent, or a file cannot be used.
@@ -130,8 +130,7 @@ def _in_force(only: Sequence[str]) -> tuple[Any, dict[str, Agent]]:
 
 def _rules(bundle: Any) -> list[dict[str, Any]]:
     """Every rule, enforced or only observed, sorted by id."""
-    observed = bundle.observed.rules if bundle.observed else {}
-    known = {**observed, **bundle.enforced.rules}
+    known: dict[str, Any] = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
     formatted = folder("policies.engine").formatted
     return [
         {

@@ -76,7 +76,8 @@ class Follower:
     async def follow(self) -> None:
         """Prints what is new, again and again, until it is cancelled."""
         while True:
-            await asyncio.sleep(POLL_SECONDS if await self.catch_up() else _SILENT_SECONDS)
+            answered = await self.catch_up()
+            await asyncio.sleep(POLL_SECONDS if answered else _SILENT_SECONDS)
 
     async def catch_up(self) -> bool:
         """Prints what is new; False where no worker answers."""

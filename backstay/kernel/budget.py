@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 WINDOW_MS = 60_000
+Held = tuple[int, str]
+"""When a call was held, in milliseconds, and the name of its hold."""
 
 
 def _no_tools() -> dict[str, int]:
@@ -95,14 +97,14 @@ class Budget:
     """Limits, spend and holds as one value; every change returns a new one.
 
     `usd_unbilled` is the part of the spend that was settled at its hold because no bill came. `recent` keeps the times
-    (milliseconds) of each tool's calls in the 60 seconds before its last one.
+    (milliseconds) and the holds of each tool's calls in the 60 seconds before its last one.
     """
 
     limits: Limits = field(default_factory=Limits)
     spent: Amount = field(default_factory=Amount)
     usd_unbilled: int = 0
     holds: Mapping[str, Amount] = field(default_factory=dict[str, Amount])
-    recent: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    recent: Mapping[str, tuple[Held, ...]] = field(default_factory=dict[str, tuple[Held, ...]])
 
     @property
     def held(self) -> Amount:
@@ -135,7 +137,7 @@ class Budget:
             return short
         recent = dict(self.recent)
         for tool, count in amount.tools.items():
-            recent[tool] = (*self._window(tool, at_ms), *(at_ms for _ in range(count)))
+            recent[tool] = (*self._window(tool, at_ms), *((at_ms, name) for _ in range(count)))
         return replace(self, holds={**self.holds, name: amount}, recent=recent)
 
     def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
@@ -156,9 +158,10 @@ class Budget:
         limit = getattr(self.limits, dimension)
         return None if limit is None else limit - getattr(self.spent, dimension) - getattr(self.held, dimension)
 
-    def calls_in_window(self, tool: str, at_ms: int) -> int:
-        """How many calls of a tool were held in the 60 seconds before a time."""
-        return len(self._window(tool, at_ms))
+    def calls_in_window(self, tool: str, at_ms: int, before: str | None = None) -> int:
+        """How many calls of a tool were held in the 60 seconds before a time; of those `before` a hold, if named."""
+        names = [name for _, name in self._window(tool, at_ms)]
+        return names.index(before) if before in names else len(names)
 
-    def _window(self, tool: str, at_ms: int) -> tuple[int, ...]:
-        return tuple(at for at in self.recent.get(tool, ()) if at > at_ms - WINDOW_MS)
+    def _window(self, tool: str, at_ms: int) -> tuple[Held, ...]:
+        return tuple(held for held in self.recent.get(tool, ()) if held[0] > at_ms - WINDOW_MS)

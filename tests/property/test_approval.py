@@ -26,7 +26,7 @@ def seated_by_trying(wanted: list[str], members: dict[str, list[str]], people: l
     )
 
 
-@settings(max_examples=5 * settings().max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(SPECS, max_size=3), MEMBERS, st.lists(PEOPLE, max_size=5))
 def test_seats_are_filled_exactly_where_some_way_to_seat_people_exists(
     specs: list[str], members: dict[str, list[str]], people: list[str]

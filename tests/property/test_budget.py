@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstay.kernel.budget import WINDOW_MS, Amount, Budget, Limits, Shortfall, ToolLimit
+from backstay.kernel.budget import WINDOW_MS, Amount, Budget, Held, Limits, Shortfall, ToolLimit
 
 from .strategies import AMOUNTS, LIMITS, caps, exceeded, least, totals
 
@@ -109,7 +109,7 @@ def walk(budget: Budget, operations: list[Operation]) -> None:
             assert limit.per_minute is None or books.lately(tool, now) <= limit.per_minute
 
 
-@settings(max_examples=5 * settings().max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(LIMITS, OPERATIONS)
 def test_spend_and_holds_never_exceed_a_limit(limits: Limits, operations: list[Operation]) -> None:
     walk(Budget(limits), operations)
@@ -141,8 +141,8 @@ class Sleepy(Budget):
 
     __slots__ = ()
 
-    def _window(self, tool: str, at_ms: int) -> tuple[int, ...]:
-        return tuple(at for at in self.recent.get(tool, ()) if at > at_ms - WINDOW_MS + 1)
+    def _window(self, tool: str, at_ms: int) -> tuple[Held, ...]:
+        return tuple(held for held in self.recent.get(tool, ()) if held[0] > at_ms - WINDOW_MS + 1)
 
 
 @pytest.mark.parametrize(

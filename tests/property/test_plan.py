@@ -70,7 +70,7 @@ def nearly_spent(budget: Budget, share: int) -> list[str]:
     return [name for name in DIMENSIONS if 0 < limits.get(name, 0) * share <= spent[name] * 100]
 
 
-@settings(max_examples=5 * settings().max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(STATES, SHARES, SPENT, st.integers(0, 300))
 def test_a_last_answer_is_held_back_until_the_agent_is_told_to_conclude(
     state: RunState, share: int, spent: Amount, added: int

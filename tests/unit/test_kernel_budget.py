@@ -119,7 +119,7 @@ def test_the_window_slides_call_by_call() -> None:
     assert budget.hold("3", mail, at_ms=59_999) == Shortfall("tool:mail:per_minute")
     budget = held(budget, "3", mail, at_ms=60_000)
     assert budget.hold("4", mail, at_ms=89_999) == Shortfall("tool:mail:per_minute")
-    assert budget.recent == {"mail": (30_000, 60_000)}
+    assert budget.recent == {"mail": ((30_000, "2"), (60_000, "3"))}
 
 
 def test_the_calls_of_the_last_minute_are_counted_tool_by_tool_with_a_rate_or_without() -> None:

@@ -1,0 +1,73 @@
+"""Replays the history of a run against the present code: whether a worker of today could take the run over."""
+
+import re
+from pathlib import Path
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
+
+from backstay.adapters.data_converter import data_converter
+from backstay.adapters.run_errors import in_our_words
+from backstay.app import sandbox
+from backstay.contracts.names import AGENT_RUN, EFFECT
+from backstay.errors import ConfigurationError
+from backstay.folders import folder
+
+_MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
+_HOW = "save one with `temporal workflow show -w RUN --output json`"
+
+
+async def history_of_run(client: Client, run_id: str) -> WorkflowHistory:
+    """The history of a run as the engine has it; of one that continued as new, its latest part.
+
+    Raises:
+        RunNotFoundError: there is none.
+    """
+    with in_our_words(client, run_id):
+        return await client.get_workflow_handle(run_id).fetch_history()
+
+
+def history_of_file(file: Path) -> WorkflowHistory:
+    """A saved history.
+
+    Raises:
+        ConfigurationError: the file holds none.
+    """
+    try:
+        return WorkflowHistory.from_json(file.stem, file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise ConfigurationError(f"is no saved history: {detail}", where=str(file), mend=_HOW) from None
+
+
+async def first_difference(history: WorkflowHistory) -> str | None:
+    """Where the present code departs from a history; None where it does not.
+
+    Raises:
+        ConfigurationError: the history is that of another workflow, or of none.
+    """
+    kind = _kind(history)
+    known = {AGENT_RUN: folder("workflows.agent_run").AgentRun, EFFECT: folder("workflows.effect").Effect}
+    if kind not in known:
+        what = f"is the history of a `{kind}`" if kind else "holds no event that starts a workflow"
+        raise ConfigurationError(f"`{history.workflow_id}` {what}", mend=f"only `{AGENT_RUN}` and `{EFFECT}` replay")
+    replayer = Replayer(workflows=[known[kind]], workflow_runner=sandbox(), data_converter=data_converter())
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    failure = result.replay_failure
+    return None if failure is None else _words(str(failure)) or type(failure).__name__
+
+
+def _words(text: str) -> str:
+    """What the engine's core says, without the structure that it prints round it."""
+    inside = _MESSAGE.search(text)
+    return inside[1].replace('\\"', '"') if inside else text
+
+
+def _kind(history: WorkflowHistory) -> str:
+    first = next(iter(history.events), None)
+    if first is None or first.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+        return ""
+    return first.workflow_execution_started_event_attributes.workflow_type.name

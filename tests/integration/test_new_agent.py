@@ -1,0 +1,101 @@
+"""`backstay new`: what it writes runs at once, by the commands that it prints."""
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+from backstay.adapters.dev_server import free_port
+from backstay.cli import execute
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+
+
+def environment(**extra: str) -> dict[str, str]:
+    ours = ("OPENAI_", "BACKSTAY_", "TEMPORAL_", "OTEL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+
+
+async def backstay(place: Path, *arguments: str, **extra: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "backstay", *arguments), cwd=place, env=environment(**extra), stdout=-1, stderr=-1
+    )
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def steps(out: str) -> list[list[str]]:
+    """The printed commands, each as its words."""
+    lines = [line.split("     ")[0] for line in out.splitlines() if line.startswith("  ")]
+    return [shlex.split(line) for line in lines]
+
+
+async def test_a_new_agent_runs_by_the_commands_that_are_printed(tmp_path: Path) -> None:
+    code, out, _ = await backstay(tmp_path, "new", "words")
+    assert code == 0
+    assert len((tmp_path / "agents" / "words" / "agent.toml").read_text().splitlines()) == 5
+    policy_test, dev, run = steps(out)
+    assert [command[:2] for command in (policy_test, dev, run)] == [
+        ["backstay", "policy"],
+        ["backstay", "dev"],
+        ["backstay", "run"],
+    ]
+    tested = await backstay(tmp_path, *policy_test[1:])
+    assert tested[:2] == (0, "words: 1 passed\n")
+    port = free_port()
+    log = tmp_path / "dev.err"
+    with log.open("wb") as stderr:
+        serving = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "backstay", *dev[1:], "--port", str(port), "--ui-port", "0"),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    try:
+        await says(log, "worker ready: agents default, words on task queue")
+        ended = await backstay(tmp_path, *run[1:], TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+        assert ended[0] == 0, ended[2]
+        assert "→ count_words(text=" in ended[2]
+        assert re.search(r"^status +completed$", ended[1], re.M)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(serving.wait(), PATIENCE) == 0
+    assert "--agent words" in log.read_text()
+
+
+async def says(log: Path, text: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while text not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        await asyncio.sleep(0.05)
+
+
+async def test_a_folder_elsewhere_is_named_in_the_commands(tmp_path: Path) -> None:
+    _, out, _ = await backstay(tmp_path, "new", "words", "--path", "my agents")
+    first, dev, run = steps(out)
+    assert first[:2] == ["BACKSTAY_AGENTS=my agents", "backstay"]
+    assert dev == ["BACKSTAY_AGENTS=my agents", "backstay", "dev"]
+    assert run[0] == "backstay"
+    code, tested, _ = await backstay(tmp_path, *first[2:], BACKSTAY_AGENTS="my agents")
+    assert (code, tested) == (0, "words: 1 passed\n")
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path, capsys: object) -> None:
+    folder = tmp_path / "words"
+    folder.mkdir()
+    assert execute(["new", "words", "--path", str(tmp_path)]) == 2
+    assert list(folder.iterdir()) == []
+
+
+def test_a_bad_name_writes_nothing(tmp_path: Path) -> None:
+    for name in ("../words", "a b", ".hidden", "a/b", "x" * 81):
+        assert execute(["new", name, "--path", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []
