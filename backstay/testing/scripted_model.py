@@ -161,9 +161,7 @@ class ScriptedModel:
 
     async def _send(self, answer: Answer, request: Request, incoming: web.Request) -> web.StreamResponse:
         if isinstance(answer, Failure):
-            return _respond(
-                answer.status, render_error(answer.status, answer.message, answer.code), answer.retry_after
-            )
+            return _respond(answer.status, render_error(answer.status, answer.message, answer.code), answer.retry_after)
         if isinstance(answer, Raw):
             body = answer.body.encode() if isinstance(answer.body, str) else answer.body
             return _respond(answer.status, body, content_type=answer.content_type)

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Makes the namespace that runs live in, once the server answers. May be run again: a namespace that is there stays as
-# it is, but for the retention.
+# Makes the namespace that runs live in, once the server answers. May be run again: what is there stays as it is.
 set -eu
 
 export TEMPORAL_ADDRESS TEMPORAL_NAMESPACE
@@ -16,7 +15,6 @@ until temporal operator cluster health >/dev/null; do
 done
 
 if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; then
-  temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION" >/dev/null
   echo "the namespace $TEMPORAL_NAMESPACE is there"
 else
   temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION" >/dev/null

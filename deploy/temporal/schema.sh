@@ -5,11 +5,11 @@ set -eu
 migrate() {
   database=$1 schema=$2
   tool() {
-    temporal-sql-tool --plugin postgres12 --ep "$POSTGRES_HOST" --port 5432 --user "$POSTGRES_USER" --db "$database" "$@"
+    temporal-sql-tool --plugin postgres12 --ep "$POSTGRES_HOST" -p 5432 -u "$POSTGRES_USER" --db "$database" "$@"
   }
   tool create
-  tool setup-schema --version 0.0
-  tool update-schema --schema-dir "/etc/temporal/schema/postgresql/v12/$schema/versioned"
+  tool setup-schema -v 0.0
+  tool update-schema -d "/etc/temporal/schema/postgresql/v12/$schema/versioned"
 }
 
 migrate temporal temporal

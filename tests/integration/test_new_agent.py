@@ -88,7 +88,7 @@ async def test_a_folder_elsewhere_is_named_in_the_commands(tmp_path: Path) -> No
     assert (code, tested) == (0, "words: 1 passed\n")
 
 
-def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path, capsys: object) -> None:
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "words"
     folder.mkdir()
     assert execute(["new", "words", "--path", str(tmp_path)]) == 2

@@ -59,9 +59,7 @@ def messages_in(path: Path) -> list[EmailMessage]:
 
 
 def call_with_key(key: str) -> ToolCall:
-    return ToolCall(
-        run_id="run-1", step=1, call_id="c1", idempotency_key=key, agent="support", tenant="t", metadata={}
-    )
+    return ToolCall(run_id="run-1", step=1, call_id="c1", idempotency_key=key, agent="support", tenant="t", metadata={})
 
 
 def test_a_message_arrives_with_its_headers_and_text(tools: Any, maildir: Path) -> None:
@@ -150,9 +148,7 @@ def test_without_a_mail_server_one_local_maildir_is_served_to_all_threads(
     assert len(messages) == len(ids) == 16
 
 
-def test_a_server_that_cannot_be_reached_means_nothing_was_sent(
-    mail: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_cannot_be_reached_means_nothing_was_sent(mail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("SHOP_SMTP", f"127.0.0.1:{taken.getsockname()[1]}")
@@ -202,17 +198,13 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object], None]]
         controller.stop()
 
 
-def test_a_refused_recipient_is_an_error_the_model_can_read(
-    mail: Any, serve: Callable[[object], None]
-) -> None:
+def test_a_refused_recipient_is_an_error_the_model_can_read(mail: Any, serve: Callable[[object], None]) -> None:
     serve(RefusingRecipients())
     with pytest.raises(ToolError, match="refused"):
         mail.deliver(mail.compose("ann@example.com", "s", "b"))
 
 
-def test_a_connection_lost_while_sending_is_not_reported_as_unsent(
-    mail: Any, serve: Callable[[object], None]
-) -> None:
+def test_a_connection_lost_while_sending_is_not_reported_as_unsent(mail: Any, serve: Callable[[object], None]) -> None:
     serve(LosingTheConnection())
     with pytest.raises(OutcomeUnknownError, match="broke"):
         mail.deliver(mail.compose("ann@example.com", "s", "b"))

@@ -61,9 +61,7 @@ def tools(support: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pyt
 
 
 def call_with_key(key: str) -> ToolCall:
-    return ToolCall(
-        run_id="run-1", step=1, call_id="c1", idempotency_key=key, agent="support", tenant="t", metadata={}
-    )
+    return ToolCall(run_id="run-1", step=1, call_id="c1", idempotency_key=key, agent="support", tenant="t", metadata={})
 
 
 def outcome_of(work: Callable[[], object]) -> object:
@@ -126,9 +124,7 @@ def test_the_same_key_returns_the_first_refund_even_when_nothing_is_left(shop: A
 @pytest.mark.parametrize(
     "other", [("A18", Decimal(10), "late"), ("A17", Decimal(11), "late"), ("A17", Decimal(10), None)]
 )
-def test_the_same_key_with_other_arguments_is_refused(
-    shop: Any, other: tuple[str, Decimal, str | None]
-) -> None:
+def test_the_same_key_with_other_arguments_is_refused(shop: Any, other: tuple[str, Decimal, str | None]) -> None:
     shop.refund("A17", Decimal(10), "late", key="k")
     with pytest.raises(ToolError, match="another refund"):
         shop.refund(*other, key="k")

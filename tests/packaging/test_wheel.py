@@ -67,9 +67,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_wheel_holds_each_application_folder_under_the_one_name(
-    names: frozenset[str], folder: str
-) -> None:
+def test_the_wheel_holds_each_application_folder_under_the_one_name(names: frozenset[str], folder: str) -> None:
     assert any(name.startswith(f"backstay/{folder}/") for name in names)
 
 

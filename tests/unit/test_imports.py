@@ -22,9 +22,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 def loaded_by(*modules: str) -> frozenset[str]:
     """The full names of all modules that a fresh interpreter loads for these imports."""
-    said = subprocess.run(
-        [sys.executable, "-c", PROBE, *modules], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    said = subprocess.run([sys.executable, "-c", PROBE, *modules], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert said.returncode == 0, said.stderr
     return frozenset(json.loads(said.stdout))
 

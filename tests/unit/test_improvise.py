@@ -51,9 +51,7 @@ def test_made_up_arguments_fit_the_schema(schema: JSON, value: JSON) -> None:
     ],
 )
 def test_a_word_is_chosen_by_the_name_of_its_property(name: str, word: str) -> None:
-    assert made_up_arguments({"properties": {name: {"type": "string"}}, "required": [name]}, GOAL) == {
-        name: word
-    }
+    assert made_up_arguments({"properties": {name: {"type": "string"}}, "required": [name]}, GOAL) == {name: word}
 
 
 def test_a_goal_without_fitting_words_is_used_whole() -> None:

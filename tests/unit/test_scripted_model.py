@@ -49,9 +49,7 @@ class Asker:
     async def chat(self, place: str | None = None, goal: str = GOAL, **more: Any) -> ChatCompletion:
         messages = more.pop("messages", [{"role": "user", "content": goal}])
         headers = {"Idempotency-Key": place} if place else {}
-        return await self.client.chat.completions.create(
-            model="any", messages=messages, extra_headers=headers, **more
-        )
+        return await self.client.chat.completions.create(model="any", messages=messages, extra_headers=headers, **more)
 
     async def respond(self, place: str | None = None, given: Any = GOAL, **more: Any) -> Response:
         headers = {"Idempotency-Key": place} if place else {}
@@ -112,9 +110,7 @@ async def test_responses_items_parse_into_the_clients_types(ask: Ask) -> None:
 async def test_replies_pass_the_clients_strict_validation() -> None:
     async with (
         ScriptedModel([CALLS, Reply("Cut", finish="length")]) as model,
-        AsyncOpenAI(
-            base_url=model.base_url, api_key="none", max_retries=0, _strict_response_validation=True
-        ) as client,
+        AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0, _strict_response_validation=True) as client,
     ):
         for n in range(2):
             headers = {"Idempotency-Key": f"chat/decide-{n}"}
@@ -156,9 +152,7 @@ async def test_a_bill_that_lies_is_sent_verbatim_and_not_counted_as_served(ask: 
 
 
 async def test_a_bill_can_be_missing_or_not_a_number(ask: Ask) -> None:
-    asker = await ask(
-        [Reply("ok", usage=RawUsage(MISSING)), Reply("ok", usage=RawUsage({"prompt_tokens": math.nan}))]
-    )
+    asker = await ask([Reply("ok", usage=RawUsage(MISSING)), Reply("ok", usage=RawUsage({"prompt_tokens": math.nan}))])
     create = asker.client.chat.completions.with_raw_response.create
     first = await create(model="any", messages=[], extra_headers={"Idempotency-Key": "run/decide-1"})
     assert "usage" not in json.loads(first.content)
@@ -166,9 +160,7 @@ async def test_a_bill_can_be_missing_or_not_a_number(ask: Ask) -> None:
     assert math.isnan(json.loads(second.content)["usage"]["prompt_tokens"])
 
 
-@pytest.mark.parametrize(
-    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
-)
+@pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
 async def test_a_cut_reply_says_so_in_both_apis(ask: Ask, finish: str, reason: str) -> None:
     asker = await ask([Reply("It was sh", calls=CALLS.calls, finish=finish)])
     choice = (await asker.chat()).choices[0]
@@ -269,9 +261,7 @@ async def test_a_turn_can_be_a_function_of_the_request(ask: Ask) -> None:
         (503, openai.InternalServerError),
     ],
 )
-async def test_failures_arrive_as_the_clients_errors(
-    ask: Ask, status: int, error: type[openai.APIStatusError]
-) -> None:
+async def test_failures_arrive_as_the_clients_errors(ask: Ask, status: int, error: type[openai.APIStatusError]) -> None:
     asker = await ask([Failure(status, "no", code="some_code", retry_after=1.5)])
     with pytest.raises(error) as caught:
         await asker.respond()
@@ -282,9 +272,7 @@ async def test_failures_arrive_as_the_clients_errors(
 
 
 async def test_raw_replies_arrive_as_they_are(ask: Ask) -> None:
-    asker = await ask(
-        [Raw(200, "<html>busy</html>", "text/html"), Raw(200, b""), Raw(200, '{"choices": null}')]
-    )
+    asker = await ask([Raw(200, "<html>busy</html>", "text/html"), Raw(200, b""), Raw(200, '{"choices": null}')])
     assert await asker.chat("a/decide-1") == "<html>busy</html>"
     with pytest.raises(json.JSONDecodeError):
         await asker.chat("a/decide-2")

@@ -15,9 +15,7 @@ def command(*arguments: str) -> list[str]:
 async def test_the_command_says_where_it_listens_and_plays_its_file(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('[{"text": "from the file"}]')
-    server = await asyncio.create_subprocess_exec(
-        *command("--script", str(script)), stdout=asyncio.subprocess.PIPE
-    )
+    server = await asyncio.create_subprocess_exec(*command("--script", str(script)), stdout=asyncio.subprocess.PIPE)
     try:
         assert server.stdout is not None
         line = (await server.stdout.readline()).decode()

@@ -68,7 +68,7 @@ def without_stack_traces(value: Any) -> Any:
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
     """Waits for what is true, and returns it."""
-    while not (found := await holds()):  # noqa: ASYNC110
+    while not (found := await holds()):
         await asyncio.sleep(0.02)
     return found
 
@@ -77,7 +77,7 @@ async def effect(line: str) -> None:
     """Waits until a tool has written a line down."""
 
     async def holds() -> bool:
-        return line in LOG.read_text()  # noqa: ASYNC240
+        return line in LOG.read_text()
 
     await until(holds)
 

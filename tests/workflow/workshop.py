@@ -80,7 +80,7 @@ async def look(call: ToolCall, seconds: float) -> str:
 async def gate(call: ToolCall, name: str = "gate") -> str:
     """Waits until a file of that name lies beside the log."""
     log(call, "at the gate")
-    while not is_open(call, name):  # noqa: ASYNC110
+    while not is_open(call, name):
         await asyncio.sleep(0.02)
     return "open"
 
