@@ -28,24 +28,15 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
     if earlier:
         pulse.tell(earlier)
     claiming = effects.claim(effect_id(given, prepared), _start(given, prepared), claim, earlier, pulse.tell)
-    waiting = asyncio.create_task(claiming.result())
-    waiting.add_done_callback(_heard)
     try:
-        return await asyncio.shield(waiting)
+        return await claiming.result()
     except asyncio.CancelledError:
         # Not so where only this attempt ends: the worker stops, or another attempt has taken the call over.
         if cancelled_by_the_run() or (engine_knows_it_no_more() and await effects.is_over(claim.call)):
-            await claiming.withdraw()
-            return await waiting
+            return await claiming.withdraw()
         raise
     finally:
-        waiting.cancel()
-
-
-def _heard(claim: asyncio.Task[ToolResult]) -> None:
-    """Nobody waits any more for a claim that is given up, nor for what it raises then."""
-    if not claim.cancelled():
-        claim.exception()
+        claiming.drop()
 
 
 def effect_id(given: ActInput, prepared: Prepared) -> str:

@@ -37,7 +37,7 @@ class Decide:
         """
         bill = _Bill.of_this_attempt()
         if bill.lost >= given.attempts:
-            raise bill.failure("no further attempt is covered by the budget", "AttemptsLost", final=True)
+            raise bill.failure("no further attempt is covered by the budget", names.ATTEMPTS_LOST, final=True)
         async with beating(bill.unbilled):
             try:
                 return await self._ask(given, bill)
@@ -49,8 +49,9 @@ class Decide:
                     bill.prove_unbilled()
                 else:
                     bill.lost += 1
-                final = not error.retryable or bill.lost >= given.attempts
-                raise bill.failure(str(error), error.code, final, error.retry_after) from error
+                if error.retryable and bill.lost >= given.attempts:
+                    raise bill.failure(str(error), names.ATTEMPTS_LOST, final=True) from error
+                raise bill.failure(str(error), error.code, not error.retryable, error.retry_after) from error
             except asyncio.CancelledError:
                 if not cancelled_by_the_run():
                     raise

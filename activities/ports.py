@@ -119,8 +119,16 @@ class Claiming(Protocol):
         """
         ...
 
-    async def withdraw(self) -> None:
-        """Asks no more; `result` then returns as soon as the effect goes on without this call, or has ended."""
+    async def withdraw(self) -> ToolResult:
+        """Asks no more; returns as soon as the effect goes on without this call, or has ended.
+
+        Raises:
+            EffectUnreachedError: it could not be asked.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Waits no more, and tells nobody: another attempt of the call goes on."""
         ...
 
 

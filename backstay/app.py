@@ -20,6 +20,7 @@ from backstay.adapters.run_history import RunHistory
 from backstay.adapters.scrubber import scrubbed_logs
 from backstay.adapters.secrets import Secrets, worker_secrets
 from backstay.adapters.webhook import Webhooks
+from backstay.contracts import names
 from backstay.errors import ConfigurationError
 from backstay.folders import SHIPPED_AGENTS, SHIPPED_POLICIES, folder
 from backstay.rules import gate_of, keep_current
@@ -42,7 +43,7 @@ class Application:
         """Serves runs until the context ends; running activities are then given time to finish."""
         try:
             with scrubbed_logs(self.secrets.scrubber):
-                async with self._worker(client, **options) as worker, self._watching():
+                async with serving_together(self.workers(client, options)) as worker, self._watching():
                     yield worker
         finally:
             await self.catalog.close()
@@ -60,38 +61,67 @@ class Application:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
 
-    def _worker(self, client: Client, **options: Any) -> Worker:
-        given: dict[str, Any] = {
-            "task_queue": self.settings.task_queue,
+    def workers(self, client: Client, options: dict[str, Any]) -> list[Worker]:
+        """The worker of runs; and that of effects, where a tool shares them.
+
+        A call that waits for an effect takes up a slot of its worker. The effect is performed in a slot of another one:
+        with as many calls waiting as there are slots, none would come to be performed otherwise.
+        """
+        activities, perform = self._activities(client)
+        runs: dict[str, Any] = {
             "workflows": [folder("workflows.agent_run").AgentRun, folder("workflows.effect").Effect],
-            "activities": self._activities(client),
+            "activities": activities,
             "workflow_runner": sandbox(),
+            # After a worker dies its runs wait this long for its memory of them, and no longer.
+            "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+            "max_cached_workflows": self.settings.cached_runs,
+            **options,
+        }
+        workers = [self._worker(client, self.settings.task_queue, runs)]
+        if any(tool.spec.dedupe for agent in self.catalog.agents.values() for tool in agent.tools.values()):
+            queue = names.effects_queue(self.settings.task_queue)
+            workers.append(self._worker(client, queue, {"activities": [perform]}))
+        return workers
+
+    def _worker(self, client: Client, task_queue: str, options: dict[str, Any]) -> Worker:
+        given: dict[str, Any] = {
+            "task_queue": task_queue,
             "plugins": worker_plugins(client),
             # A kill reaches a running activity with the answer to a heartbeat: send them often.
             "max_heartbeat_throttle_interval": timedelta(milliseconds=250),
             "default_heartbeat_throttle_interval": timedelta(milliseconds=250),
-            # After a worker dies its runs wait this long for its memory of them, and no longer.
-            "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
             "graceful_shutdown_timeout": timedelta(seconds=self.settings.shutdown_seconds),
-            "max_cached_workflows": self.settings.cached_runs,
             **options,
         }
         return Worker(client, **given)
 
-    def _activities(self, client: Client) -> list[Callable[..., Any]]:
+    def _activities(self, client: Client) -> tuple[list[Callable[..., Any]], Callable[..., Any]]:
+        """The activities of runs, and the one of effects."""
         reviewer = folder("activities.review").Reviewer(self.catalog, self.gate)
         history = RunHistory(client)
         memory = folder("activities.run_memory").RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
         desk = folder("activities.desk").Desk(memory, reviewer, self.secrets)
-        return [
+        runs: list[Callable[..., Any]] = [
             folder("activities.admit").Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
             folder("activities.decide").Decide(memory, self.catalog).decide,
             folder("activities.authorize").Authorize(reviewer).authorize,
             folder("activities.notify").Notify(self.webhooks).notify,
             folder("activities.act").Act(desk, Effects(client)).act,
-            folder("activities.perform").Perform(desk, history).perform,
             folder("activities.reconcile").Reconcile(desk).reconcile,
         ]
+        return runs, folder("activities.perform").Perform(desk, history).perform
+
+
+@contextlib.asynccontextmanager
+async def serving_together(workers: Sequence[Worker]) -> AsyncGenerator[Worker]:
+    """Lets workers serve until the context ends, and stops them side by side; gives the first."""
+    async with contextlib.AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        try:
+            yield workers[0]
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 def application(settings: Settings, only: Sequence[str] = ()) -> Application:

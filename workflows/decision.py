@@ -1,12 +1,14 @@
 """One decision: hold its worst case, ask the model, settle the bill, read the reply."""
 
+from dataclasses import replace
+
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
 from backstay.kernel.events import Concluding, Decided, DecisionHeld, DecisionKind, ModelLost
-from backstay.kernel.plan import open_decision, settle_decision
+from backstay.kernel.plan import ATTEMPTS, open_decision, settle_decision
 from backstay.kernel.price import Usage
 from backstay.kernel.reply import read_reply
 
@@ -45,7 +47,7 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
     )
     for note in given.notes:
         run.say("note", text=note)
-    run.news = News()
+    news, run.news = run.news, News()
     try:
         result: DecideResult = await run.execute(
             names.DECIDE,
@@ -57,7 +59,9 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
         )
     except ActivityError as error:
         run.apply(settle_decision(run.state, None, _lost_attempts(error, held.attempts), replied=False))
-        if not isinstance(error.cause, CancelledError):
+        if _short_of_attempts(error, held):
+            run.news = replace(news, size=0)  # the next decision, if there is room for one, tells it again
+        elif not isinstance(error.cause, CancelledError):
             run.apply(ModelLost(_reason(error)))
         return None
     usage = Usage(**result.usage.model_dump()) if result.usage else None
@@ -105,6 +109,12 @@ def _lost_attempts(error: ActivityError, attempts: int) -> int:
         except ValueError:
             return attempts
     return attempts
+
+
+def _short_of_attempts(error: ActivityError, held: DecisionHeld) -> bool:
+    """Whether the model might have answered another attempt, and only the hold had no room for one."""
+    cause = error.cause
+    return held.attempts < ATTEMPTS and isinstance(cause, ApplicationError) and cause.type == names.ATTEMPTS_LOST
 
 
 def _reason(error: ActivityError) -> str:

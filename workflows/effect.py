@@ -100,7 +100,7 @@ class Effect:
             PerformInput(call=call, key=given.key, again=lock.performances),
             result_type=ToolResult,
             activity_id=f"{names.PERFORM}-{lock.performances + 1}",
-            task_queue=call.task_queue,
+            task_queue=names.effects_queue(call.task_queue),
             summary=f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180],
             **options.perform_options(given.effect, given.timeout),
         )

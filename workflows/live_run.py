@@ -1,5 +1,6 @@
 """A run in progress: its state, its running activities, and what the model has not been told yet."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -59,6 +60,7 @@ class LiveRun:
         self._started: datetime | None = None
         self._closed: Stop | None = None
         self._is_closed = False
+        self._due = False
 
     @property
     def state(self) -> RunState:
@@ -81,7 +83,9 @@ class LiveRun:
         if interruption(self.state):
             for handle in self._handles.values():
                 handle.cancel()
-        self.publish()
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self.publish)
 
     def admitted(self, admission: Admission) -> None:
         """Fixes what the run was admitted with."""
@@ -135,7 +139,8 @@ class LiveRun:
         ]
 
     def publish(self) -> None:
-        """Shows where the run stands, in search attributes and current details."""
+        """Shows where the run stands, in search attributes and current details; once for all that happens together."""
+        self._due = False
         self._board.publish(self.status())
 
     @property

@@ -29,6 +29,7 @@ from backstay.errors import EffectUnreachedError
 
 POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
+GRACE_SECONDS = 2.0
 ANSWER = timedelta(seconds=10)
 _CLOSED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
 _FULL = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.ABORTED, RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE)
@@ -76,14 +77,43 @@ class Claiming:
         self._told = told
         self._number = 0
         self._left = asyncio.Event()
-        self._answered = False
+        self._accepted = asyncio.Event()
+        self._answer: asyncio.Task[ToolResult] | None = None
 
     async def result(self) -> ToolResult:
-        """The effect's one result.
+        """The effect's one result; a cancellation leaves the claim as it is.
 
         Raises:
             EffectUnreachedError: it could not be asked; the effect may be performed all the same.
         """
+        return await asyncio.shield(self._waiting())
+
+    async def withdraw(self) -> ToolResult:
+        """Asks no more, also where the claim is still on its way; says what became of the effect."""
+        waiting = self._waiting()
+        self._left.set()
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self._tell(waiting)
+                accepted = asyncio.create_task(self._accepted.wait())
+                await asyncio.wait((waiting, accepted), return_when=asyncio.FIRST_COMPLETED)
+                accepted.cancel()
+        if waiting.done() or self._accepted.is_set():
+            return await asyncio.shield(waiting)
+        return ToolResult(status="unknown", text="unknown: the run was stopped, and the effect does not answer")
+
+    def drop(self) -> None:
+        """Waits no more, and tells nobody: another attempt of the call goes on."""
+        if self._answer is not None:
+            self._answer.cancel()
+
+    def _waiting(self) -> asyncio.Task[ToolResult]:
+        if self._answer is None:
+            self._answer = asyncio.create_task(self._answered())
+            self._answer.add_done_callback(_heard)
+        return self._answer
+
+    async def _answered(self) -> ToolResult:
         try:
             if self._earlier is not None and (result := await self._recorded()):
                 return result
@@ -96,13 +126,10 @@ class Claiming:
             return _no_answer(error)
         except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise EffectUnreachedError(f"the effect could not be asked: {type(error).__name__}") from error
-        finally:
-            self._answered = True
 
-    async def withdraw(self) -> None:
-        """Asks no more: the effect is told, also where the claim is still on its way to it."""
-        self._left.set()
-        while not self._answered:
+    async def _tell(self, waiting: asyncio.Task[ToolResult]) -> None:
+        """Tells the effect of the withdrawal; where there is none yet, the claim may still start it."""
+        while not waiting.done():
             with contextlib.suppress(RPCError):
                 await self._effect().signal(names.WITHDRAW, plain(self._claim.call))
                 return
@@ -120,7 +147,10 @@ class Claiming:
                 continue
             self._number += 1
             self._told(handle.workflow_run_id or "")
-            return await handle.result()
+            self._accepted.set()
+            answer = await handle.result()
+            self._accepted.clear()
+            return answer
 
     async def _sent(self) -> WorkflowUpdateHandle[Claimed]:
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -146,12 +176,15 @@ class Claiming:
         while True:
             effect = self._effect(self._earlier or None)
             handle = effect.get_update_handle(self._update_id, result_type=Claimed)
+            self._accepted.set()
             try:
                 answer = await handle.result()
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return None
                 raise
+            finally:
+                self._accepted.clear()
             self._number += 1
             if answer.result is not None:
                 return answer.result
@@ -182,6 +215,12 @@ class Claiming:
     def _update_id(self) -> str:
         call = self._claim.call
         return f"{call.run_id}/{call.call_id}/{self._claim.again}/{self._number}"
+
+
+def _heard(answer: asyncio.Task[ToolResult]) -> None:
+    """Nobody asks any more what a claim raises that was dropped."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _no_answer(error: WorkflowUpdateFailedError) -> ToolResult:

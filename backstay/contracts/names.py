@@ -28,6 +28,7 @@ TRANSCRIPT: Final = "transcript"
 AUDIT: Final = "audit"
 
 INVALID_INPUT: Final = "InvalidInput"
+ATTEMPTS_LOST: Final = "AttemptsLost"
 TOOL_TIMEOUT: Final = "ToolTimeout"
 EFFECT_UNREACHED: Final = "EffectUnreached"
 
@@ -40,6 +41,11 @@ SEARCH_ATTRIBUTES: Final = {
     "BackstayUsd": "Double",
 }
 """Search attributes and their Temporal types; `setup` registers them."""
+
+
+def effects_queue(task_queue: str) -> str:
+    """The task queue where effects are performed that the calls of a task queue share."""
+    return f"{task_queue}-effects"
 
 
 def decide_id(step: int) -> str:

@@ -68,6 +68,19 @@ class Amount:
             tools,
         )
 
+    def __sub__(self, other: "Amount") -> "Amount":
+        """What is left of this; only ever taken away is what was added before."""
+        tools = {name: count - other.tools.get(name, 0) for name, count in self.tools.items()}
+        return Amount(
+            self.steps - other.steps,
+            self.model_calls - other.model_calls,
+            self.tool_calls - other.tool_calls,
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.usd - other.usd,
+            {name: count for name, count in tools.items() if count},
+        )
+
     def exceeds(self, other: "Amount") -> str | None:
         """The first dimension in which this is more than `other`, money first: `usd`, `tokens`, ..., `tool:x`."""
         for dimension in ("usd", "tokens", "steps", "model_calls", "tool_calls"):
@@ -96,7 +109,8 @@ class Settled:
 class Budget:
     """Limits, spend and holds as one value; every change returns a new one.
 
-    `usd_unbilled` is the part of the spend that was settled at its hold because no bill came. `recent` keeps the times
+    `held` is the sum of all open `holds`; `usd_unbilled` is the part of the spend that was settled at its hold
+    because no bill came. `recent` keeps the times
     (milliseconds) and the holds of each tool's calls in the 60 seconds before its last one.
     """
 
@@ -104,12 +118,8 @@ class Budget:
     spent: Amount = field(default_factory=Amount)
     usd_unbilled: int = 0
     holds: Mapping[str, Amount] = field(default_factory=dict[str, Amount])
+    held: Amount = field(default_factory=Amount)
     recent: Mapping[str, tuple[Held, ...]] = field(default_factory=dict[str, tuple[Held, ...]])
-
-    @property
-    def held(self) -> Amount:
-        """All open holds together."""
-        return sum(self.holds.values(), Amount())
 
     def shortfall(self, amount: Amount, at_ms: int = 0) -> Shortfall | None:
         """The first dimension in which `amount` does not fit beside what is spent and held."""
@@ -138,7 +148,7 @@ class Budget:
         recent = dict(self.recent)
         for tool, count in amount.tools.items():
             recent[tool] = (*self._window(tool, at_ms), *((at_ms, name) for _ in range(count)))
-        return replace(self, holds={**self.holds, name: amount}, recent=recent)
+        return replace(self, holds={**self.holds, name: amount}, held=self.held + amount, recent=recent)
 
     def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
         """Replaces a hold by what was really used; a name that is not held changes nothing."""
@@ -146,12 +156,21 @@ class Budget:
             return Settled(self)
         held = self.holds[name]
         rest = {key: amount for key, amount in self.holds.items() if key != name}
-        budget = replace(self, spent=self.spent + actual, usd_unbilled=self.usd_unbilled + usd_unbilled, holds=rest)
+        budget = replace(
+            self,
+            spent=self.spent + actual,
+            usd_unbilled=self.usd_unbilled + usd_unbilled,
+            holds=rest,
+            held=self.held - held,
+        )
         return Settled(budget, actual.exceeds(held))
 
     def release(self, name: str) -> "Budget":
         """Gives a hold back unused, because its call was never made."""
-        return replace(self, holds={key: amount for key, amount in self.holds.items() if key != name})
+        if name not in self.holds:
+            return self
+        rest = {key: amount for key, amount in self.holds.items() if key != name}
+        return replace(self, holds=rest, held=self.held - self.holds[name])
 
     def left(self, dimension: str) -> int | None:
         """What neither spend nor holds have taken of a dimension; None where there is no limit."""

@@ -420,23 +420,22 @@ async def test_a_second_signal_ends_a_worker_at_once(place: Place) -> None:
     await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
 
 
-async def test_setup_registers_what_is_missing_and_may_be_run_again(place: Place) -> None:
-    namespace = {"TEMPORAL_NAMESPACE": fresh("fresh")}
-    assert (await temporal(place, "operator", "namespace", "create", "-n", namespace["TEMPORAL_NAMESPACE"])).code == 0
-    await _namespace_known(place, namespace["TEMPORAL_NAMESPACE"])
-    first = await place.backstay("setup", **namespace)
-    again = await place.backstay("setup", **namespace)
-    assert (first.code, again.code) == (0, 0)
-    assert first.out.splitlines()[0] == "added    BackstayAgent (Keyword)"
-    assert [line.split()[0] for line in again.out.splitlines()] == ["present"] * 6
+async def test_setup_and_a_worker_both_register_what_is_missing(place: Place) -> None:
+    by_hand, by_worker = await asyncio.gather(_namespace(place), _namespace(place))
+    setup = await place.backstay("setup", TEMPORAL_NAMESPACE=by_hand)
+    assert setup.code == 0
+    assert setup.out.splitlines()[0] == "added    BackstayAgent (Keyword)"
+    async with place.worker(TEMPORAL_NAMESPACE=by_worker) as worker:
+        await worker.says("added search attributes: BackstayAgent, ")
+        again = await place.backstay("setup", TEMPORAL_NAMESPACE=by_worker)
+    assert again.code == 0
+    assert {line.split()[0] for line in again.out.splitlines()} == {"present"}
 
 
-async def test_a_worker_registers_search_attributes_and_refuses_one_of_another_type(place: Place) -> None:
-    namespace = fresh("fresh")
-    assert (await temporal(place, "operator", "namespace", "create", "-n", namespace)).code == 0
-    await _namespace_known(place, namespace)
-    odd = ("operator", "search-attribute", "create", "-n", namespace, "--name", "BackstayUsd", "--type")
-    assert (await temporal(place, *odd, "Text")).code == 0
+async def test_a_search_attribute_of_another_type_stops_a_worker_unless_it_runs_without(place: Place) -> None:
+    namespace = await _namespace(place)
+    odd = ("operator", "search-attribute", "create", "-n", namespace, "--name", "BackstayUsd", "--type", "Text")
+    assert (await temporal(place, *odd)).code == 0
     refused = await place.backstay("worker", TEMPORAL_NAMESPACE=namespace)
     assert refused.code == 2
     assert "`BackstayUsd` is Text, and must be Double" in refused.err
@@ -477,10 +476,13 @@ async def test_the_demo_shows_five_runs_that_end_as_governance_promises(place: P
     assert "messages that arrived by SMTP in the local maildir: 1" in demo.err
 
 
-async def _namespace_known(place: Place, namespace: str) -> None:
-    """Waits until every part of the server knows a new namespace."""
+async def _namespace(place: Place) -> str:
+    """A new namespace that every part of the server knows."""
+    namespace = fresh("fresh")
+    assert (await temporal(place, "operator", "namespace", "create", "-n", namespace)).code == 0
 
     async def known() -> bool:
         return (await temporal(place, "workflow", "list", "-n", namespace)).code == 0
 
     await eventually(known)
+    return namespace

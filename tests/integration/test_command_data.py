@@ -18,10 +18,10 @@ from backstay.connection import connect
 from backstay.testing import Call, Reply
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 100.0
 HELP_CPU_SECONDS = 1.5
 """Five times what `--help` takes on a machine that does nothing else."""
 TOOLS = '''
@@ -71,7 +71,11 @@ class Place:
             stdout=-1,
             stderr=-1,
         )
-        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        finally:
+            if process.returncode is None:
+                process.kill()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 

@@ -91,7 +91,7 @@ def test_exit_codes_of_a_process_that_has_no_key_and_no_server(clerk: Path) -> N
 def test_show_prints_every_rule_in_force_and_where_it_is_from(clerk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "policy", "show", "clerk", code=0)
     assert f"// agent: {clerk}/policy.cedar:2\n" in text
-    assert 'unless{context.approvals.contains("finance")}' in "".join(text.split())
+    assert 'unless{(context.approvals).contains("finance")}' in "".join(text.split())
     shown = as_json(capsys, "policy", "show", "clerk")
     assert set(shown) == {"agent", "policy_version", "mode", "rules"}
     assert [rule["id"] for rule in shown["rules"]] == sorted(rule["id"] for rule in shown["rules"])

@@ -59,7 +59,7 @@ THRESHOLDS = st.builds(
 VERDICTS = st.builds(
     Verdict, st.sampled_from(Outcome), st.sampled_from(Code), st.just("d"), st.just("v"), st.just(("r",)), st.just("m")
 )
-RATES = st.integers(0, 20_000_000)
+RATES = st.sampled_from([0, 1, 250_000, 2_000_000, 20_000_000]) | st.integers(0, 20_000_000)
 
 
 def _price(first: tuple[int, int, int], longer: list[tuple[int, int, int, int]]) -> Price:

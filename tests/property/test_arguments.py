@@ -34,6 +34,7 @@ def assert_read_as_json_or_refused(raw: str) -> None:
         assert PROBLEM.fullmatch(arguments.problem)
     else:
         assert arguments == json.loads(raw)
+        assert json.loads(json.dumps(arguments, allow_nan=False)) == arguments
 
 
 @given(OBJECTS, st.booleans(), st.sampled_from([None, 2]))
@@ -83,6 +84,14 @@ def test_a_repeated_key_is_refused_however_it_is_spelled(
 def _units(text: str) -> list[int]:
     encoded = text.encode("utf-16-be")
     return [int.from_bytes(encoded[at : at + 2], "big") for at in range(0, len(encoded), 2)]
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,4})(\.[0-9]{1,4})?[eE][+-]?[0-9]{1,3}", fullmatch=True).filter(str.isascii))
+def test_a_number_is_read_where_it_is_finite_and_refused_where_it_is_not(number: str) -> None:
+    expected = {"n": [float(number)]}
+    overflows = abs(expected["n"][0]) == float("inf")
+    problem = Unreadable("the arguments hold a number that overflows")
+    assert read_arguments(f'{{"n": [{number}]}}') == (problem if overflows else expected)
 
 
 @given(st.integers(1, 100), st.sampled_from("[{"))

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.money import MICRO, MoneyError, format_usd, parse_usd
@@ -58,6 +58,7 @@ def test_a_cost_is_the_exact_one_rounded_up_to_the_next_micro_dollar(price: Pric
     assert 0 <= price.cost(usage) - exact < 1
 
 
+@settings(max_examples=4 * settings().max_examples)
 @given(PRICES, BOUNDS, BOUNDS, st.data())
 def test_no_bill_within_the_bounds_exceeds_the_worst_case(
     price: Price, most_input: int, most_output: int, data: st.DataObject

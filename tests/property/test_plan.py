@@ -20,18 +20,19 @@ pytestmark = pytest.mark.soak
 
 SPENT = st.just(Amount()) | st.builds(Amount, *(st.integers(0, 2) for _ in range(3)), *(st.integers(0, 99),) * 3)
 SHARES = st.sampled_from([1, 50, 80, 100])
-ROOM = st.none() | st.integers(0, 1_000)
+ROOM = st.none() | st.integers(0, 600)
 MONEY = st.none() | st.integers(0, 30_000)
 BUDGETS = st.builds(Limits, st.none() | st.integers(0, 2), st.none() | st.integers(0, 4), st.none(), ROOM, MONEY).map(
     Budget
 )
+ADDED = st.integers(0, 60)
 STATES = st.builds(
     RunState,
     admitted=st.just(True),
     budget=BUDGETS,
     price=st.none() | PRICES,
     max_output_tokens=st.integers(0, 130),
-    context_tokens=st.integers(0, 300),
+    context_tokens=ADDED,
 )
 FREE_STATES = st.builds(lambda state, price: replace(state, budget=Budget(), price=price), STATES, st.none() | PRICES)
 
@@ -48,7 +49,7 @@ def candidates(state: RunState, bound: int) -> Iterator[tuple[int, int]]:
     yield from ((1, output) for output in range(most - 1, min(USEFUL_OUTPUT_TOKENS, most) - 1, -1))
 
 
-@given(STATES, st.integers(0, 300))
+@given(STATES, ADDED)
 def test_attempts_shrink_and_then_output_until_the_hold_fits(state: RunState, added: int) -> None:
     bound = state.context_tokens + added
     sizes = [(size, worst(state.price, size[0], bound, size[1])) for size in candidates(state, bound)]
@@ -70,8 +71,8 @@ def nearly_spent(budget: Budget, share: int) -> list[str]:
     return [name for name in DIMENSIONS if 0 < limits.get(name, 0) * share <= spent[name] * 100]
 
 
-@settings(max_examples=3 * settings().max_examples)
-@given(STATES, SHARES, SPENT, st.integers(0, 300))
+@settings(max_examples=4 * settings().max_examples)
+@given(STATES, SHARES, SPENT, ADDED)
 def test_a_last_answer_is_held_back_until_the_agent_is_told_to_conclude(
     state: RunState, share: int, spent: Amount, added: int
 ) -> None:
@@ -95,7 +96,7 @@ def test_a_last_answer_is_held_back_until_the_agent_is_told_to_conclude(
     assert told == open_decision(replace(state, thresholds=Thresholds()), added)
 
 
-@given(STATES, st.integers(0, 300))
+@given(STATES, ADDED)
 def test_what_was_opened_is_held_as_it_is(state: RunState, added: int) -> None:
     opened = open_decision(state, added)
     after = state.after(opened)
@@ -107,7 +108,7 @@ def test_what_was_opened_is_held_as_it_is(state: RunState, added: int) -> None:
         assert after.shortfall == opened.dimension
 
 
-@given(FREE_STATES, st.integers(0, 300), st.data())
+@given(FREE_STATES, ADDED, st.data())
 def test_a_bill_within_its_hold_is_never_overbilled(state: RunState, added: int, data: st.DataObject) -> None:
     held = open_decision(state, added)
     assert isinstance(held, DecisionHeld)
@@ -126,7 +127,7 @@ def test_a_bill_within_its_hold_is_never_overbilled(state: RunState, added: int,
     assert after.budget.spent.steps == 1
 
 
-@given(FREE_STATES, st.integers(0, 300), usages(), st.integers(0, 5))
+@given(FREE_STATES, ADDED, usages(), st.integers(0, 5))
 def test_a_bill_above_its_hold_stops_the_run(state: RunState, added: int, usage: Usage, lost: int) -> None:
     held = open_decision(state, added)
     assert isinstance(held, DecisionHeld)

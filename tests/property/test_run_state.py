@@ -27,7 +27,8 @@ from .strategies import ADMITTED, EVENTS, MONOTONE, exceeded, totals
 pytestmark = pytest.mark.soak
 
 ANYTHING = st.lists(EVENTS, max_size=40)
-HISTORIES = ANYTHING | st.builds(lambda admitted, events: [admitted, *events], ADMITTED, ANYTHING)
+LONG = st.lists(EVENTS, min_size=15, max_size=40)
+HISTORIES = ANYTHING | st.builds(lambda admitted, events: [admitted, *events], ADMITTED, LONG)
 RANK = {reason: rank for rank, reason in enumerate(StopReason)}
 
 
@@ -61,7 +62,7 @@ def rank(stop: Stop | None) -> int:
     return len(RANK) if stop is None else RANK[stop.reason]
 
 
-@settings(max_examples=3 * settings().max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(HISTORIES)
 def test_no_history_raises_a_limit_or_breaks_one_without_saying_so(history: list[Event]) -> None:
     state, slack, overbilled = RunState(), dict[str, int](), False
@@ -120,7 +121,7 @@ def test_once_killed_a_run_is_killed_whatever_follows(before: list[Event], kill:
         assert interruption(state)
 
 
-@settings(max_examples=3 * settings().max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(ADMITTED, st.lists(MONOTONE, max_size=40))
 def test_a_stop_is_only_ever_followed_by_one_as_strong_or_stronger(admitted: Admitted, history: list[Event]) -> None:
     state = RunState().after(admitted)

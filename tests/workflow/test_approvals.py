@@ -262,7 +262,8 @@ async def test_open_approvals_stand_in_the_memo(till: Opener) -> None:
     async with till(Reply(calls=[PAY_500]), Reply("done")) as shop:
         handle = await shop.start()
         asked = await shop.asked(handle)
-        memo = await (await handle.describe()).memo()
+        while "backstay.approvals" not in (memo := await (await handle.describe()).memo()):
+            await asyncio.sleep(0.05)
         assert [item["approval_id"] for item in memo["backstay.approvals"]] == [asked["approval_id"]]
         await handle.execute_update("deny", {"approval_id": asked["approval_id"], "by": "alice"})
         await handle.result()

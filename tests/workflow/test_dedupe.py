@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import os
 import time
@@ -21,6 +20,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from backstay.app import application
 from backstay.connection import connect
 from backstay.testing import Call, Reply, Request
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
@@ -141,10 +141,12 @@ class Shop:
     def __init__(self, runtime: LocalRuntime, folder: Path) -> None:
         self.runtime = runtime
         self.folder = folder
+        self.tenant = f"acme-{uuid.uuid4()}"  # the server is shared, and so are the effects of a tenant
 
-    async def start(self, *calls: tuple[str, dict[str, Any]], tenant: str = "acme") -> WorkflowHandle[Any, Any]:
+    async def start(self, *calls: tuple[str, dict[str, Any]], tenant: str | None = None) -> WorkflowHandle[Any, Any]:
         """Starts a run that makes these calls at once."""
-        return await self.runtime.start({"goal": json.dumps(calls), "agent": "clerk", "tenant": tenant})
+        request = {"goal": json.dumps(calls), "agent": "clerk", "tenant": tenant or self.tenant}
+        return await self.runtime.start(request)
 
     async def results(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
         """What the calls of a run brought, once it has ended."""
@@ -152,7 +154,7 @@ class Shop:
         items = (await handle.query("transcript"))["items"]
         return [item["text"] for item in items if item["kind"] == "result"]
 
-    async def run(self, *calls: tuple[str, dict[str, Any]], tenant: str = "acme") -> list[str]:
+    async def run(self, *calls: tuple[str, dict[str, Any]], tenant: str | None = None) -> list[str]:
         """What the calls of a new run bring."""
         return await self.results(await self.start(*calls, tenant=tenant))
 
@@ -191,11 +193,17 @@ class Shop:
         raise AssertionError("there is no such effect")
 
     @contextlib.asynccontextmanager
-    async def worker(self, **options: Any) -> AsyncGenerator[None]:
-        """Another worker, on a connection of its own."""
+    async def worker(self, effects: bool = True, **options: Any) -> AsyncGenerator[None]:
+        """Another worker, on a connection of its own; without `effects` it performs none."""
         address = self.runtime.client.service_client.config.target_host
         client = await connect(target_host=address, namespace=self.runtime.client.namespace)
-        async with dataclasses.replace(self.runtime, client=client).serving(**options):
+        app = application(self.runtime.settings)
+        if effects:
+            async with app.serving(client, **options):
+                yield
+            return
+        [runs, _] = app.workers(client, options)
+        async with runs:
             yield
 
 
@@ -258,7 +266,7 @@ async def test_other_arguments_tenants_and_tools_are_other_effects(opened: Opene
             await shop.run(call),
             await shop.run(("refund", {"order": "A2"})),
             await shop.run(("refund", {"order": "A1", "amount": 6})),
-            await shop.run(call, tenant="globex"),
+            await shop.run(call, tenant=f"globex-{uuid.uuid4()}"),
             await shop.run(("credit", {"order": "A1"})),
         ]
         assert len({result for [result] in got}) == len(shop.lines()) == 5
@@ -355,15 +363,23 @@ async def test_a_terminated_claimant_withdraws_too(opened: Opener) -> None:
         await shop.until(lambda: shop.lines("cut"))
 
 
+async def test_more_calls_wait_than_a_worker_has_slots(opened: Opener) -> None:
+    async with opened(worker=False) as shop, shop.worker(max_concurrent_activities=2):
+        calls = [("refund", {"order": f"A{number}"}) for number in range(6)]
+        assert len(set(await shop.run(*calls))) == 6
+
+
 async def test_a_kill_before_the_effect_began_releases_the_lock(opened: Opener) -> None:
     async with opened(worker=False) as shop:
-        call = ("slow", {"order": "A1"})
-        async with shop.worker(max_concurrent_activities=1):
-            run = await shop.start(call)  # the claim takes the one slot that `perform` would need
+        call = ("slow_once", {"order": "A1"})
+        async with shop.worker(effects=False):
+            run = await shop.start(call)
             effect = await shop.effect(run)
+            began = time.monotonic()
             await run.execute_update("kill", KILL)
             result = await asyncio.wait_for(run.result(), PATIENCE)
-            assert [flight["outcome"] for flight in result["in_flight"]] in (["cancelled"], ["unknown"])
+            quickly(began, 3)
+            assert [flight["outcome"] for flight in result["in_flight"]] == ["cancelled"]
             assert (await asyncio.wait_for(effect.result(), PATIENCE))["performances"] == 0
         assert shop.lines() == []
 
@@ -394,7 +410,7 @@ async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
 
 
 async def answered(shop: Shop, run: WorkflowHandle[Any, Any], answer: dict[str, Any]) -> list[str]:
-    while not (asked := (await run.query("status"))["pending_approvals"]):
+    while not (asked := (await run.query("status"))["pending_approvals"]):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await run.execute_update("answer", {"approval_id": asked[0]["approval_id"], "by": "olga", **answer})
     return await shop.results(run)
@@ -437,7 +453,7 @@ async def test_the_effect_says_what_it_is_and_never_the_arguments(opened: Opener
         await shop.results(run)
         effect = await shop.effect(run)
         described = await effect.describe()
-        assert await described.static_summary() == "refund · tenant acme"
+        assert await described.static_summary() == f"refund · tenant {shop.tenant}"
         history = [event async for event in effect.fetch_history_events()]
         assert not any(b"canary-5e1f" in event.SerializeToString() for event in history)
         shown = (await effect.query("__temporal_workflow_metadata")).current_details

@@ -131,13 +131,16 @@ async def test_faults_in_the_middle_of_a_run_cost_only_their_own_holds(workshop:
 
 
 async def test_attempts_that_the_budget_does_not_cover_send_nothing(workshop: Opener) -> None:
-    async with workshop([Attempts(Failure(500), Failure(500), GOOD)]) as shop:
-        handle = await shop.start(budget={"model_calls": 3})
-        error = await shop.failure(handle)
-        result = RunResult.model_validate(error.details[0])
-        assert error.type == "ModelUnavailable"
-        # One call is held back for a last answer.
-        assert len(shop.model.requests) == result.spent.model_calls == (await held(shop, handle))[0] == 2
+    async with workshop([Failure(500)] * 5) as shop:
+        result = await shop.run(budget={"model_calls": 3})
+        assert (result.stop_reason, result.stop_detail) == ("budget_exhausted", "model_calls")
+        assert len(shop.model.requests) == result.spent.model_calls == 3
+
+
+async def test_the_call_held_back_for_a_last_answer_is_used_where_others_were_lost(workshop: Opener) -> None:
+    async with workshop([Attempts(Failure(500), Failure(500)), GOOD]) as shop:
+        result = await shop.run(budget={"model_calls": 3})
+        assert (result.answer, result.spent.model_calls, result.steps) == ("done", 3, 2)
 
 
 async def test_attempts_that_cost_nothing_may_go_beyond_those_that_are_covered(workshop: Opener) -> None:
