@@ -14,7 +14,9 @@ class Pulse:
     """The heartbeats of an attempt; `tell` changes what the next attempt will know of this one."""
 
     def __init__(self, details: tuple[Any, ...]) -> None:
-        self.tell(*details)
+        # What an earlier attempt told stays with the engine until this one says something, so that an activity that
+        # ends at once need not beat at all: two of them in each step would be a good part of what a step costs.
+        self._details = details
 
     def tell(self, *details: Any) -> None:
         """Sends these details, now and with every beat from now on."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay.adapters.agent_folder import Agent, load_agent, load_agents
 from backstay.adapters.catalog import Catalog
@@ -20,6 +20,7 @@ from backstay.adapters.run_history import RunHistory
 from backstay.adapters.scrubber import scrubbed_logs
 from backstay.adapters.secrets import Secrets, worker_secrets
 from backstay.adapters.webhook import Webhooks
+from backstay.adapters.workflow_runner import LeanSandbox
 from backstay.contracts import names
 from backstay.errors import ConfigurationError
 from backstay.folders import SHIPPED_AGENTS, SHIPPED_POLICIES, folder
@@ -174,9 +175,9 @@ def policy_folders(settings: Settings) -> list[Path]:
     return [SHIPPED_POLICIES, *settings.policies]
 
 
-def sandbox() -> SandboxedWorkflowRunner:
+def sandbox() -> LeanSandbox:
     """The workflow sandbox; the kernel and the contracts are pure, and are not loaded again for every run."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(
         "backstay.kernel", "backstay.contracts", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"
     )
-    return SandboxedWorkflowRunner(restrictions=restrictions)
+    return LeanSandbox(restrictions=restrictions)

@@ -24,12 +24,12 @@ class Ledger:
         self.state = self.state.after(event)
         stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.audit, record = self.audit.chained(stamp, event.name(), event.facts())
-        self._records.add(record, len(canonical(record)))
+        self._records.add(record)
 
     def say(self, item: TranscriptItem) -> None:
         """Adds an item to the transcript; its number is set here."""
         text = plain(item.model_copy(update={"n": len(self._items) + 1}))
-        self._items.add(text, sum(len(str(value)) for value in text.values()) + 200)
+        self._items.add(text)
 
     def records(self, request: PageRequest) -> Page:
         """A part of the audit."""
@@ -48,9 +48,10 @@ class _Pages:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, entry: dict[str, Any], size: int) -> None:
+    def add(self, entry: dict[str, Any]) -> None:
         self._entries.append(entry)
-        self._sizes.append(size)
 
     def page(self, request: PageRequest) -> Page:
+        # Measured when a page is asked for: of most runs none ever is.
+        self._sizes += [len(canonical(entry).encode("utf-8", "replace")) for entry in self._entries[len(self._sizes) :]]
         return page(self._entries, self._sizes, request)

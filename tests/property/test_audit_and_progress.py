@@ -58,7 +58,7 @@ def test_a_changed_record_is_found_where_it_stands(chained: tuple[AuditHead, Rec
     _, records = chained
     at = data.draw(st.integers(0, len(records) - 1))
     key = data.draw(st.sampled_from(["seq", "at", "event", "facts", "prev", "hash", "added"]))
-    value = data.draw(FACTS | SCALARS | st.floats())
+    value = data.draw(FACTS | SCALARS | st.floats() | st.sampled_from([float("nan"), float("inf"), [float("nan")]]))
     changed = {**records[at], key: value}
     assume(canonical_or_none(changed) != canonical(records[at]))
     broken = verify([*records[:at], changed, *records[at + 1 :]])
@@ -106,6 +106,23 @@ def test_swapped_records_are_found(chained: tuple[AuditHead, Records], data: st.
 
 
 @given(CHAINS, FACTS, st.data())
+def test_a_record_that_was_written_anew_breaks_the_chain_behind_it(
+    chained: tuple[AuditHead, Records], facts: dict[str, Any], data: st.DataObject
+) -> None:
+    head, records = chained
+    at = data.draw(st.integers(0, len(records) - 1))
+    before = verify(records[:at])
+    assert isinstance(before, AuditHead)
+    _, forged = before.chained("2027-01-01T00:00:00.000Z", "event", facts)
+    found = verify([*records[:at], forged, *records[at + 1 :]])
+    if at == len(records) - 1:
+        assert found != head
+    else:
+        assert isinstance(found, Broken)
+        assert found.seq == at + 2
+
+
+@given(CHAINS, FACTS, st.data())
 def test_an_inserted_record_is_found_even_if_it_links_to_the_one_before(
     chained: tuple[AuditHead, Records], facts: dict[str, Any], data: st.DataObject
 ) -> None:
@@ -119,7 +136,10 @@ def test_an_inserted_record_is_found_even_if_it_links_to_the_one_before(
     assert found != head
 
 
-REPEATED = st.builds(lambda cycle, times: cycle * times, st.text("abcde", max_size=6), st.integers(0, 5))
+CYCLES = st.sampled_from(["a", "ab", "aab", "abc", "abcd", "aabb", "abcde"])
+REPEATED = st.builds(
+    lambda first, cycle, times: first + cycle * times, st.text("abcde", max_size=6), CYCLES, st.integers(0, 5)
+)
 
 
 def naive_repetitions(outcomes: list[str]) -> int:

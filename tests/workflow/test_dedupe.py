@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,13 @@ async def slow_once(call: ToolCall, order: str) -> str:
     await gate("go")
     return f"slow {log(f'end {order}')}"
 
+@tool(effect="once", dedupe="tenant", reconcile=ask)
+async def wire(call: ToolCall, order: str) -> str:
+    """Happens, and then takes its time."""
+    log(f"sent {order} {call.idempotency_key}")
+    await gate("go")
+    return f"sent {order}"
+
 @tool(effect="once", dedupe="tenant", timeout="500ms")
 async def lost(call: ToolCall, order: str) -> str:
     """Nobody sees the end of the first attempt."""
@@ -174,6 +182,14 @@ class Shop:
             assert time.monotonic() < end, f"the condition did not come to hold: {self.lines()}"
             await asyncio.sleep(0.02)
 
+    async def until_acting(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Waits until a run executes a call."""
+        while True:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if any(one.activity_id.startswith("act-") for one in pending):
+                return
+            await asyncio.sleep(0.05)
+
     async def effects(self) -> list[Any]:
         """The descriptions of all effects of this runtime."""
         query = f"WorkflowType='Effect' AND TaskQueue='{self.runtime.settings.task_queue}'"
@@ -203,8 +219,11 @@ class Shop:
                 yield
             return
         [runs, _] = app.workers(client, options)
-        async with runs:
-            yield
+        try:
+            async with runs:
+                yield
+        finally:
+            await app.catalog.close()
 
 
 def turn(request: Request) -> Reply:
@@ -400,6 +419,57 @@ async def test_a_worker_is_replaced_while_claims_wait(opened: Opener) -> None:
         assert len({line.split()[-1] for line in shop.lines("begin")}) == 1
 
 
+@contextlib.asynccontextmanager
+async def worker_process(shop: Shop) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A worker in a process of its own, which is killed at the end."""
+    settings = shop.runtime.settings
+    environment = {
+        **os.environ,
+        "TEMPORAL_ADDRESS": shop.runtime.client.service_client.config.target_host,
+        "BACKSTAY_AGENTS": str(shop.folder.parent),
+        "BACKSTAY_TASK_QUEUE": settings.task_queue,
+        "BACKSTAY_MODEL_PRICE": "input=0.25,cached_input=0.025,output=2.00",
+        "OPENAI_BASE_URL": str(settings.openai_base_url),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "backstay", "worker", env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_a_worker_that_dies_leaves_claims_that_go_on_and_an_outcome_that_is_asked_for(opened: Opener) -> None:
+    async with opened(worker=False) as shop:
+        call = ("wire", {"order": "A1"})
+        async with worker_process(shop):
+            runs = [await shop.start(call), await shop.start(call)]
+            await shop.effect(runs[0], 2)
+            await shop.until(lambda: shop.lines("sent"))
+        async with shop.worker():
+            assert [await shop.results(run) for run in runs] == [["sent A1"], ["sent A1"]]
+        assert len(shop.lines("sent")) == 1
+        assert len({line.split()[-1] for line in shop.lines("asked")}) == 1
+
+
+async def test_a_claim_that_no_worker_answers_can_be_killed_all_the_same(opened: Opener) -> None:
+    async with opened() as gone:
+        call = ("refund", {"order": "A1"})
+        await gone.run(call)
+        tenant = gone.tenant
+    async with opened() as shop:
+        run = await shop.start(call, tenant=tenant)
+        await shop.until_acting(run)
+        began = time.monotonic()
+        await run.execute_update("kill", KILL)
+        result = await asyncio.wait_for(run.result(), PATIENCE)
+        quickly(began, 6)
+        assert [flight["outcome"] for flight in result["in_flight"]] == ["unknown"]
+
+
 async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
     async with opened(toml="") as shop:
         call = ("lost", {"order": "A1"})
@@ -410,7 +480,7 @@ async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
 
 
 async def answered(shop: Shop, run: WorkflowHandle[Any, Any], answer: dict[str, Any]) -> list[str]:
-    while not (asked := (await run.query("status"))["pending_approvals"]):  # noqa: ASYNC110
+    while not (asked := (await run.query("status"))["pending_approvals"]):
         await asyncio.sleep(0.05)
     await run.execute_update("answer", {"approval_id": asked[0]["approval_id"], "by": "olga", **answer})
     return await shop.results(run)

@@ -1,0 +1,138 @@
+"""Workers die by SIGKILL in the middle of effects that must happen once: none is doubled, none is lost."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from backstay.adapters.dev_server import DevServer
+from backstay.contracts.names import AGENT_RUN
+from backstay.testing import Call, Reply, ScriptedModel
+
+ROOT = Path(__file__).resolve().parents[2]
+SOAK = bool(os.environ.get("BACKSTAY_SOAK"))
+POINTS = ("before", "after", "returned", "never")
+KILLS = 100 if SOAK else 10
+
+TOOLS = '''
+import os
+import signal
+import sqlite3
+import threading
+from pathlib import Path
+from backstay.tools import NOT_HAPPENED, Happened, ToolCall, tool
+
+HERE = Path(__file__).parent
+
+def books() -> sqlite3.Connection:
+    db = sqlite3.connect(HERE / "books.sqlite3", timeout=30, isolation_level=None)
+    db.execute("CREATE TABLE IF NOT EXISTS refunds (key TEXT, amount INTEGER)")
+    return db
+
+def die(point: str, wanted: str, call: ToolCall) -> None:
+    """Kills the worker at a point, once for each run."""
+    mark = HERE / f"died-{call.run_id}"
+    if point != wanted or mark.exists():
+        return
+    mark.write_text(point)
+    if point == "returned":
+        threading.Timer(0.02, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def happened(call: ToolCall, amount: int, point: str):
+    db = books()
+    rows = db.execute("SELECT amount FROM refunds WHERE key = ?", (call.idempotency_key,)).fetchall()
+    db.close()
+    return Happened(f"refunded {amount}") if rows else NOT_HAPPENED
+
+@tool(effect="once", timeout="30s", reconcile=happened)
+def refund(call: ToolCall, amount: int, point: str) -> str:
+    """Refunds an amount."""
+    die("before", point, call)
+    db = books()
+    db.execute("INSERT INTO refunds VALUES (?, ?)", (call.idempotency_key, amount))
+    db.close()
+    die("after", point, call)
+    die("returned", point, call)
+    return f"refunded {amount}"
+'''
+
+
+@contextlib.asynccontextmanager
+async def supervised(environment: dict[str, str]) -> AsyncGenerator[list[int]]:
+    """A worker process that is started again whenever it dies; yields the exit codes of those that did."""
+    deaths: list[int] = []
+    process: list[asyncio.subprocess.Process] = []
+
+    async def watch() -> None:
+        while True:
+            worker = await asyncio.create_subprocess_exec(
+                sys.executable, "worker.py", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
+            )
+            process[:] = [worker]
+            deaths.append(await worker.wait())
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield deaths
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        for worker in process:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+
+
+def refunds(folder: Path) -> list[tuple[str, int]]:
+    """The shop's books."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(folder / "books.sqlite3")) as db:
+        return list(db.execute("SELECT key, amount FROM refunds"))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600 if SOAK else 400)
+async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst_moments(
+    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(tools=TOOLS)
+    queue = f"chaos-{uuid.uuid4()}"
+    points = [POINTS[n % len(POINTS)] for n in range(KILLS)]
+    scripts: dict[str, Any] = {
+        f"<{n}>": [Reply(calls=[Call("refund", {"amount": n, "point": point})]), Reply("done")]
+        for n, point in enumerate(points)
+    }
+    async with ScriptedModel(scripts) as model:
+        environment = {
+            **os.environ,
+            "BACKSTAY_AGENTS": str(agents),
+            "BACKSTAY_TASK_QUEUE": queue,
+            "BACKSTAY_MODEL_PRICE": "input=0.25,output=2.00",
+            "OPENAI_BASE_URL": model.base_url,
+            "TEMPORAL_ADDRESS": temporal_server.address,
+        }
+        async with supervised(environment) as deaths:
+            handles = [
+                await client.start_workflow(
+                    AGENT_RUN, {"goal": f"<{n}>", "agent": "clerk"}, id=f"{queue}-{n}", task_queue=queue
+                )
+                for n in range(KILLS)
+            ]
+            results = await asyncio.gather(*(handle.result() for handle in handles))
+    assert [result["status"] for result in results] == ["completed"] * KILLS
+    booked = refunds(agents / "clerk")
+    assert sorted(amount for _, amount in booked) == list(range(KILLS))
+    assert len({key for key, _ in booked}) == KILLS
+    assert deaths
+    assert set(deaths) == {-9}
