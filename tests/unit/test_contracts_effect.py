@@ -48,7 +48,7 @@ def test_only_an_earlier_link_hands_a_result_on() -> None:
 def test_two_claims_of_one_call_differ_by_what_they_know() -> None:
     first, again = Claim.model_validate({"call": CALL}), Claim.model_validate({"call": CALL, "again": 1})
     assert first != again
-    assert len({first, again, Claim.model_validate({"call": CALL})}) == 2
+    assert hash(first) == hash(Claim.model_validate({"call": CALL})) != hash(again)
 
 
 def test_an_answer_without_a_result_asks_to_claim_again() -> None:
