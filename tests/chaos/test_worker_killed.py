@@ -101,12 +101,21 @@ def refunds(folder: Path) -> list[tuple[str, int]]:
         return list(db.execute("SELECT key, amount FROM refunds"))
 
 
+IDEMPOTENT = (
+    TOOLS.replace('effect="once"', 'effect="write"')
+    .replace(", reconcile=happened", "")
+    .replace("(key TEXT,", "(key TEXT PRIMARY KEY,")
+    .replace("INSERT INTO", "INSERT OR IGNORE INTO")
+)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600 if SOAK else 400)
+@pytest.mark.parametrize("tools", [TOOLS, IDEMPOTENT], ids=["once", "write"])
 async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst_moments(
-    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path]
+    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path], tools: str
 ) -> None:
-    agents = agent_folder(tools=TOOLS)
+    agents = agent_folder(tools=tools)
     queue = f"chaos-{uuid.uuid4()}"
     points = [POINTS[n % len(POINTS)] for n in range(KILLS)]
     scripts: dict[str, Any] = {
