@@ -28,7 +28,7 @@ async def ask(call: ToolCall, amount: int):
         return Happened(f"sent {amount}") if call.idempotency_key in done() else NOT_HAPPENED
     return UNKNOWN
 
-@tool(effect="once", timeout="500ms", reconcile=ask)
+@tool(effect="once", timeout="2s", reconcile=ask)
 async def send(call: ToolCall, amount: int) -> str:
     """Sends money."""
     first = not (HERE / "tried.txt").exists()
