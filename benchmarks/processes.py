@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
@@ -57,7 +58,11 @@ async def worker(contender: str, address: str, base_url: str) -> AsyncGenerator[
 
 @contextlib.asynccontextmanager
 async def _running(*arguments: str) -> AsyncGenerator[Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stdin=PIPE, stdout=PIPE)
+    # Workflow modules are imported for every run: without bytecode on disk the compiler would be measured.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE
+    )
     try:
         yield process
     finally:

@@ -1,6 +1,8 @@
 """Who may answer an approval, and how many have to."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations, permutations, product
 
 import pytest
 
@@ -41,6 +43,22 @@ def test_specs_of_one_group_need_the_most_of_it_and_not_the_sum() -> None:
 )
 def test_every_seat_needs_a_person_of_its_own(specs: list[str], people: list[str], enough: bool) -> None:
     assert filled(specs, MEMBERS, people) == enough
+
+
+def test_every_way_to_seat_three_people_in_three_groups_is_found() -> None:
+    people = ("ann", "bob", "cem")
+    some = [group for size in range(4) for group in combinations(people, size)]
+    for specs, (one, two, three) in product((["a", "b"], ["a:2", "b"], ["a", "b", "c"]), product(some, repeat=3)):
+        members = {"a": one, "b": two, "c": three}
+        wanted = seats(specs)
+        for voters in permutations(people):
+            orders = permutations(voters, len(wanted))
+            possible = any(all(map(_in_group(members), wanted, order)) for order in orders)
+            assert filled(specs, members, voters) == possible
+
+
+def _in_group(members: Mapping[str, Sequence[str]]) -> Callable[[str, str], bool]:
+    return lambda group, person: person in members[group]
 
 
 @pytest.mark.parametrize(
