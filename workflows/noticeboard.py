@@ -34,7 +34,7 @@ class Noticeboard:
 
     def publish(self, status: RunStatusView) -> None:
         """Shows the status, where it changed."""
-        workflow.set_current_details(details(self._request.goal, status))
+        workflow.set_current_details(details(workflow.info().workflow_id, self._request.goal, status))
         due = status.step >= self._usd_step + USD_EVERY_STEPS
         self._show_approvals(status)
         pending = len(status.pending_approvals)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from backstay.contracts.approval import PendingApproval
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.status import RunStatusView
 from backstay.kernel.arguments import Unreadable, read_arguments
@@ -20,7 +21,7 @@ def call_summary(step: int, call: ProposedCall) -> str:
     return _cut(f"step {step} · {call.tool}({inside})", _SUMMARY)
 
 
-def details(goal: str, status: RunStatusView) -> str:
+def details(run_id: str, goal: str, status: RunStatusView) -> str:
     """The run as a Markdown page: goal, state, a bar for each limit."""
     lines = [
         f"**Goal:** {_cut(' '.join(goal.split()), 300)}",
@@ -42,8 +43,28 @@ def details(goal: str, status: RunStatusView) -> str:
             used = status.spent.tools.get(tool, 0)
             waiting = status.held.tools.get(tool, 0)
             lines.append(f"| {tool} | {used} | {waiting} | {limits.calls} | {_bar(used, limits.calls)} |")
+    for approval in status.pending_approvals:
+        lines += _approval(run_id, approval)
     lines += ["", 'Stop it: signal or update `kill` with `{"by": "you", "reason": "why"}`.']
     return "\n".join(lines)
+
+
+def _approval(run_id: str, approval: PendingApproval) -> list[str]:
+    """An open approval: what is asked, of whom, and the exact command and JSON that answer it."""
+    call = f"{approval.tool}({_cut(_json(approval.args), _SUMMARY)})"
+    asked = f"{approval.required} of {', '.join(approval.groups)}, until {approval.expires_at}"
+    update, more, command = "approve", "", f"backstay approve {run_id} {approval.approval_id}"
+    if approval.kind != "action":
+        update, more = "answer", ', "answer": "happened"'
+        command = f"backstay answer {run_id} happened {approval.approval_id}"
+    payload = f'{{"approval_id": "{approval.approval_id}", "by": "you"{more}}}'
+    return [
+        "",
+        f"**Waits for {asked}:** `{call}`",
+        *(f"- {_cut(reason, _SUMMARY)}" for reason in approval.reasons),
+        f"- command: `{command}`",
+        f"- or update `{update}` with `{payload}`",
+    ]
 
 
 def _argument(name: str, value: Any) -> str:

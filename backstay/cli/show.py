@@ -21,6 +21,7 @@ from backstay.errors import (
     RefusedError,
 )
 
+from .approvals import facts
 from .connected import connected
 from .exit import ExitCode
 from .loop import run_loop
@@ -128,6 +129,11 @@ def _print(known: _Known) -> None:
     reading = known.status or known.result
     if reading is not None:
         write("", budget_table(reading.budget, reading.spent, known.status.held if known.status else None))
+    for approval in known.status.pending_approvals if known.status else []:
+        write("", facts(approval))
+        verb = "approve" if approval.kind == "action" else "answer"
+        said = "" if approval.kind == "action" else " happened"
+        say(f"answer it: backstay {verb} {known.overview.run_id}{said} {approval.approval_id}")
     if known.transcript:
         write("", *(line for item in known.transcript for line in paragraphs(item)))
 

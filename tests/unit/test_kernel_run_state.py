@@ -1,16 +1,10 @@
 """What each event makes of a run."""
 
-from dataclasses import replace
-
 import pytest
 
-from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount, Limits, ToolLimit
 from backstay.kernel.events import (
     Admitted,
-    ApprovalEnded,
-    ApprovalOpened,
-    ApprovalVoted,
     BudgetShort,
     CallEnded,
     CallHeld,
@@ -19,7 +13,6 @@ from backstay.kernel.events import (
     CallReleased,
     CancelRequested,
     Closed,
-    Concluding,
     DeadlinePassed,
     Decided,
     DecisionHeld,
@@ -33,16 +26,14 @@ from backstay.kernel.events import (
     Paused,
     Resumed,
     Tainted,
-    Warned,
 )
 from backstay.kernel.price import Price, Tier
-from backstay.kernel.run_state import Flight, RunState, gets_nowhere, next_stop
+from backstay.kernel.run_state import Flight, RunState, next_stop
 from backstay.kernel.stop import Stop, StopReason, Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 PRICE = Price((Tier(0, 1, 1, 1),))
 THRESHOLDS = Thresholds(denials=7, repeats=7, failures=7, malformed=7)
-ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "d", ("finance",), {"finance": ("ann", "bob")})
 
 
 def admission(limits: Limits) -> Admitted:
@@ -240,35 +231,6 @@ def test_unusable_decisions_count_in_a_row_until_an_answer() -> None:
     assert (answered.malformed, answered.answered) == (0, True)
 
 
-@pytest.mark.parametrize(
-    ("fingerprints", "repeats", "nowhere"),
-    [
-        ("", 3, False),
-        ("ab", 3, False),
-        ("aa", 3, True),
-        ("abab", 3, True),
-        ("aa", 4, False),
-        ("aaa", 4, True),
-        ("a", 1, False),
-        ("abcdeaceb", 3, False),  # four that are not new
-        ("abcdeacebda", 3, True),  # six
-    ],
-)
-def test_an_agent_that_gets_nowhere_is_to_be_told_once_and_in_time(
-    fingerprints: str, repeats: int, nowhere: bool
-) -> None:
-    state = replace(admitted(), thresholds=Thresholds(repeats=repeats))
-    for number, fingerprint in enumerate(fingerprints):
-        ended = CallEnded(f"1-{number}", "pay", CallOutcome.COMPLETED, fingerprint)
-        state = after(state, CallHeld(f"1-{number}", "pay", 0), ended)
-    assert gets_nowhere(state) == nowhere
-    assert not gets_nowhere(state.after(Warned(2)))
-
-
-def test_an_agent_is_told_to_conclude_for_good() -> None:
-    assert admitted().after(Concluding("usd")).concluding
-
-
 def test_a_run_is_paused_until_it_is_resumed() -> None:
     paused = admitted().after(Paused("ann"))
     assert paused.paused
@@ -287,25 +249,6 @@ def test_a_taint_stays() -> None:
 
 def test_a_lost_model_ends_the_run() -> None:
     assert next_stop(admitted().after(ModelLost("timed out"))) == Stop(StopReason.MODEL_UNAVAILABLE, "timed out")
-
-
-def test_an_approval_is_open_until_it_ends() -> None:
-    state = admitted().after(ApprovalOpened(ASKED))
-    assert state.open_approvals == [ASKED]
-    voted = state.after(ApprovalVoted("apr_1", "ann"))
-    assert voted.open_approvals[0].answered_by == ("ann",)
-    ended = voted.after(ApprovalEnded("apr_1", ApprovalEnd.APPROVED, "ann"))
-    assert ended.open_approvals == []
-    assert ended.denials == 0
-    assert ended.after(ApprovalEnded("apr_1", ApprovalEnd.DENIED, "bob")) == ended
-    assert ended.after(ApprovalOpened(ASKED)) == ended
-
-
-@pytest.mark.parametrize("by", ["ann", "nobody"])
-def test_a_vote_that_does_not_count_changes_nothing(by: str) -> None:
-    state = after(admitted(), ApprovalOpened(ASKED), ApprovalVoted("apr_1", "ann"))
-    assert state.after(ApprovalVoted("apr_1", by)) == state
-    assert state.after(ApprovalVoted("apr_2", "bob")) == state
 
 
 def test_a_fact_that_decides_nothing_leaves_the_state_as_it_is() -> None:

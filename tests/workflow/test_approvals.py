@@ -268,3 +268,14 @@ async def test_open_approvals_stand_in_the_memo(till: Opener) -> None:
         await handle.execute_update("deny", {"approval_id": asked["approval_id"], "by": "alice"})
         await handle.result()
         assert not (await (await handle.describe()).memo()).get("backstay.approvals")
+
+
+async def test_the_current_details_say_how_to_answer(till: Opener) -> None:
+    async with till(Reply(calls=[PAY_500]), Reply("done")) as shop:
+        handle = await shop.start()
+        asked = await shop.asked(handle)
+        page = str(await handle.query("__temporal_workflow_metadata")).replace("\\", "")
+        assert f"backstay approve {handle.id} {asked['approval_id']}" in page
+        assert '"amount": 500' in page
+        await handle.signal("deny", {"approval_id": asked["approval_id"], "by": "alice"})
+        await handle.result()
