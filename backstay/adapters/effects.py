@@ -162,14 +162,19 @@ class Claiming:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             static_summary=f"{self._start.tool} · tenant {self._start.tenant}",
         )
-        return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
-            names.CLAIM,
-            plain(self._claim),
-            start_workflow_operation=start,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            id=self._update_id,
-            result_type=Claimed,
-        )
+        try:
+            return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
+                names.CLAIM,
+                plain(self._claim),
+                start_workflow_operation=start,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                id=self._update_id,
+                result_type=Claimed,
+            )
+        except BaseException:
+            # The start keeps the error too, and would have it logged as one that nobody looked at.
+            asyncio.ensure_future(start.workflow_handle()).add_done_callback(_heard)
+            raise
 
     async def _recorded(self) -> ToolResult | None:
         """What an earlier attempt's claims were answered, or will be; the effect may have closed since."""
@@ -217,8 +222,8 @@ class Claiming:
         return f"{call.run_id}/{call.call_id}/{self._claim.again}/{self._number}"
 
 
-def _heard(answer: asyncio.Task[ToolResult]) -> None:
-    """Nobody asks any more what a claim raises that was dropped."""
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Looks at what was raised where nobody else does."""
     if not answer.cancelled():
         answer.exception()
 

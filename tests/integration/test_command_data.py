@@ -190,9 +190,8 @@ async def test_an_agent_and_a_ruling(place: Place) -> None:
 
 
 async def test_the_doctor_finds_all_well_or_names_the_mend(place: Place) -> None:
-    price = {"BACKSTAY_MODEL_PRICE": "input=0.25,output=2.00"}
     well, ill = await asyncio.gather(
-        place.data("doctor", **price),
+        place.data("doctor", BACKSTAY_MODEL_PRICE="input=0.25,output=2.00"),
         place.data("doctor", code=1, BACKSTAY_TASK_QUEUE="nobody-serves", OPENAI_BASE_URL="http://127.0.0.1:1/v1"),
     )
     assert set(well) == {"well", "settings", "checks"}

@@ -36,7 +36,12 @@ async def test_of_two_runs_that_race_one_performs_and_both_get_its_result(opened
             ended = [record["facts"]["usd"] for record in records if record["event"] == "call_ended"]
             assert sorted(ended) == COSTS
 
-        await asyncio.gather(*(pair(number) for number in range(PAIRS)))
+        async def in_turn(number: int) -> None:
+            async with room:
+                await pair(number)
+
+        room = asyncio.Semaphore(10)
+        await asyncio.gather(*(in_turn(number) for number in range(PAIRS)))
         lines = shop.lines("refund")
         assert len(lines) == PAIRS
         assert len({line.split()[-1] for line in lines}) == PAIRS
