@@ -120,7 +120,10 @@ class LiveRun:
         self.ledger.say(TranscriptItem(n=0, step=content.pop("step", self.state.step), kind=kind, **content))
 
     def seconds(self) -> int:
-        """Wall-clock seconds since the run's first task."""
+        """Wall-clock seconds since the run's first task; the clock stops where the deadline passes."""
+        limit = self.state.budget.limits.seconds
+        if self.state.deadline_passed and limit is not None:
+            return limit
         return max(0, int((workflow.now() - workflow.info().start_time) / timedelta(seconds=1)))
 
     def now_ms(self) -> int:

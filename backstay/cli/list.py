@@ -1,17 +1,21 @@
 """`backstay list`: runs, the latest first."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.table import Table
 
 from backstay.adapters.fleet import Listed, runs
+from backstay.contracts.status import State
+from backstay.errors import ConfigurationError
 
 from .connected import connected
 from .exit import ExitCode
 from .loop import run_loop
 from .terminal import Output, clean, say, write, write_json
+
+STATES = get_args(State)
 
 
 def list(
@@ -29,6 +33,8 @@ def list(
 async def _list(
     state: str | None, agent: str | None, tenant: str | None, stop_reason: str | None, limit: int, output: Output
 ) -> int:
+    if state is not None and state not in STATES:
+        raise ConfigurationError(f"there is no state `{clean(state)}`", mend=f"states are: {', '.join(STATES)}")
     link = await connected()
     filters = {"state": state, "agent": agent, "tenant": tenant, "stop_reason": stop_reason}
     found = [one async for one in runs(link.client.temporal, **filters, limit=limit)]

@@ -98,3 +98,12 @@ def test_the_neighbours_workflows_stays_its_own(environment: Path) -> None:
     said = run(environment / "bin" / "python", "-c", ask, cwd=environment)
     assert said.returncode == 0, said.stderr
     assert said.stdout.strip().endswith("site-packages/workflows/__init__.py True")
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_and_a_new_agent_work_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:
+    shown = run(environment / "bin" / "backstay", "demo", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    made = run(environment / "bin" / "backstay", "new", "clerk", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "agents" / "clerk" / "agent.toml").is_file()

@@ -81,6 +81,10 @@ class Books:
             self.settled.append(actual)
 
 
+def nonzero(amount: Amount) -> dict[str, int]:
+    return {name: count for name, count in totals(amount).items() if count}
+
+
 def walk(budget: Budget, operations: list[Operation]) -> None:
     """Does the same to a budget and to its books; after each step they have to agree, and no limit may be broken."""
     books, now = Books(budget.limits), 0
@@ -104,6 +108,7 @@ def walk(budget: Budget, operations: list[Operation]) -> None:
                 budget = budget.release(name)
         assert exceeded(budget) == set()
         assert dict(budget.holds) == books.open
+        assert nonzero(budget.held) == nonzero(sum(books.open.values(), Amount()))
         assert totals(budget.spent) == totals(sum(books.settled, Amount()))
         for tool, limit in budget.limits.tools.items():
             assert limit.per_minute is None or books.lately(tool, now) <= limit.per_minute

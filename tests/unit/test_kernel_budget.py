@@ -71,6 +71,12 @@ def test_a_released_hold_leaves_nothing() -> None:
     assert released.shortfall(Amount(usd=10, tools={"mail": 1})) is None
 
 
+def test_releasing_what_is_not_held_changes_nothing() -> None:
+    budget = held(Budget(Limits(usd=10)), "x", Amount(usd=8))
+    assert budget.release("y") == budget
+    assert budget.release("x").release("x") == budget.release("x")
+
+
 def test_what_is_left_of_no_limit_is_not_a_number() -> None:
     assert Budget(Limits(usd=10)).left("tokens") is None
 
