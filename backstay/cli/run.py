@@ -20,7 +20,7 @@ from .terminal import Output, say, write, write_json
 from .transcript import Follower, print_line
 
 _SILENCE_SECONDS = 5.0
-_LAST_LOOK_SECONDS = 3.0
+_LAST_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)

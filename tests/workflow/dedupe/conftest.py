@@ -119,7 +119,7 @@ class Shop:
         finally:
             await app.catalog.close()
 
-    async def kill(self, handle: WorkflowHandle[Any, Any], seconds: float = 3) -> list[str]:
+    async def kill(self, handle: WorkflowHandle[Any, Any], seconds: float = 5) -> list[str]:
         """Kills a run, which closes within some seconds; returns how its calls ended."""
         began = time.monotonic()
         await handle.execute_update("kill", {"by": "olga", "reason": "enough"})

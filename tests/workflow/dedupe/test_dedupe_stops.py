@@ -97,7 +97,7 @@ async def test_a_claim_that_no_worker_answers_can_be_killed_all_the_same(opened:
     async with opened() as shop:
         run = await shop.start(call, tenant=tenant)
         await shop.until_acting(run)
-        assert await shop.kill(run, 6) == ["unknown"]
+        assert await shop.kill(run, 15) == ["unknown"]
 
 
 async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
