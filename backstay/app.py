@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import pkgutil
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -175,9 +176,19 @@ def policy_folders(settings: Settings) -> list[Path]:
     return [SHIPPED_POLICIES, *settings.policies]
 
 
-def sandbox() -> LeanSandbox:
-    """The workflow sandbox; the kernel and the contracts are pure, and are not loaded again for every run."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(
-        "backstay.kernel", "backstay.contracts", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"
-    )
-    return LeanSandbox(restrictions=restrictions)
+def sandbox(*, checked: bool = False) -> LeanSandbox:
+    """The workflow sandbox; what it lets through is not loaded again for every run.
+
+    That is the kernel and the contracts, which are pure, and the modules a workflow is made of. These are loaded
+    inside and held to the sandbox's restrictions where `checked`: in every replay, and so in the tests.
+    """
+    through = ["backstay.kernel", "backstay.contracts", "pydantic", "pydantic_core", "annotated_types"]
+    through += ["typing_extensions", *([] if checked else _workflow_parts())]
+    return LeanSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*through))
+
+
+def _workflow_parts() -> list[str]:
+    """The modules of `workflows` that define no workflow themselves."""
+    package = folder("workflows")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return [f"{package.__name__}.{name}" for name in names if name not in ("agent_run", "effect")]

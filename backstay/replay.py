@@ -54,7 +54,7 @@ async def first_difference(history: WorkflowHistory) -> str | None:
     if kind not in known:
         what = f"is the history of a `{kind}`" if kind else "holds no event that starts a workflow"
         raise ConfigurationError(f"`{history.workflow_id}` {what}", mend=f"only `{AGENT_RUN}` and `{EFFECT}` replay")
-    replayer = Replayer(workflows=[known[kind]], workflow_runner=sandbox(), data_converter=data_converter())
+    replayer = Replayer(workflows=[known[kind]], workflow_runner=sandbox(checked=True), data_converter=data_converter())
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure
     return None if failure is None else _words(str(failure)) or type(failure).__name__

@@ -10,6 +10,7 @@ import sys
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -47,4 +48,5 @@ async def serve(contender: str, address: str, base_url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*sys.argv[1:]))
+    run = uvloop.run if sys.argv[1] == "backstay" else asyncio.run
+    run(serve(*sys.argv[1:]))

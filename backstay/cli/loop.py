@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any
 
+import uvloop
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from backstay.telemetry.logs import log_as_json
@@ -35,7 +36,7 @@ def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, 
     The first signal sets `stop`, or cancels the work where there is none; the second ends the process on the spot.
     """
     _log_to_stderr(log)
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     task = loop.create_task(work)
     heard: list[int] = []
 

@@ -64,6 +64,9 @@ def _finite(text: str) -> float:
 
 
 def _depth(raw: str) -> int:
+    """How deep a text nests; 0 for one that cannot come to be too deep."""
+    if raw.count("[") + raw.count("{") <= MAX_DEPTH:
+        return 0  # however they nest, they are not too deep
     deepest = depth = 0
     for character in _STRING.sub("", raw):
         if character in "[{":

@@ -25,11 +25,11 @@ class Progress:
 
     def stale(self) -> int:
         """How many of the newest calls, in a row, brought nothing that had not come before in the run."""
+        seen: set[str] = set()
         count = 0
-        for position in range(len(self.outcomes) - 1, -1, -1):
-            if self.outcomes[position] not in self.outcomes[:position]:
-                break
-            count += 1
+        for outcome in self.outcomes:
+            count = count + 1 if outcome in seen else 0
+            seen.add(outcome)
         return count
 
     def _repetitions(self, length: int) -> int:

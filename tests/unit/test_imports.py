@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from backstay.app import sandbox
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = frozenset({"backstay", "workflows", "activities", "policies", "agents"})
 
@@ -54,3 +56,12 @@ def test_a_workflow_loads_no_client_of_the_outside_world(modules: tuple[str, ...
 def test_a_workflow_loads_no_activity_and_no_policy() -> None:
     tops = {name.split(".")[0] for name in loaded_by("workflows.agent_run")}
     assert tops.isdisjoint({"activities", "policies", "agents"})
+
+
+def test_a_worker_loads_only_the_definitions_anew_for_each_run_and_a_replay_everything() -> None:
+    parts = {f"workflows.{file.stem}" for file in (ROOT / "workflows").glob("*.py")} - {"workflows.__init__"}
+    definitions = {"workflows.agent_run", "workflows.effect"}
+    through = sandbox().restrictions.passthrough_modules
+    assert through & parts == parts - definitions
+    assert "workflows" not in through
+    assert not sandbox(checked=True).restrictions.passthrough_modules & parts

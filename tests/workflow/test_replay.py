@@ -24,7 +24,9 @@ def history(path: Path, old: str = "", new: str = "") -> WorkflowHistory:
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[folder("workflows.agent_run").AgentRun], workflow_runner=sandbox(), data_converter=data_converter()
+        workflows=[folder("workflows.agent_run").AgentRun],
+        workflow_runner=sandbox(checked=True),
+        data_converter=data_converter(),
     )
 
 

@@ -170,7 +170,9 @@ def turn(request: Request) -> Reply:
 async def replay(shop: Shop) -> None:
     """Every effect of a shop replays to the same decisions, and none of its workflow tasks has failed."""
     replayer = Replayer(
-        workflows=[folder("workflows.effect").Effect], workflow_runner=sandbox(), data_converter=data_converter()
+        workflows=[folder("workflows.effect").Effect],
+        workflow_runner=sandbox(checked=True),
+        data_converter=data_converter(),
     )
     for one in await shop.effects():
         history = await shop.runtime.client.get_workflow_handle(one.id, run_id=one.run_id).fetch_history()
