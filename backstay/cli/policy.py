@@ -1,4 +1,4 @@
-"""`backstay policy`: the rules of agents, shown, checked, tested and explained. Needs neither Temporal nor a model."""
+"""`backstay policy`: the rules of agents, shown, checked, tested and explained; needs no model, and seldom Temporal."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ Written = Annotated[Output, typer.Option("--output", "-o", help="How it is writt
 
 @policy.callback()
 def rules() -> None:
-    """Check, test, explain and show the rules of agents. Needs neither Temporal nor a model."""
+    """Check, test, explain and show the rules of agents. Only `check --observed` needs Temporal."""
 
 
 @policy.command()
@@ -53,11 +53,24 @@ def show(agent: AgentName, output: Written = Output.TABLE) -> None:
 
 
 @policy.command()
-def check(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
+def check(
+    agents: AgentNames = None,
+    observed: Annotated[
+        bool, typer.Option("--observed", help="Report instead what enforcing observed rules would have changed.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="With --observed: the latest so many runs.")] = 100,
+    output: Written = Output.TABLE,
+) -> None:
     """Find everything that is wrong with the rules, with file, line and the mend.
 
-    Exit code: 0 nothing is wrong, 1 something is, 2 there is no such agent. Warnings change no exit code.
+    With --observed, read the latest runs from Temporal instead, and report which of their calls would have been decided
+    differently had rules that were only observed been enforced. Exit code: 0 nothing is wrong, or reported; 1 something
+    is wrong; 2 there is no such agent; 5 Temporal unreachable. Warnings change no exit code.
     """
+    if observed:
+        from .policy_observed import check_observed  # loads the client of Temporal, which no other command here needs
+
+        raise typer.Exit(check_observed(agents or [], limit, output))
     found = linted(load_settings(), agents or [])
     if output is Output.JSON:
         write_json(

@@ -1,0 +1,79 @@
+"""Verdicts over the calls of a run, read from its history: no worker is needed, and closed runs have theirs too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+
+from backstay.contracts import names
+from backstay.contracts.calls import AuthorizeResult
+from backstay.contracts.decision import DecideResult, Decision, ProposedCall
+from backstay.kernel.verdict import Outcome, Verdict
+
+_LOCAL_ACTIVITY = "core_local_activity"
+_DECIDE = f"{names.DECIDE}-"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The first verdict over a call, and the call."""
+
+    run_id: str
+    step: int
+    call: ProposedCall
+    verdict: Verdict
+
+    @property
+    def observed(self) -> tuple[Outcome, str] | None:
+        """What rules that were only observed would have decided, and which; None where all were enforced."""
+        outcome, _, rules = self.verdict.observed.partition(": ")
+        return (Outcome(outcome), rules) if outcome else None
+
+    @property
+    def would_change(self) -> bool:
+        """Whether enforcing the observed rules would have come to another outcome."""
+        return self.observed is not None and self.observed[0] is not self.verdict.outcome
+
+
+async def judgements(client: Client, run_id: str) -> list[Judgement]:
+    """Every call of a run that policy was asked about, in order; a call judged again after a yes stands once."""
+    found: dict[str, Judgement] = {}
+    step, decision = 0, None
+    scheduled: dict[int, int] = {}
+    async for event in client.get_workflow_handle(run_id).fetch_history_events():
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            activity_id = event.activity_task_scheduled_event_attributes.activity_id
+            if activity_id.startswith(_DECIDE):
+                scheduled[event.event_id] = int(activity_id.removeprefix(_DECIDE))
+        elif event.HasField("activity_task_completed_event_attributes"):
+            done = event.activity_task_completed_event_attributes
+            if done.scheduled_event_id in scheduled:
+                step = scheduled[done.scheduled_event_id]
+                decision = (await _decoded(client, done.result.payloads, DecideResult)).decision
+        elif event.HasField("marker_recorded_event_attributes"):
+            for call, verdict in await _verdicts(client, event, decision):
+                found.setdefault(verdict.digest, Judgement(run_id, step, call, verdict))
+    return list(found.values())
+
+
+async def _verdicts(
+    client: Client, event: HistoryEvent, decision: Decision | None
+) -> Sequence[tuple[ProposedCall, Verdict]]:
+    """The verdicts in an event, with their calls; none where it is about something else, such as an edited call."""
+    marker = event.marker_recorded_event_attributes
+    if marker.marker_name != _LOCAL_ACTIVITY or decision is None or "result" not in marker.details:
+        return ()
+    about = await _decoded(client, marker.details["data"].payloads, dict)
+    if about.get("activity_type") != names.AUTHORIZE:
+        return ()
+    verdicts = (await _decoded(client, marker.details["result"].payloads, AuthorizeResult)).verdicts
+    return tuple(zip(decision.calls, verdicts, strict=True)) if len(verdicts) == len(decision.calls) else ()
+
+
+async def _decoded(client: Client, payloads: Sequence[Payload], kind: type[T]) -> T:
+    values: list[Any] = await client.data_converter.decode(payloads, [kind])
+    return values[0]

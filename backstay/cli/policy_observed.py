@@ -1,0 +1,81 @@
+"""`backstay policy check --observed`: what enforcing rules that are only observed would have changed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from temporalio.client import Client
+
+from backstay.adapters.fleet import runs
+from backstay.adapters.verdicts import Judgement, judgements
+
+from .connected import connected
+from .exit import ExitCode
+from .loop import run_loop
+from .terminal import Output, clean, say, write, write_json
+
+
+def check_observed(agents: Sequence[str], limit: int, output: Output) -> int:
+    """Reports over the latest runs of some agents, `limit` of each, or of all; returns the exit code."""
+    return run_loop(_check(agents, limit, output))
+
+
+async def _check(agents: Sequence[str], limit: int, output: Output) -> int:
+    link = await connected()
+    judged = await _judged(link.client.temporal, agents, limit)
+    watched = {name: [one for one in calls if one.observed] for name, calls in judged.items()}
+    seen = [one for calls in watched.values() for one in calls]
+    changed = [one for one in seen if one.would_change]
+    observing = sum(bool(calls) for calls in watched.values())
+    if output is Output.JSON:
+        counts = {"runs": len(judged), "observing": observing, "calls": len(seen)}
+        write_json({**counts, "changed": [_as_json(one) for one in changed]})
+        return ExitCode.COMPLETED
+    if changed:
+        write(_table(changed))
+    if not seen:
+        say(f'nothing was only observed in {len(judged)} runs: `mode = "observe"` in [policy] of agent.toml', "dim")
+        return ExitCode.COMPLETED
+    say(f"{len(changed)} of {len(seen)} calls in {observing} runs would have been decided differently")
+    return ExitCode.COMPLETED
+
+
+async def _judged(client: Client, agents: Sequence[str], limit: int) -> dict[str, list[Judgement]]:
+    """The judged calls of each run, by its id."""
+    found: dict[str, list[Judgement]] = {}
+    for agent in agents or [None]:
+        async for run in runs(client, agent=agent, limit=limit):
+            if run.run_id not in found:
+                found[run.run_id] = await judgements(client, run.run_id)
+    return found
+
+
+def _as_json(one: Judgement) -> dict[str, object]:
+    outcome, rules = one.observed or (one.verdict.outcome, "")
+    return {
+        "run_id": one.run_id,
+        "step": one.step,
+        "call_id": one.call.call_id,
+        "tool": one.call.tool,
+        "arguments": one.call.arguments,
+        "decided": one.verdict.outcome.value,
+        "would_be": outcome.value,
+        "rules": rules.split(", ") if rules else [],
+    }
+
+
+def _table(changed: Iterable[Judgement]) -> Table:
+    """One line for each tool and each change, with its first call as an example."""
+    groups: dict[tuple[str, str, str, str], list[Judgement]] = defaultdict(list)
+    for one in changed:
+        outcome, rules = one.observed or (one.verdict.outcome, "")
+        groups[one.call.tool, one.verdict.outcome.value, outcome.value, rules].append(one)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("tool", "was", "would be", "by"):
+        table.add_column(name, overflow="fold")
+    table.add_column("calls", justify="right")
+    table.add_column("such as", overflow="fold")
+    for (tool, was, would_be, rules), calls in sorted(groups.items(), key=lambda entry: -len(entry[1])):
+        example = f"{calls[0].run_id} step {calls[0].step}: {calls[0].call.arguments[:120]}"
+        table.add_row(clean(tool), was, would_be, clean(rules), str(len(calls)), clean(example))
+    return table

@@ -1,0 +1,125 @@
+"""A day of waiting for people, on a server that skips time: an expiry is a durable timer, and never early."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from backstay.adapters.data_converter import data_converter
+from backstay.adapters.dev_server import temporal_binary
+from backstay.testing import Call, Reply
+from backstay.testing.local_runtime import LocalRuntime, local_runtime
+
+TOOLS = '''
+from pathlib import Path
+from backstay.tools import tool
+
+@tool(effect="write")
+def pay(amount: int) -> str:
+    """Pays."""
+    with Path(__file__).with_name("done.txt").open("a") as file:
+        file.write(f"{amount}\\n")
+    return f"paid {amount}"
+'''
+TOML = """
+[budget]
+seconds = 200_000
+[approval]
+require = { pay = "finance" }
+groups = { finance = ["alice"] }
+"""
+SCRIPT = {"pay": [Reply(calls=[Call("pay", {"amount": 5})]), Reply("done")]}
+REQUEST = {"goal": "pay", "agent": "clerk"}
+
+
+@pytest_asyncio.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server of the test's own that skips time where a run only waits."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=temporal_binary(),
+        data_converter=data_converter(),
+        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
+    ) as environment:
+        yield environment
+
+
+async def asked(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    """The one open approval, once it is there."""
+    async with asyncio.timeout(30):
+        while not (pending := (await handle.query("status"))["pending_approvals"]):
+            await asyncio.sleep(0.05)
+    return pending[0]
+
+
+async def started(skipping: WorkflowEnvironment, runtime: LocalRuntime) -> tuple[WorkflowHandle[Any, Any], str]:
+    """A run that waits for its approval on real time, until the test moves its clock."""
+    with skipping.with_time_skipping_disabled():
+        handle = await runtime.start(REQUEST)
+    return handle, (await asked(handle))["approval_id"]
+
+
+async def test_after_23_of_24_hours_a_yes_still_releases_the_call(
+    skipping: WorkflowEnvironment, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=TOML, tools=TOOLS)
+    async with local_runtime(SCRIPT, agents=agents, client=skipping.client, search_attributes=False) as runtime:
+        handle, approval_id = await started(skipping, runtime)
+        assert await skipping.fast_forward(handle, timedelta(hours=23))
+        answer = await handle.execute_update("approve", {"approval_id": approval_id, "by": "alice"})
+        result = await handle.result()
+    assert answer["state"] == "closed"
+    assert (result["status"], (agents / "clerk" / "done.txt").read_text()) == ("completed", "5\n")
+    assert result["spent"]["seconds"] >= 23 * 3600
+
+
+async def test_after_24_hours_the_call_is_refused_and_a_yes_comes_too_late(
+    skipping: WorkflowEnvironment, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=TOML, tools=TOOLS)
+    script = {"pay": [*SCRIPT["pay"][:1], *SCRIPT["pay"]]}
+    async with local_runtime(script, agents=agents, client=skipping.client, search_attributes=False) as runtime:
+        handle, approval_id = await started(skipping, runtime)
+        assert await skipping.fast_forward(handle, timedelta(hours=24, seconds=1))
+        again = (await asked(handle))["approval_id"]
+        assert again != approval_id
+        with pytest.raises(WorkflowUpdateFailedError):
+            await handle.execute_update("approve", {"approval_id": approval_id, "by": "alice"})
+        assert not (agents / "clerk" / "done.txt").exists()
+        await handle.execute_update("deny", {"approval_id": again, "by": "alice"})
+        result = await handle.result()
+        assert "before the approval expired" in runtime.model.requests[1].raw.decode()
+    assert (result["status"], result["spent"]["tool_calls"]) == ("completed", 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "stop_reason", "hours"),
+    [
+        ('on_expiry = "stop"\n', "approval_expired", 24),
+        ('expires_after = "100h"\n', "deadline_exceeded", 55),
+        (
+            'expires_after = "100h"\non_expiry = "stop"\n[budget]\nseconds_exclude_approvals = true\n',
+            "approval_expired",
+            100,
+        ),
+    ],
+    ids=["the agent says stop", "the deadline comes first", "the deadline leaves waiting out"],
+)
+async def test_what_ends_a_run_that_nobody_answers(
+    skipping: WorkflowEnvironment, agent_folder: Callable[..., Path], more: str, stop_reason: str, hours: int
+) -> None:
+    toml = TOML + more.partition("[budget]")[0]
+    toml = toml.replace("seconds = 200_000\n", "seconds = 200_000\n" + more.partition("[budget]\n")[2])
+    agents = agent_folder(toml=toml, tools=TOOLS)
+    async with local_runtime(SCRIPT, agents=agents, client=skipping.client, search_attributes=False) as runtime:
+        handle = await runtime.start(REQUEST)
+        result = await asyncio.wait_for(handle.result(), 60)
+        closed = await handle.describe()
+    assert result["stop_reason"] == stop_reason
+    assert closed.close_time is not None
+    assert int((closed.close_time - closed.start_time) / timedelta(hours=1)) == hours
