@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from backstay.contracts.approval import PendingApproval
@@ -29,24 +30,27 @@ def details(run_id: str, goal: str, status: RunStatusView) -> str:
         f"**State:** {status.state} · step {status.step}"
         + (f" · stopped: `{status.stop_reason}`" if status.stop_reason else ""),
         "",
-        "| budget | spent | held | limit | |",
-        "|---|--:|--:|--:|---|",
+        "| budget | spent | held | left | limit | |",
+        "|---|--:|--:|--:|--:|---|",
     ]
     spent, held = status.spent.model_dump(), status.held.model_dump()
     for reading in (spent, held):
         reading["tokens"] = reading["input_tokens"] + reading["output_tokens"]
     for name, limit in status.budget.model_dump(exclude={"tools"}).items():
         if limit is not None:
-            lines.append(f"| {name} | {spent[name]} | {held[name]} | {limit} | {_bar(spent[name], limit)} |")
+            lines.append(_budget(name, spent[name], held[name], limit))
     for tool, limits in status.budget.tools.items():
         if limits.calls is not None:
-            used = status.spent.tools.get(tool, 0)
-            waiting = status.held.tools.get(tool, 0)
-            lines.append(f"| {tool} | {used} | {waiting} | {limits.calls} | {_bar(used, limits.calls)} |")
+            lines.append(_budget(tool, status.spent.tools.get(tool, 0), status.held.tools.get(tool, 0), limits.calls))
     for approval in status.pending_approvals:
         lines += _approval(run_id, approval)
     lines += ["", 'Stop it: signal or update `kill` with `{"by": "you", "reason": "why"}`.']
     return "\n".join(lines)
+
+
+def _budget(name: str, spent: str | int, held: str | int, limit: str | int) -> str:
+    left = Decimal(limit) - Decimal(spent) - Decimal(held)
+    return f"| {name} | {spent} | {held} | {left:f} | {limit} | {_bar(spent, limit)} |"
 
 
 def _approval(run_id: str, approval: PendingApproval) -> list[str]:

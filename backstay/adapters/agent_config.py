@@ -12,6 +12,7 @@ from backstay.contracts.budget import BudgetLimits
 from backstay.contracts.money import Usd
 from backstay.contracts.problems import Contract, problems_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.progress import LONGEST_CYCLE, REMEMBERED
 from backstay.kernel.stop import Thresholds
 from backstay.tools import seconds
 
@@ -69,7 +70,7 @@ class StopTable(Contract):
     """`[stop]`: each threshold N stops at the Nth."""
 
     denials: Positive = 3
-    repeats: Positive = 3
+    repeats: Annotated[int, Field(ge=1, le=REMEMBERED // LONGEST_CYCLE, strict=True)] = 3
     failures: Positive = 5
     malformed: Positive = 3
     conclude_at: Annotated[str, Field(pattern=r"^([1-9][0-9]?|100)%$")] = "90%"

@@ -67,7 +67,7 @@ async def _verdicts(
     marker = event.marker_recorded_event_attributes
     if marker.marker_name != _LOCAL_ACTIVITY or decision is None or "result" not in marker.details:
         return ()
-    about = await _decoded(client, marker.details["data"].payloads, dict)
+    about: dict[str, Any] = await _decoded(client, marker.details["data"].payloads, dict[str, Any])
     if about.get("activity_type") != names.AUTHORIZE:
         return ()
     verdicts = (await _decoded(client, marker.details["result"].payloads, AuthorizeResult)).verdicts

@@ -27,8 +27,8 @@ class RunStatusView(Contract):
 class PageRequest(Contract):
     """Which part of `transcript` or `audit`: items after number `after` (they count from 1), at most `limit`."""
 
-    after: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    after: Annotated[int, Field(ge=0, strict=True)] = 0
+    limit: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1_000
 
 
 class Page(Contract):

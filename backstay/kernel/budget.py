@@ -110,8 +110,8 @@ class Budget:
     """Limits, spend and holds as one value; every change returns a new one.
 
     `held` is the sum of all open `holds`; `usd_unbilled` is the part of the spend that was settled at its hold
-    because no bill came. `recent` keeps the times
-    (milliseconds) and the holds of each tool's calls in the 60 seconds before its last one.
+    because no bill came. `recent` keeps the times (milliseconds) and the holds of each tool's calls in the 60 seconds
+    before its last one.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -166,11 +166,12 @@ class Budget:
         return Settled(budget, actual.exceeds(held))
 
     def release(self, name: str) -> "Budget":
-        """Gives a hold back unused, because its call was never made."""
+        """Gives a hold back unused, because its call was never made: it does not count in the last minute either."""
         if name not in self.holds:
             return self
         rest = {key: amount for key, amount in self.holds.items() if key != name}
-        return replace(self, holds=rest, held=self.held - self.holds[name])
+        recent = {tool: tuple(one for one in held if one[1] != name) for tool, held in self.recent.items()}
+        return replace(self, holds=rest, held=self.held - self.holds[name], recent=recent)
 
     def left(self, dimension: str) -> int | None:
         """What neither spend nor holds have taken of a dimension; None where there is no limit."""

@@ -191,18 +191,36 @@ def _call_ended(state: RunState, event: CallEnded) -> RunState:
         state,
         running={key: tool for key, tool in state.running.items() if key != event.call_id},
         in_flight=in_flight,
-        failures=state.failures + 1 if event.outcome is CallOutcome.FAILED else state.failures,
-        progress=state.progress.noted(event.fingerprint) if event.fingerprint else state.progress,
+        failures=_failures(state, event.outcome),
+        progress=state.progress.noted(event.fingerprint) if event.fingerprint and not _stuck(state) else state.progress,
     )
     if event.outcome is CallOutcome.DENIED:
         return replace(after, budget=state.budget.release(name))
     settled = state.budget.settle(name, Amount(tool_calls=1, usd=event.usd, tools={event.tool: 1}))
     after = replace(after, budget=settled.budget)
-    if event.outcome is CallOutcome.COMPLETED:
-        after = replace(after, failures=0)
     if event.outcome is CallOutcome.UNKNOWN and not interruption(state):
         after = replace(after, unknown_tool=state.unknown_tool or event.tool)
     return _billed(after, settled)
+
+
+def _failures(state: RunState, outcome: CallOutcome) -> int:
+    """Failures in a row. The one that reached the threshold stops the run, however siblings of it end."""
+    if outcome is CallOutcome.FAILED:
+        return state.failures + 1
+    return 0 if outcome is CallOutcome.COMPLETED and state.failures < state.thresholds.failures else state.failures
+
+
+def _stuck(state: RunState) -> bool:
+    """Whether the run is to stop because it gets nowhere; what siblings still bring does not change that."""
+    return _repeating(state) or _stale(state)
+
+
+def _repeating(state: RunState) -> bool:
+    return state.progress.repetitions() >= state.thresholds.repeats
+
+
+def _stale(state: RunState) -> bool:
+    return state.progress.stale() >= state.thresholds.repeats * LONGEST_CYCLE
 
 
 def _call_released(state: RunState, event: CallReleased) -> RunState:
@@ -322,14 +340,8 @@ _STOPS: tuple[Callable[[RunState], Stop | None], ...] = (
     lambda s: _stop_if(s.expired is not None, StopReason.APPROVAL_EXPIRED, s.expired),
     lambda s: _stop_if(s.shortfall is not None, StopReason.BUDGET_EXHAUSTED, s.shortfall),
     lambda s: _stop_if(s.deadline_passed, StopReason.DEADLINE_EXCEEDED, "seconds"),
-    lambda s: _stop_if(
-        s.progress.repetitions() >= s.thresholds.repeats, StopReason.NO_PROGRESS, "the same calls with the same results"
-    ),
-    lambda s: _stop_if(
-        s.progress.stale() >= s.thresholds.repeats * LONGEST_CYCLE,
-        StopReason.NO_PROGRESS,
-        "calls that bring nothing new",
-    ),
+    lambda s: _stop_if(_repeating(s), StopReason.NO_PROGRESS, "the same calls with the same results"),
+    lambda s: _stop_if(_stale(s), StopReason.NO_PROGRESS, "calls that bring nothing new"),
     lambda s: _stop_if(s.malformed >= s.thresholds.malformed, StopReason.MALFORMED_CALLS, f"{s.malformed} in a row"),
     lambda s: _stop_if(s.failures >= s.thresholds.failures, StopReason.TOOL_FAILURES, f"{s.failures} in a row"),
     lambda s: _stop_if(s.model_lost is not None, StopReason.MODEL_UNAVAILABLE, s.model_lost),

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
-import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from backstay.adapters.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, ScriptedModel
 
-ROOT = Path(__file__).resolve().parents[2]
-SOAK = bool(os.environ.get("BACKSTAY_SOAK"))
+from .worker_process import SOAK, supervised, worker_environment
+
 POINTS = ("before", "after", "returned", "never")
 KILLS = 100 if SOAK else 10
 
@@ -66,33 +64,6 @@ def refund(call: ToolCall, amount: int, point: str) -> str:
 '''
 
 
-@contextlib.asynccontextmanager
-async def supervised(environment: dict[str, str]) -> AsyncGenerator[list[int]]:
-    """A worker process that is started again whenever it dies; yields the exit codes of those that did."""
-    deaths: list[int] = []
-    process: list[asyncio.subprocess.Process] = []
-
-    async def watch() -> None:
-        while True:
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable, "worker.py", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
-            )
-            process[:] = [worker]
-            deaths.append(await worker.wait())
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield deaths
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        for worker in process:
-            if worker.returncode is None:
-                worker.kill()
-                await worker.wait()
-
-
 def refunds(folder: Path) -> list[tuple[str, int]]:
     """The shop's books."""
     import sqlite3
@@ -122,23 +93,17 @@ async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst
         f"<{n}>": [Reply(calls=[Call("refund", {"amount": n, "point": point})]), Reply("done")]
         for n, point in enumerate(points)
     }
-    async with ScriptedModel(scripts) as model:
-        environment = {
-            **os.environ,
-            "BACKSTAY_AGENTS": str(agents),
-            "BACKSTAY_TASK_QUEUE": queue,
-            "BACKSTAY_MODEL_PRICE": "input=0.25,output=2.00",
-            "OPENAI_BASE_URL": model.base_url,
-            "TEMPORAL_ADDRESS": temporal_server.address,
-        }
-        async with supervised(environment) as deaths:
-            handles = [
-                await client.start_workflow(
-                    AGENT_RUN, {"goal": f"<{n}>", "agent": "clerk"}, id=f"{queue}-{n}", task_queue=queue
-                )
-                for n in range(KILLS)
-            ]
-            results = await asyncio.gather(*(handle.result() for handle in handles))
+    async with (
+        ScriptedModel(scripts) as model,
+        supervised(worker_environment(agents, queue, model, temporal_server.address)) as deaths,
+    ):
+        handles = [
+            await client.start_workflow(
+                AGENT_RUN, {"goal": f"<{n}>", "agent": "clerk"}, id=f"{queue}-{n}", task_queue=queue
+            )
+            for n in range(KILLS)
+        ]
+        results = await asyncio.gather(*(handle.result() for handle in handles))
     assert [result["status"] for result in results] == ["completed"] * KILLS
     booked = refunds(agents / "clerk")
     assert sorted(amount for _, amount in booked) == list(range(KILLS))

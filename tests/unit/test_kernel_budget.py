@@ -118,6 +118,14 @@ def test_a_call_leaves_the_window_after_sixty_seconds(at_ms: int, fits: bool) ->
     assert isinstance(budget.hold("y", Amount(tools={"mail": 1}), at_ms), Budget) == fits
 
 
+def test_a_call_that_was_never_made_does_not_count_in_its_minute() -> None:
+    budget = Budget(limits=Limits(tools={"mail": ToolLimit(per_minute=1)}))
+    held = budget.hold("1", Amount(tool_calls=1, tools={"mail": 1}), 0)
+    assert isinstance(held, Budget)
+    assert held.release("1").calls_in_window("mail", 1) == 0
+    assert isinstance(held.release("1").hold("2", Amount(tool_calls=1, tools={"mail": 1}), 1), Budget)
+
+
 def test_the_window_slides_call_by_call() -> None:
     budget = Budget(Limits(tools={"mail": ToolLimit(per_minute=2)}))
     mail = Amount(tools={"mail": 1})

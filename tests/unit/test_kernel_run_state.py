@@ -1,5 +1,7 @@
 """What each event makes of a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from backstay.kernel.budget import Amount, Limits, ToolLimit
@@ -173,6 +175,21 @@ def test_failures_count_in_a_row_until_a_call_succeeds(outcome: CallOutcome, fai
     state = after(admitted(), CallHeld("1-0", "pay", 0), CallEnded("1-0", "pay", CallOutcome.FAILED))
     state = after(state, CallHeld("1-1", "pay", 0), CallEnded("1-1", "pay", outcome))
     assert state.failures == failures
+
+
+def test_a_sibling_that_succeeds_after_the_last_failure_allowed_does_not_save_the_run() -> None:
+    state = replace(admitted(), thresholds=Thresholds(failures=2))
+    state = after(state, *(CallHeld(f"1-{n}", "pay", 0) for n in range(3)))
+    failed = [CallEnded(f"1-{n}", "pay", CallOutcome.FAILED) for n in range(2)]
+    state = after(state, *failed, CallEnded("1-2", "pay", CallOutcome.COMPLETED))
+    assert next_stop(state) == Stop(StopReason.TOOL_FAILURES, "2 in a row")
+
+
+def test_a_sibling_that_brings_something_new_after_the_last_repetition_does_not_save_the_run() -> None:
+    state = replace(admitted(), thresholds=Thresholds(repeats=2))
+    state = after(state, *(CallHeld(f"1-{n}", "pay", 0) for n in range(3)))
+    state = after(state, *(CallEnded(f"1-{n}", "pay", CallOutcome.COMPLETED, print_) for n, print_ in enumerate("ppq")))
+    assert next_stop(state) == Stop(StopReason.NO_PROGRESS, "the same calls with the same results")
 
 
 def test_the_same_results_count_as_no_progress_unless_a_tool_may_repeat_itself() -> None:

@@ -45,8 +45,8 @@ async def test_a_run_stops_once_its_model_calls_are_spent(workshop: Opener) -> N
         assert result.spent.model_calls == len(shop.model.requests) == 2
 
 
-async def test_of_sixty_calls_under_a_limit_of_fifty_exactly_fifty_run(workshop: Opener) -> None:
-    async with workshop([*notes(60), DONE], "[budget]\ntool_calls = 50\n") as shop:
+async def test_of_two_hundred_calls_under_a_limit_of_fifty_exactly_fifty_run(workshop: Opener) -> None:
+    async with workshop([*notes(200), DONE], "[budget]\ntool_calls = 50\n") as shop:
         result = await shop.stopped("budget_exhausted", "tool_calls")
         assert sorted(map(int, shop.lines())) == list(range(50))
         assert (result.spent.tool_calls, result.spent.tools) == (50, {"note": 50})
