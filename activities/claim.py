@@ -10,6 +10,7 @@ from temporalio import activity
 
 from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
+from backstay.contracts.gate import UNHELD
 
 from .desk import Prepared, own_key, this_run
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
@@ -42,10 +43,11 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
 def effect_id(given: ActInput, prepared: Prepared) -> str:
     """The id of the effect: a digest of scope, tenant, run (in its scope), tool and canonical arguments.
 
-    An argument that is left out is the same as its default, written out.
+    Arguments are the same where the tool gets the same: one that is left out is its default, written out.
     """
     dedupe = prepared.tool.spec.dedupe
-    arguments = {**prepared.tool.defaults, **prepared.arguments}
+    held = prepared.tool.held(prepared.values)
+    arguments = {name: prepared.arguments.get(name) if value is UNHELD else value for name, value in held.items()}
     identity: Mapping[str, Any] = {
         "scope": dedupe,
         "tenant": prepared.call.tenant,

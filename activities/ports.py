@@ -26,13 +26,12 @@ class Tool(Protocol):
         """Names of the secrets that its calls may read."""
         ...
 
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        """What arguments are that a call leaves out, as JSON values: rules must see them too."""
-        ...
-
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
         """The arguments as the tool's own types, or what does not fit."""
+        ...
+
+    def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the tool gets them, in JSON, with its defaults; `UNHELD` is one that JSON cannot carry."""
         ...
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:

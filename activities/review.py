@@ -82,7 +82,7 @@ class Reviewer:
     def _ruled(self, asked: Asked, tool: Tool, arguments: dict[str, Any], values: dict[str, Any]) -> Ruling:
         try:
             facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(asked.goal, arguments)}
-            return self._gate.rule(_gate_call(asked, tool, {**tool.defaults, **arguments}, facts))
+            return self._gate.rule(_gate_call(asked, tool, tool.held(values), facts))
         except Exception as error:
             return Ruling(Outcome.DENY, Code.POLICY_ERROR, (), f"policy failed: {type(error).__name__}")
 

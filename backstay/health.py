@@ -18,7 +18,7 @@ from backstay.adapters.search_attributes import missing_attributes
 from backstay.app import agents_of, policy_folders
 from backstay.client import BackstayClient
 from backstay.connection import connect
-from backstay.errors import BackstayError, ConfigurationError
+from backstay.errors import BackstayError, ConfigurationError, UnreachableError
 from backstay.policy_lint import linted
 from backstay.settings import Settings
 
@@ -31,12 +31,13 @@ _TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMP
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part: whether it is well, what was found, and the mend where it is not."""
+    """One part: whether it is well, what was found, the mend where it is not, and whether it is no Temporal at all."""
 
     name: str
     ok: bool
     detail: str
     mend: str = ""
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _failed(name: str, error: BackstayError) -> Check:
         place = f"{error.where}: " if error.where else ""
         return Check(name, False, place + error.what, error.mend or "")
     what, _, mend = str(error).partition("; ")
-    return Check(name, False, what, mend)
+    return Check(name, False, what, mend, isinstance(error, UnreachableError))
 
 
 async def _server(client: Client, settings: Settings) -> Check:

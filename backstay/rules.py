@@ -1,6 +1,7 @@
 """Puts rules in force: an agent's own, the organisation's and the generated ones; and again whenever they change."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,12 +47,14 @@ def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
     own = agent.folder / "policy.cedar"
     taken = sorted(set(agent.config.approval.groups) & set(org.groups))
     if taken:
-        raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=str(settings))
+        mend = "name another group, or leave the line out: rules may use the organisation's"
+        where = f"{settings} [approval] groups.{taken[0]}"
+        raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=where, mend=mend)
     groups = {**agent.config.approval.groups, **org.groups}
     policy = bundles.AgentPolicy(
         agent=agent.name,
         tools=[folder("policies.gate").rules_of(tool.spec) for tool in agent.tools.values()],
-        own=source.RuleFile(str(own), read_text(own)) if own.is_file() else None,
+        own=source.RuleFile(str(own), read_text(own)) if os.path.lexists(own) else None,
         permit=agent.config.policy.permit,
         require=agent.config.approval.require,
         mode=agent.config.policy.mode,
@@ -73,6 +76,7 @@ def reload(gate: Any, agents: Iterable[Agent], org_folders: Sequence[Path]) -> N
     for agent in agents:
         before = gate.version(agent.name)
         try:
+            _check_still_there(gate, agent)
             config = read_config(agent.folder / "agent.toml")
             put_in_force(gate, replace(agent, config=config), load_organisation(org_folders))
         except ConfigurationError as error:
@@ -80,6 +84,13 @@ def reload(gate: Any, agents: Iterable[Agent], org_folders: Sequence[Path]) -> N
             continue
         if gate.version(agent.name) != before:
             logger.warning("new rules are in force for %s: %s", agent.name, gate.version(agent.name))
+
+
+def _check_still_there(gate: Any, agent: Agent) -> None:
+    """An editor that writes a file anew takes it away for a moment: nothing is permitted by that."""
+    own = agent.folder / "policy.cedar"
+    if gate.bundle(agent.name).has_own_rules and not os.path.lexists(own):
+        raise ConfigurationError("the file is gone", where=str(own), mend="put it back, or start the worker again")
 
 
 def _holds_rules(change: Change, path: str) -> bool:

@@ -12,7 +12,7 @@ from backstay.contracts.problems import summary
 from backstay.errors import ConfigurationError
 from backstay.facts import NAMED_BY_USER, named_arguments
 from backstay.folders import folder
-from backstay.kernel.approval import filled, quorum
+from backstay.kernel.approval import filled, quorum, same_person
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome
 
@@ -77,7 +77,7 @@ def judged(gate: Any, agent: Agent, question: Question) -> Judged:
         facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(question.goal, arguments)}
     except Exception as error:
         return _refused(gate, agent, Code.POLICY_ERROR, f"a fact failed: {type(error).__name__}: {error}")
-    request = _request(gate, agent, tool, question, {**tool.defaults, **arguments}, facts)
+    request = _request(gate, agent, tool, question, tool.held(values), facts)
     return Judged(folder("policies.explain").explained(gate.bundle(agent.name), request), facts)
 
 
@@ -126,7 +126,8 @@ def _granted(gate: Any, agent: Agent, question: Question) -> frozenset[str]:
         if folder("policies.approval").approval_of(spec) is None:
             raise ConfigurationError(f"`{spec}` names no approval", mend='write "finance", or "finance:2"')
         group, count = quorum(spec)
-        people = [person for person in gate.members(agent.name, group) if person != question.requested_by]
+        asker = question.requested_by or ""
+        people = [person for person in gate.members(agent.name, group) if not same_person(person, asker)]
         if not filled([spec], {group: people}, people):
             what = f"the approval `{spec}` takes {count} of `{group}`, and {len(people)} may give it"
             raise ConfigurationError(what, mend="who asked for the run never counts")

@@ -80,6 +80,11 @@ class Bundle:
     idle: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    @property
+    def has_own_rules(self) -> bool:
+        """Whether the agent has rules of its own, enforced or observed."""
+        return any(rule.origin is Origin.AGENT for rule in (self.observed or self.enforced).rules.values())
+
     def normalised(self) -> str:
         """The rules in force as Cedar text, sorted by id, the generated ones and added exceptions included."""
         return _normalised(self.enforced, self.observed)
@@ -162,15 +167,20 @@ def _concerns(rule: Rule, agent: str, schema: AgentSchema) -> bool:
 def _never_permitted(policy: AgentPolicy, rules: Sequence[Rule], schema: AgentSchema) -> list[RuleProblem]:
     """Listed tools that the scope of no permit covers."""
     permits = [rule for rule in rules if rule.permits]
+    observing = "; permits that are only observed permit nothing" if policy.mode == "observe" else ""
     return [
         RuleProblem(
             policy.settings,
-            f"no rule can ever permit the tool `{name}`",
-            f'set `permit = "listed"`, or add `permit(principal, action == Action::{_quoted(name)}, resource);`',
+            f"no rule can ever permit the tool `{name}`{observing}",
+            'set `permit = "listed"`' + ("" if observing else f", or add `{_permit(name)}`"),
         )
         for name, tool in schema.tools.items()
         if not any(rule.covers(policy.agent, name, tool.groups) for rule in permits)
     ]
+
+
+def _permit(tool: str) -> str:
+    return f"permit(principal, action == Action::{_quoted(tool)}, resource);"
 
 
 def _normalised(enforced: Slice, observed: Slice | None) -> str:

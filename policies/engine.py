@@ -8,6 +8,8 @@ from typing import Any
 import cedarpy
 from cedarpy import Entities, PolicySet, Schema, pst
 
+from .source import is_too_deep
+
 _FOR_POLICY = "for policy `policy0`, "
 
 
@@ -37,6 +39,8 @@ def parsed(text: str) -> pst.PolicySet:
     Raises:
         ValueError: it is not Cedar, or nests too deeply.
     """
+    if is_too_deep(text):
+        raise ValueError("an expression nests too deeply, or chains too many operators; use a set and `contains`")
     return cedarpy.policies_to_pst(text)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from backstay.contracts import gate as port
 from backstay.contracts.admission import ToolSpec
 from backstay.facts import NAMED_BY_USER
-from backstay.kernel.approval import filled
+from backstay.kernel.approval import filled, same_person
 
 from .bundle import Bundle
 from .call import GateRequest, Ruling, RunFacts, ToolRules
@@ -97,7 +97,8 @@ def rules_of(spec: ToolSpec) -> ToolRules:
 
 def _counts(person: str, call: port.GateCall) -> bool:
     """Who asked for the run, or changed the call, never counts."""
-    return person != call.requested_by and person not in call.consent.editors
+    barred = [*call.consent.editors, *([call.requested_by] if call.requested_by else [])]
+    return not any(same_person(person, one) for one in barred)
 
 
 def _words(ruling: Ruling) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, cast
 
+from backstay.contracts.gate import UNHELD
+
 from .call import GateRequest, RunFacts
 from .schema import ToolSchema
 from .shape import Record, Scalar, SetOf, Shape
@@ -119,6 +121,8 @@ def _record(shape: Record, value: Any, path: Path, lost: list[Path]) -> dict[str
 
 
 def _value(shape: Shape, value: Any, path: Path, lost: list[Path]) -> Any:
+    if value is UNHELD:
+        raise _UnholdableError
     match shape:
         case Scalar.STRING:
             return _string(value, path)

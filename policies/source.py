@@ -7,6 +7,12 @@ from dataclasses import dataclass
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|\s+|.', re.DOTALL)
 
 
+_WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*', re.DOTALL)
+_OPERATOR = re.compile(r"&&|\|\||[-+*!.\[{]|\bif\b")
+DEEPEST = 200
+LONGEST = 500
+
+
 @dataclass(frozen=True, slots=True)
 class RuleFile:
     """A file of rules: its name, as people are to read it in messages, and its text."""
@@ -37,6 +43,16 @@ def pieces(text: str) -> Iterator[Piece]:
             begin = None
     if begin is not None:
         yield _piece(text, begin, len(text))
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether Cedar's parser could run out of stack over a text, which ends the process; well beyond its own limit."""
+    bare = _WORDS.sub("", text)
+    deepest = depth = 0
+    for character in bare:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST or len(_OPERATOR.findall(bare)) > LONGEST
 
 
 def _piece(text: str, begin: int, end: int) -> Piece:

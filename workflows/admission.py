@@ -2,7 +2,7 @@
 
 import json
 
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
@@ -25,10 +25,10 @@ async def admit(run: LiveRun) -> Admission | None:
             names.ADMIT, given, Admission, activity_id=names.ADMIT, summary=f"admit · {request.agent}", **options.ADMIT
         )
     except ActivityError as error:
+        if run.over:
+            return None
         if isinstance(error.cause, ApplicationError):
             raise error.cause from None
-        if isinstance(error.cause, CancelledError):
-            return None
         raise
     run.admitted(admission)
     run.say("goal", text=request.goal)

@@ -96,6 +96,7 @@ class AgentRun:
             while self._run.stop is None and not self._run.state.cancelled:
                 if await self._run.go_ahead():
                     await self._step(admission)
+            self._look_at_the_clock(admission)
         finally:
             deadline.cancel()
 
@@ -124,6 +125,12 @@ class AgentRun:
             left -= workflow.now() - began
             await workflow.wait_condition(lambda: not self._run.state.open_approvals)
         self._run.apply(DeadlinePassed(limit))
+
+    def _look_at_the_clock(self, admission: Admission) -> None:
+        """Passes a deadline that fell into a time without a worker, whatever else arrived in that time."""
+        limit = admission.limits.seconds
+        if limit is not None and not admission.seconds_exclude_approvals and self._run.seconds() > limit:
+            self._run.apply(DeadlinePassed(limit))
 
     async def _close(self, stop: Stop | None) -> None:
         self._run.apply(Closed(stop.reason if stop else None, stop.detail if stop else None))

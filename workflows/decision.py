@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
+from backstay.kernel.arguments import repeated_arguments
 from backstay.kernel.events import Concluding, Decided, DecisionHeld, DecisionKind, ModelLost
 from backstay.kernel.plan import ATTEMPTS, open_decision, settle_decision
 from backstay.kernel.price import Usage
@@ -71,6 +72,7 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
 
 def _read(run: LiveRun, admission: Admission, decision: Decision) -> Decision | None:
     tools = {tool.name for tool in admission.tools}
+    _weigh_rewritten(run, decision, tools)
     reading = read_reply(decision.text, len(decision.calls), decision.finish, tools)
     run.say(
         "decision",
@@ -91,6 +93,15 @@ def _read(run: LiveRun, admission: Admission, decision: Decision) -> Decision | 
                 observe(run, Observation(call_id=call.call_id, text=f"not executed: {problem}"), call.tool)
             run.news.note(f"The runtime says: {problem}.")
             return None
+
+
+def _weigh_rewritten(run: LiveRun, decision: Decision, tools: set[str]) -> None:
+    """Counts what later requests repeat in other words than the model's own, which alone are in its bill."""
+    for call in decision.calls:
+        if call.tool not in tools:
+            run.news.weigh(call.tool)
+        if (repeated := repeated_arguments(call.arguments)) != call.arguments:
+            run.news.weigh(repeated)
 
 
 def observe(run: LiveRun, observation: Observation, tool: str, text: str | None = None, status: str = "denied") -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import PendingApproval
@@ -44,6 +45,19 @@ class News:
         self.weigh(text)
 
 
+def _never_begun(name: str, activity_id: str) -> ActivityError:
+    """The error that an activity ends with that was cancelled before it began."""
+    return ActivityError(
+        "cancelled before it began",
+        scheduled_event_id=0,
+        started_event_id=0,
+        identity="",
+        activity_type=name,
+        activity_id=activity_id,
+        retry_state=None,
+    )
+
+
 class LiveRun:
     """What the workflow's parts share while a run is alive."""
 
@@ -60,6 +74,7 @@ class LiveRun:
         self._started: datetime | None = None
         self._closed: Stop | None = None
         self._is_closed = False
+        self._seconds: int | None = None
         self._due = False
 
     @property
@@ -94,6 +109,7 @@ class LiveRun:
 
     def close(self, stop: Stop | None) -> None:
         """Marks the run as closed, for everybody who asks from now on."""
+        self._seconds = self.seconds()
         self._closed, self._is_closed = stop, True
         self.publish()
 
@@ -112,6 +128,9 @@ class LiveRun:
         self._handles[how["activity_id"]] = handle
         try:
             return await handle
+        except asyncio.CancelledError:
+            # One that is cancelled in the task that scheduled it has not begun: the engine is never told of it.
+            raise _never_begun(name, how["activity_id"]) from CancelledError()
         finally:
             del self._handles[how["activity_id"]]
 
@@ -120,7 +139,9 @@ class LiveRun:
         self.ledger.say(TranscriptItem(n=0, step=content.pop("step", self.state.step), kind=kind, **content))
 
     def seconds(self) -> int:
-        """Wall-clock seconds since the run's first task; the clock stops where the deadline passes."""
+        """Wall-clock seconds since the run's first task; the clock stops where the deadline passes, and at the end."""
+        if self._seconds is not None:
+            return self._seconds
         limit = self.state.budget.limits.seconds
         if self.state.deadline_passed and limit is not None:
             return limit

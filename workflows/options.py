@@ -19,6 +19,7 @@ LONGEST_INTERVAL = timedelta(seconds=30)
 ADMIT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(maximum_attempts=10, maximum_interval=timedelta(seconds=10)),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 
 # A local activity runs inside a workflow task, and signals wait while it does: short, and few attempts.

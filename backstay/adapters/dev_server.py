@@ -39,11 +39,12 @@ if os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True)
 class DevServer:
-    """A running server; `ui` is the address of its web interface, None where it has none."""
+    """A running server; `ui` is the address of its web interface, None where it has none, `pid` its process."""
 
     client: Client
     address: str
     ui: str | None
+    pid: int
 
 
 def temporal_binary() -> str:
@@ -81,7 +82,7 @@ async def dev_server(
         )
         try:
             client = await _ready(process, f"{HOST}:{port}", log)
-            yield DevServer(client, f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if ui_port else None)
+            yield DevServer(client, f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if ui_port else None, process.pid)
         finally:
             await _end(process)
 

@@ -1,6 +1,5 @@
 """Writes a request in the words of either OpenAI API; the same request is the same bytes, whoever sends it."""
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.conversation import Decided, Item, ModelRequest, Observed, Said
 from backstay.contracts.decision import Decision, ProposedCall
-from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.arguments import repeated_arguments
 
-_SHOWN_ARGUMENTS = 200
 _LONGEST_NAME = 64
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
 # These refuse a request that asks for encrypted reasoning; every other model ignores or serves it.
@@ -93,19 +91,12 @@ def _is_whole(entry: dict[str, Any]) -> bool:
 
 
 def _called(call: ProposedCall, names: frozenset[str]) -> dict[str, str]:
-    return {"name": _name(call.tool, names), "arguments": _arguments(call.arguments)}
+    return {"name": _name(call.tool, names), "arguments": repeated_arguments(call.arguments)}
 
 
 def _name(tool: str, names: frozenset[str]) -> str:
     """A name as the APIs allow it: one that a model made up must not make every later request invalid."""
     return tool if tool in names else _FOREIGN.sub("_", tool)[:_LONGEST_NAME] or "_"
-
-
-def _arguments(text: str) -> str:
-    """Arguments that every server can parse: some read them in their chat template, and fail on what is no JSON."""
-    if isinstance(read_arguments(text), Unreadable):
-        return json.dumps({"_invalid_arguments": _clean(text[:_SHOWN_ARGUMENTS])}, ensure_ascii=False)
-    return text
 
 
 def _offered(request: ModelRequest) -> frozenset[str]:

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.converter import DataConverter
+from temporalio.exceptions import FailureError
 
 from backstay.contracts.names import act_id
+from backstay.errors import CodecError
 
 _ACT = act_id("")
 
@@ -50,6 +54,7 @@ class Overview:
 
 async def overview_of(described: WorkflowExecutionDescription) -> Overview:
     """The overview in a description of the engine."""
+    converter = described.data_converter
     return Overview(
         run_id=described.id,
         state=(described.status or WorkflowExecutionStatus.RUNNING).name.lower(),
@@ -57,16 +62,28 @@ async def overview_of(described: WorkflowExecutionDescription) -> Overview:
         started_at=described.start_time,
         closed_at=described.close_time,
         summary=await described.static_summary(),
-        pending=tuple(_pending(one) for one in described.raw_description.pending_activities),
+        pending=tuple([await _pending(one, converter) for one in described.raw_description.pending_activities]),
     )
 
 
-def _pending(info: PendingActivityInfo) -> Pending:
+async def _pending(info: PendingActivityInfo, converter: DataConverter) -> Pending:
     name = info.activity_id
     return Pending(
         activity=name,
         call_id=name.removeprefix(_ACT) if name.startswith(_ACT) else None,
         running=info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
         attempt=info.attempt,
-        trouble=info.last_failure.message or None,
+        trouble=await _trouble(info, converter),
     )
+
+
+async def _trouble(info: PendingActivityInfo, converter: DataConverter) -> str | None:
+    """Why the attempt before failed; where payloads are encrypted, so are the words of failures."""
+    if not info.HasField("last_failure"):
+        return None
+    failure = Failure.FromString(info.last_failure.SerializeToString())
+    try:
+        error = await converter.decode_failure(failure)
+    except CodecError:  # without the key it is still known that there was a failure
+        return info.last_failure.message or None
+    return (error.message if isinstance(error, FailureError) else str(error)) or None

@@ -1,4 +1,4 @@
-"""Takes known secrets out of texts and logs: whatever leads to the value becomes `[secret NAME]`.
+"""Takes known secrets out of texts, logs and what is printed: whatever leads to the value becomes `[secret NAME]`.
 
 It knows a value as it is, as JSON, Python and URLs write it, in base64 (also within a longer text, as in an HTTP
 `Authorization`), in hexadecimal, and each longer line of a value of several lines. A tool that cuts a secret in pieces
@@ -10,9 +10,10 @@ import contextlib
 import json
 import logging
 import re
+import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, NoReturn, cast
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, NoReturn, TextIO, cast
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 6
@@ -116,6 +117,35 @@ def scrubbed_logs(scrubber: Scrubber) -> Generator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(added)
+
+
+class ScrubbedStream:
+    """A text stream that frees what is written of secrets, write by write; all else is the stream's own."""
+
+    def __init__(self, stream: TextIO, scrubber: Scrubber) -> None:
+        self._stream = stream
+        self._scrubber = scrubber
+
+    def write(self, text: str) -> int:
+        """Writes the text without secrets, and says that it wrote the whole."""
+        self._stream.write(self._scrubber.text(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes every text."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def scrubbed_output(scrubber: Scrubber) -> Generator[None]:
+    """Frees what the process prints, tools included, of secrets until the context ends."""
+    out, err = (cast("TextIO", ScrubbedStream(stream, scrubber)) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
 
 
 def _handlers() -> list[logging.Handler]:

@@ -16,7 +16,7 @@ from backstay.tools import no_secret
 
 from .agent_folder import Agent
 from .codec_keys import KEYS, codec_keys
-from .scrubber import Scrubber
+from .scrubber import SHORTEST, Scrubber
 
 FOLDER = "BACKSTAY_SECRETS"
 _OF_THE_WORKER = ("BACKSTAY_CODEC_TOKEN", "TEMPORAL_API_KEY")
@@ -37,13 +37,18 @@ class Secrets:
         """The value as it is now.
 
         Raises:
-            SecretError: there is none, or its file cannot be read.
+            SecretError: there is none, its file cannot be read, or it is too short to be kept out of texts.
         """
         value = self.find(name)
         if value is None:
             raise SecretError(
                 f"this worker has no secret `{name}`; set `{name}` or `{name}_FILE`, "
                 f"or put a file `{name}` into the folder `{FOLDER}`"
+            )
+        if len(value) < SHORTEST:
+            raise SecretError(
+                f"the secret `{name}` has less than {SHORTEST} characters, so that texts cannot be freed of it; "
+                "use a longer one"
             )
         return value
 

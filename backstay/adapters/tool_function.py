@@ -3,27 +3,29 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import hashlib
 import inspect
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NotRequired, Required, cast, get_type_hints
+from dataclasses import dataclass
+from typing import Any, cast
 
 import rfc8785
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
-from typing_extensions import TypedDict
+from pydantic_core import PydanticSerializationError, to_json
 
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.calls import Reconciled
-from backstay.contracts.problems import Problem, problems_of
-from backstay.errors import ConfigurationError
+from backstay.contracts.problems import Problem
+from backstay.errors import ConfigurationError, OutcomeUnknownError
 from backstay.tools import NOT_HAPPENED, Happened, ToolCall, ToolOptions, options_of
 
+from .at_work import AtWork
+from .tool_arguments import Arguments, wants_call
+
 MAX_SCHEMA_BYTES = 64_000
+_AT_WORK = AtWork()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,8 @@ class Tool:
     spec: ToolSpec
     options: ToolOptions
     function: Callable[..., Any]
-    arguments: TypeAdapter[Any]
+    arguments: Arguments
     wants_call: bool
-    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -44,11 +45,11 @@ class Tool:
 
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
         """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
-        try:
-            values = self.arguments.validate_json(json.dumps(arguments), strict=True)
-        except ValidationError as error:
-            return problems_of(error)
-        return cast("dict[str, Any]", values)
+        return self.arguments.typed(arguments)
+
+    def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the function gets them, in JSON, for rules to read."""
+        return self.arguments.held(values)
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the tool's fact functions say of some arguments; what they raise is for the caller."""
@@ -58,10 +59,14 @@ class Tool:
         }
 
     async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
-        """Asks the tool what became of a call; a tool that has no way to know, or fails at it, cannot tell."""
+        """Asks the tool what became of a call; a tool that has no way to know, or fails at it, cannot tell.
+
+        INVARIANT: it is not asked while the call is still being executed here: what it said could change after that.
+        """
         function = self.options.reconcile
         if function is None:
             return Reconciled(answer="unknown")
+        await _AT_WORK.ended(call.idempotency_key)
         if inspect.iscoroutinefunction(function):
             answer = await function(call, **values)
         else:
@@ -71,11 +76,22 @@ class Tool:
         return Reconciled(answer="not_happened" if answer is NOT_HAPPENED else "unknown")
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
-        """Runs the function, one that is not async in a thread, and returns what the model reads of its result."""
+        """Runs the function, one that is not async in a thread, and returns what the model reads of its result.
+
+        Raises:
+            OutcomeUnknownError: the call must happen once, and an earlier attempt of it is still being executed here.
+        """
+        key = call.idempotency_key
+        if self.spec.effect == "once" and key in _AT_WORK:
+            raise OutcomeUnknownError("the call is still being executed")
         leading = (call,) if self.wants_call else ()
-        if inspect.iscoroutinefunction(self.function):
+        _AT_WORK.begin(key)
+        if not inspect.iscoroutinefunction(self.function):
+            return result_text(await _in_thread(_counted_out(key, self.function), *leading, **values))
+        try:
             return result_text(await self.function(*leading, **values))
-        return result_text(await _in_thread(self.function, *leading, **values))
+        finally:
+            _AT_WORK.end(key)
 
 
 def tool_of(name: str, function: Callable[..., Any]) -> Tool:
@@ -88,18 +104,9 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
     options = options_of(function)
     if options is None:
         raise ConfigurationError(f"`{name}` is not marked", where=where, mend="put `@tool` above it")
-    parameters, wants_call = _parameters(name, function, where)
-    _check_facts(name, options, parameters, where)
-    fields = TypedDict(f"{name}_arguments", parameters)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
-    fields.__pydantic_config__ = ConfigDict(extra="forbid", title=name)  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(fields)
-        schema = adapter.json_schema(schema_generator=_PlainSchema)
-    except Exception as error:
-        first = str(error).splitlines()[0]
-        raise ConfigurationError(f"`{name}` has a type hint that JSON cannot carry: {first}", where=where) from None
-    schema.pop("title", None)
-    schema.setdefault("properties", {})
+    arguments = Arguments.of(name, function, where)
+    _check_facts(name, options, arguments.each, where)
+    schema = arguments.schema()
     description = inspect.getdoc(function) or name
     if len(json.dumps(schema)) + len(description) > MAX_SCHEMA_BYTES:
         raise ConfigurationError(f"the schema of `{name}` is larger than {MAX_SCHEMA_BYTES} bytes", where=where)
@@ -123,17 +130,7 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
     )
-    return Tool(spec, options, function, adapter, wants_call, _defaults(function, parameters))
-
-
-def _defaults(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults that are values: None is a value that is left out."""
-    found = {name: inspect.signature(function).parameters[name].default for name in parameters}
-    return {
-        name: to_jsonable_python(value)
-        for name, value in found.items()
-        if value is not None and value is not inspect.Parameter.empty
-    }
+    return Tool(spec, options, function, arguments, wants_call(function))
 
 
 def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any], where: str) -> None:
@@ -154,11 +151,17 @@ def result_text(result: Any) -> str:
         return f"(the call was executed; its result, a {type(result).__name__}, cannot be written as JSON)"
 
 
-class _PlainSchema(GenerateJsonSchema):
-    """Leaves out the titles that only repeat the names: a model pays for each of them."""
+def _counted_out(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, after which the call is no more at work: it ends when its thread does, not when the call does."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
+    @functools.wraps(function)
+    def counted(*args: Any, **values: Any) -> Any:
+        try:
+            return function(*args, **values)
+        finally:
+            _AT_WORK.end(key)
+
+    return counted
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) -> Any:
@@ -186,28 +189,6 @@ async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) ->
 
     threading.Thread(target=work, daemon=True, name=f"tool-{function.__name__}").start()
     return await done
-
-
-def _parameters(name: str, function: Callable[..., Any], where: str) -> tuple[dict[str, Any], bool]:
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except Exception as error:
-        raise ConfigurationError(f"the type hints of `{name}` cannot be read: {error}", where=where) from None
-    fields: dict[str, Any] = {}
-    wants_call = False
-    for position, parameter in enumerate(inspect.signature(function).parameters.values()):
-        hint = hints.get(parameter.name)
-        if hint is ToolCall and position == 0:
-            wants_call = True
-            continue
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigurationError(f"`{name}` takes `{parameter}`", where=where, mend="name every parameter")
-        if hint is None:
-            mend = f"write `{parameter.name}: str`, for example"
-            raise ConfigurationError(f"`{parameter.name}` of `{name}` has no type hint", where=where, mend=mend)
-        required = parameter.default is parameter.empty
-        fields[parameter.name] = Required[hint] if required else NotRequired[hint]
-    return fields, wants_call
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ COMMANDS = {
     "new": Entry("new", "Write an agent's folder that runs at once."),
     "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
     "run": Entry("run", "Start a run and follow it to its end."),
-    "list": Entry("list", "List runs, the latest first."),
+    "list": Entry("list", "List open runs, then closed ones."),
     "show": Entry("show", "Show a run, or an agent with its settings, tools and rules."),
     "watch": Entry("watch", "Follow a run, one line per step."),
     "result": Entry("result", "Wait for a run's end and write its result."),

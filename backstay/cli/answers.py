@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from backstay.client import Run
-from backstay.contracts.approval import EditResult, PendingApproval, VoteResult
+from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.run import plain
 from backstay.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ from .approvals import facts
 from .connected import connected, person
 from .exit import ExitCode
 from .loop import run_loop
-from .terminal import Output, clean, progress, say, write_json
+from .terminal import Output, progress, say, write_json
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 ApprovalId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The approval; may be left out if one is open.")]
@@ -24,7 +24,7 @@ By = Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else 
 Comment = Annotated[str | None, typer.Option("--comment", "-c", help="Why; of a no, the model reads it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask again on a terminal.")]
 Written = Annotated[Output, typer.Option("--output", "-o", help="How the outcome is written.")]
-Say = Callable[[Run, PendingApproval], Awaitable[VoteResult | EditResult]]
+Say = Callable[[Run, str], Awaitable[VoteResult | EditResult]]
 
 
 def approve(
@@ -40,7 +40,7 @@ def approve(
     Exit code: 0 taken, 1 refused by the run, 2 usage, 4 not found, 5 Temporal unreachable.
     """
     who = person(by)
-    return _ask(run_id, approval_id, "release it", yes, output, lambda run, a: run.approve(a.approval_id, who, comment))
+    return _ask(run_id, approval_id, "release it", yes, output, lambda run, a: run.approve(a, who, comment))
 
 
 def deny(
@@ -56,7 +56,7 @@ def deny(
     Exit code: 0 taken, 1 refused by the run, 2 usage, 4 not found, 5 Temporal unreachable.
     """
     who = person(by)
-    return _ask(run_id, approval_id, "refuse it", yes, output, lambda run, a: run.deny(a.approval_id, who, comment))
+    return _ask(run_id, approval_id, "refuse it", yes, output, lambda run, a: run.deny(a, who, comment))
 
 
 def edit(
@@ -74,7 +74,7 @@ def edit(
     """
     given, who = _arguments(args), person(by)
     question = f"change its arguments to {json.dumps(given, ensure_ascii=False)}"
-    return _ask(run_id, approval_id, question, yes, output, lambda run, a: run.edit(a.approval_id, who, given, comment))
+    return _ask(run_id, approval_id, question, yes, output, lambda run, a: run.edit(a, who, given, comment))
 
 
 def answer(
@@ -91,9 +91,7 @@ def answer(
     Exit code: 0 taken, 1 refused by the run, 2 usage, 4 not found, 5 Temporal unreachable.
     """
     who, value = person(by), _value(result)
-    return _ask(
-        run_id, approval_id, f"answer `{said}`", yes, output, lambda run, a: run.answer(a.approval_id, who, said, value)
-    )
+    return _ask(run_id, approval_id, f"answer `{said}`", yes, output, lambda run, a: run.answer(a, who, said, value))
 
 
 def _ask(run_id: str, approval_id: str | None, question: str, yes: bool, output: Output, word: Say) -> int:
@@ -102,36 +100,32 @@ def _ask(run_id: str, approval_id: str | None, question: str, yes: bool, output:
 
 async def _answered(run_id: str, approval_id: str | None, question: str, yes: bool, output: Output, word: Say) -> int:
     run = (await connected(patience=5.0)).client.run(run_id)
-    approval = _chosen((await run.status()).pending_approvals, run_id, approval_id)
-    progress().print(facts(approval))
-    if not yes and sys.stdin.isatty() and not typer.confirm(f"{question}?", err=True):
-        say("nothing was done")
-        return ExitCode.COMPLETED
-    outcome = await word(run, approval)
+    open_ones = (await run.status()).pending_approvals
+    if approval_id is None and len(open_ones) != 1:
+        known = ", ".join(one.approval_id for one in open_ones) or "none"
+        raise ConfigurationError("which approval is meant?", mend=f"open are: {known}")
+    wanted = approval_id or open_ones[0].approval_id
+    # One that is not open is asked for all the same: the run says why it refuses, and its audit keeps who tried.
+    approval = next((one for one in open_ones if one.approval_id == wanted), None)
+    if approval is not None:
+        progress().print(facts(approval))
+        if not yes and sys.stdin.isatty() and not typer.confirm(f"{question}?", err=True):
+            say("nothing was done")
+            return ExitCode.COMPLETED
+    outcome = await word(run, wanted)
     if output is Output.JSON:
         write_json(plain(outcome))
     else:
-        say(_words(outcome, approval))
+        say(_words(outcome, approval.required if approval else None))
     return ExitCode.COMPLETED
 
 
-def _chosen(open_ones: list[PendingApproval], run_id: str, approval_id: str | None) -> PendingApproval:
-    if approval_id is None and len(open_ones) == 1:
-        return open_ones[0]
-    found = next((one for one in open_ones if one.approval_id == approval_id), None)
-    if found is not None:
-        return found
-    known = ", ".join(one.approval_id for one in open_ones) or "none"
-    what = f"`{run_id}` has no open approval `{clean(approval_id)}`" if approval_id else "which approval is meant?"
-    raise ConfigurationError(what, mend=f"open are: {known}")
-
-
-def _words(outcome: VoteResult | EditResult, approval: PendingApproval) -> str:
+def _words(outcome: VoteResult | EditResult, required: int | None) -> str:
     if isinstance(outcome, EditResult):
         after = f"; it waits for approval {outcome.replaced_by}" if outcome.replaced_by else ""
         return f"changed: policy says {outcome.outcome}{after}"
     if outcome.state == "open":
-        return f"taken: {len(outcome.answered_by)} of {approval.required} have said yes"
+        return f"taken: {len(outcome.answered_by)} of {required or 'several'} have said yes"
     return "taken: the approval is closed"
 
 

@@ -23,7 +23,7 @@ def doctor(
     What no check can see: an operator who resets an activity or a workflow by hand in Temporal steps outside the
     promise of budgets, because what was spent after the point of the reset is counted no more.
 
-    Exit code: 0 all is well, 1 something is not.
+    Exit code: 0 all is well, 1 something is not, 5 Temporal unreachable.
     """
     return run_loop(_doctor(output))
 
@@ -66,6 +66,8 @@ def _ended(known: list[Known], done: list[Check], output: Output) -> int:
         if not known:
             write(*(_line(check) for check in wrong))
         say("all is well" if not wrong else f"not well: {', '.join(dict.fromkeys(one.name for one in wrong))}")
+    if any(check.unreachable for check in wrong):
+        return ExitCode.UNREACHABLE
     return ExitCode.FAILED if wrong else ExitCode.COMPLETED
 
 

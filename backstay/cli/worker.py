@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from temporalio.client import Client
 
+from backstay.adapters.scrubber import scrubbed_output
 from backstay.adapters.search_attributes import register
 from backstay.app import Application, application
 from backstay.connection import connect
@@ -88,7 +89,8 @@ async def serve(app: Application, client: Client, stop: asyncio.Event, ready: Ca
 
 
 async def _serving(app: Application, client: Client, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    async with app.serving(client):
-        ready()
-        await stop.wait()
-        say("stopping: no new work; running activities are given time to finish")
+    with scrubbed_output(app.secrets.scrubber):
+        async with app.serving(client):
+            ready()
+            await stop.wait()
+            say("stopping: no new work; running activities are given time to finish")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from backstay.kernel.verdict import Code, Outcome
@@ -10,9 +11,18 @@ from .admission import ToolSpec
 from .calls import Consent, RunFacts
 
 
+class Unheld(Enum):
+    """Stands for an argument that JSON does not bring back as the tool will get it: no rule may trust in it."""
+
+    UNHELD = "unheld"
+
+
+UNHELD = Unheld.UNHELD
+
+
 @dataclass(frozen=True, slots=True)
 class GateCall:
-    """A call as policy sees it: who wants what, with arguments that fit the tool's schema.
+    """A call as policy sees it: who wants what, with arguments as the tool will get them, in JSON.
 
     `facts` is what the tool's functions say of the arguments; `now` is seconds since the epoch.
     """

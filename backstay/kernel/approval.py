@@ -77,9 +77,9 @@ class Approval:
             return Refusal("ApprovalExpired", "the approval has expired")
         if self.end is not None:
             return Refusal("ApprovalClosed", f"the approval was answered before: {self.end.value}")
-        if by == self.requester:
+        if self.requester is not None and same_person(by, self.requester):
             return Refusal("RequesterMayNotApprove", "who asked for the run may not answer its approvals")
-        if by in self.editors:
+        if any(same_person(by, editor) for editor in self.editors):
             return Refusal("EditorMayNotApprove", "who changed the arguments may not answer their approval")
         if by in self.answered_by:
             return Refusal("AlreadyAnswered", "this person has answered already, and counts once")
@@ -94,6 +94,11 @@ class Approval:
     def ended(self, end: ApprovalEnd, comment: str | None = None) -> "Approval":
         """The approval at its end; what ended once stays so."""
         return self if self.end else replace(self, end=end, comment=comment)
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names may be one person's: who is barred is not let in by another spelling."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def quorum(spec: str) -> tuple[str, int]:

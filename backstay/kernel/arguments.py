@@ -7,6 +7,7 @@ from typing import Any, cast
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
+SHOWN_CHARACTERS = 200
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -39,6 +40,17 @@ def read_arguments(raw: str) -> dict[str, Any] | Unreadable:
     if _unwritable(cast("object", value)):
         return Unreadable("the arguments hold a NUL character or a broken surrogate pair")
     return cast("dict[str, Any]", value)
+
+
+def repeated_arguments(raw: str) -> str:
+    """The arguments as later requests repeat them: what is no object is shown, cut short, in one.
+
+    Some servers read them in their chat template, and fail on what is no JSON.
+    """
+    if not isinstance(read_arguments(raw), Unreadable):
+        return raw
+    shown = raw[:SHOWN_CHARACTERS].encode("utf-8", "replace").decode()
+    return json.dumps({"_invalid_arguments": shown}, ensure_ascii=False)
 
 
 class _RefusedError(ValueError):

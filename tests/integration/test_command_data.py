@@ -171,6 +171,24 @@ async def test_approvals_and_their_answers(place: Place) -> None:
     assert (await place.data("result", approved))["answer"] == "done"
 
 
+async def test_an_answer_to_what_is_not_open_is_refused_by_the_run_and_stands_in_its_audit(place: Place) -> None:
+    run_id = await place.waiting("approve")
+    for wrong in ("apr_nobody-asked", "apr_another"):
+        code, out, err = await place.backstay("approve", run_id, wrong)
+        assert (code, out) == (1, "")
+        assert "refused: the run has no approval of that id" in err
+    handle = place.runtime.client.get_workflow_handle(run_id)
+    refused = [record for record in (await handle.query("audit"))["items"] if record["event"] == "message_refused"]
+    assert len(refused) == 2
+    assert (await handle.query("status"))["state"] == "waiting_approval"
+    assert (await place.backstay("kill", run_id, "--reason", "enough"))[0] == 0
+
+
+async def test_without_a_server_the_doctor_exits_with_5(place: Place) -> None:
+    found = await place.data("doctor", code=5, TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert not found["well"]
+
+
 async def test_an_agent_and_a_ruling(place: Place) -> None:
     shown, ruling = await asyncio.gather(
         place.data("show", "--agent", "clerk"),

@@ -22,7 +22,7 @@ from backstay.adapters.dev_server import DevServer, temporal_binary
 from backstay.adapters.payload_codec import EncryptingCodec
 from backstay.client import BackstayClient
 from backstay.errors import CodecError
-from backstay.testing import Call, Reply
+from backstay.testing import Call, Failure, Reply
 from backstay.testing.local_runtime import local_runtime
 
 GOAL = "find the white whale"
@@ -181,6 +181,24 @@ async def test_with_keys_messages_and_traces_of_failures_are_encrypted(client: C
         for clear in (b"no agent of that name", b"activities/admit.py", b"captain-of-nobody", GOAL.encode()):
             assert clear not in kept, clear
         assert b"Encoded failure" in kept
+
+
+@pytest.mark.parametrize("settings", [{}, KEYS], ids=["plain", "encrypted"])
+async def test_why_the_attempt_before_failed_can_be_read(
+    client: Client, agents: Path, settings: dict[str, Any]
+) -> None:
+    async with local_runtime([Failure(503, "the sea is rough")], agents=agents, client=client, **settings) as runtime:
+        handle = await runtime.start({"goal": GOAL, "agent": "clerk"})
+        await until(lambda: len(runtime.model.requests) > 1)
+        [pending] = (await BackstayClient(runtime.client).describe(handle.id)).pending
+        assert pending.trouble is not None
+        assert "the sea is rough" in pending.trouble
+        hidden = b"the sea is rough" not in await stored(client.get_workflow_handle(handle.id))
+        assert hidden == bool(settings)
+        if settings:
+            [pending] = (await BackstayClient(client).describe(handle.id)).pending
+            assert pending.trouble == "Encoded failure"
+        await handle.terminate()
 
 
 async def test_without_the_key_a_client_reads_nothing(client: Client, agents: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from backstay.errors import ConfigurationError
 from backstay.testing import Call, Reply
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
@@ -55,3 +56,18 @@ async def test_a_new_rule_is_in_force_for_the_next_call_and_a_broken_one_never(
             rules.write_text("forbid(principal")
             await said(caplog, "the new ones are broken")
             assert await outcome(runtime) == "deny"
+            for put in (rules.unlink, rules.mkdir):
+                caplog.clear()
+                put()
+                await said(caplog, "the rules of clerk stay as they were")
+                assert await outcome(runtime) == "deny"
+
+
+@pytest.mark.parametrize("made", ["directory", "link"])
+async def test_rules_that_cannot_be_read_are_not_taken_for_none(agent_folder: Callable[..., Path], made: str) -> None:
+    agents = agent_folder(tools=TOOLS)
+    rules = agents / "clerk" / "policy.cedar"
+    rules.mkdir() if made == "directory" else rules.symlink_to("/nonexistent/policy.cedar")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        async with local_runtime([], agents=agents, worker=True):
+            pass

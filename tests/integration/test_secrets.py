@@ -1,9 +1,13 @@
 """A tool's secret reaches neither the history, nor the model, nor the log, whatever the tool does with it."""
 
+import asyncio
 import base64
 import json
 import logging
 import os
+import sys
+import uuid
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +15,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
+from backstay.adapters.dev_server import DevServer
 from backstay.client import BackstayClient
-from backstay.testing import Call, Reply
+from backstay.testing import Call, Reply, ScriptedModel
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
+ROOT = Path(__file__).resolve().parents[2]
 CANARY = 'canary/"4f1c+9'
 KEYS: dict[str, Any] = {"codec_keys": "2026a:" + base64.b64encode(os.urandom(32)).decode()}
 
@@ -118,6 +124,32 @@ async def test_a_secret_reaches_neither_history_nor_model_nor_log(
     assert "no secret `NOT_THERE`" in read["missing"]
     assert read["long"].startswith("x" * 31_990 + "[secret")
     assert f"paying with {mark}" in caplog.text
+
+
+async def test_a_worker_prints_no_secret(client: Client, temporal_server: DevServer, agents: Path) -> None:
+    queue = f"printing-{uuid.uuid4()}"
+    async with ScriptedModel([Reply(calls=[Call("pay", {"account": "A1"})]), Reply("done")]) as model:
+        environment = {
+            **os.environ,
+            "BACKSTAY_AGENTS": str(agents),
+            "BACKSTAY_TASK_QUEUE": queue,
+            "BACKSTAY_MODEL_PRICE": "input=0.25,output=2.00",
+            "OPENAI_BASE_URL": model.base_url,
+            "TEMPORAL_ADDRESS": temporal_server.address,
+        }
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "worker.py", cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            request = {"goal": "pay", "agent": "clerk"}
+            result = await client.execute_workflow("AgentRun", request, id=queue, task_queue=queue)
+        finally:
+            worker.terminate()
+            printed, logged = await asyncio.wait_for(worker.communicate(), 40)
+    assert result["status"] == "completed"
+    assert printed == b"[secret SHOP_TOKEN]\n"
+    assert b"paying with [secret SHOP_TOKEN]" in logged
+    assert b"canary" not in logged
 
 
 def test_the_root_logger_is_as_it_was() -> None:

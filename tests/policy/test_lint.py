@@ -27,6 +27,7 @@ PAY = ToolRules(
     {"country": "String"},
 )
 LOOK = ToolRules("look", "read")
+TOO_DEEP = "an expression nests too deeply, or chains too many operators; use a set and `contains`"
 _HEAD = 'forbid(principal, action == Action::"pay", resource)'
 
 
@@ -125,6 +126,21 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
             f'@id("a") {_HEAD} when {{ {"!(" * 120}true{")" * 120} }};',
             "not a Cedar rule: expression nesting exceeds the supported limit of 100 levels",
             "",
+        ),
+        *(
+            (
+                f'@id("a") {_HEAD} when {{ {text} }};',
+                f"not a Cedar rule: {TOO_DEEP}",
+                "",
+            )
+            for text in (
+                " || ".join(f"context.input.days == {day}" for day in range(3_000)),
+                "(" * 5_000 + "true" + ")" * 5_000,
+                "!" * 50_000 + "true",
+                "if true then true else " * 5_000 + "true",
+                "context" + ".input" * 50_000,
+                "context" + '["input"]' * 50_000,
+            )
         ),
         (
             '@id("a") forbid(principal, action == Action::"pya", resource);',

@@ -68,6 +68,8 @@ def _in_group(members: Mapping[str, Sequence[str]]) -> Callable[[str, str], bool
         (ASKED, "cem", "NotInGroup"),
         (ASKED, "req", "RequesterMayNotApprove"),
         (replace(ASKED, requester="ann"), "ann", "RequesterMayNotApprove"),
+        (replace(ASKED, requester=" Ann"), "ann", "RequesterMayNotApprove"),
+        (replace(ASKED, editors=("ANN",)), "ann", "EditorMayNotApprove"),
         (replace(ASKED, editors=("ann",)), "ann", "EditorMayNotApprove"),
         (ASKED.voted("ann"), "ann", "AlreadyAnswered"),
         (ASKED.voted("ann"), "bob", None),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backstay.kernel.arguments import MAX_BYTES, Unreadable, read_arguments
+from backstay.kernel.arguments import MAX_BYTES, Unreadable, read_arguments, repeated_arguments
 
 CANARY = "q7Zx"
 NOT_JSON = "the arguments are not valid JSON"
@@ -101,3 +101,14 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("raw", "value"), GOOD.values(), ids=GOOD.keys())
 def test_an_object_is_read_as_it_stands(raw: str, value: dict[str, Any]) -> None:
     assert read_arguments(raw) == value
+
+
+@pytest.mark.parametrize("raw", [raw for raw, _ in GOOD.values()], ids=GOOD.keys())
+def test_an_object_is_repeated_as_it_stands(raw: str) -> None:
+    assert repeated_arguments(raw) == raw
+
+
+@pytest.mark.parametrize("raw", [raw for raw, _ in BAD.values()], ids=BAD.keys())
+def test_what_is_no_object_is_repeated_within_one(raw: str) -> None:
+    shown = raw[:200].encode("utf-8", "replace").decode()
+    assert json.loads(repeated_arguments(raw)) == {"_invalid_arguments": shown}

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, urlencode
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.adapters.scrubber import Scrubber, ScrubbingFilter, scrubbed_logs
+from backstay.adapters.scrubber import Scrubber, ScrubbingFilter, scrubbed_logs, scrubbed_output
 
 VALUE = 'pä$$ "w0rd"/+&?\\'
 
@@ -178,3 +179,17 @@ def test_the_filter_goes_with_its_context(log: Log) -> None:
         pass
     logger.warning(VALUE)
     assert "w0rd" in written.getvalue()
+
+
+def test_what_is_printed_is_freed_until_the_context_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    with scrubbed_output(knowing("s3cr3t-v4lue")):
+        print("out s3cr3t-v4lue", flush=True)
+        print("err s3cr3t-v4lue", file=sys.stderr)
+        sys.stdout.writelines(["lines ", "s3cr3t-v4lue\n"])
+        assert sys.stdout.write("four") == 4
+        assert sys.stdout.encoding
+    print(" s3cr3t-v4lue")
+    printed = capsys.readouterr()
+    mark = "[secret TOKEN]"
+    assert printed.out == f"out {mark}\nlines {mark}\nfour s3cr3t-v4lue\n"
+    assert printed.err == f"err {mark}\n"

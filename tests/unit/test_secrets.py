@@ -78,6 +78,14 @@ def test_a_file_that_cannot_be_used_is_an_error_that_names_the_secret(tmp_path: 
             Secrets(environment={"SHOP_TOKEN_FILE": str(tmp_path / name)}).read("SHOP_TOKEN")
 
 
+def test_a_secret_that_is_too_short_to_be_kept_out_of_texts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "PIN").write_text("4711\n")
+    with pytest.raises(SecretError, match="`PIN` has less than 6 characters") as caught:
+        call(Secrets(tmp_path, {}), "PIN").secret("PIN")
+    assert "4711" not in str(caught.value)
+    assert call(Secrets(environment={"PIN": "471100"}), "PIN").secret("PIN") == "471100"
+
+
 def test_neither_the_call_nor_what_it_reads_with_shows_a_value() -> None:
     secrets = Secrets(environment={"SHOP_TOKEN": VALUE})
     given = call(secrets, "SHOP_TOKEN")

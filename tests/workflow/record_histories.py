@@ -1,18 +1,19 @@
 """Records the histories that the replay tests replay: real runs, on a real server, by a real worker.
 
-    python -m tests.workflow.record_histories
+    python -m tests.workflow.record_histories [NAME ...]
 
-writes `tests/workflow/histories/*.json` anew, all of them. A history made by hand would replay whatever the workflow
-does. Run it after a change of the workflow that is not meant to serve runs begun before it; where the change is meant
-to, leave the old histories alone, let them prove it, and add a new run to `RUNS`.
+writes `tests/workflow/histories/*.json` anew, all of them or those that are named. A history made by hand would replay
+whatever the workflow does. Run it after a change of the workflow that is not meant to serve runs begun before it; where
+the change is meant to, leave the old histories alone, let them prove it, add a new run to `RUNS`, and record that one.
 """
 
 import asyncio
 import contextlib
 import json
 import os
+import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from backstay.testing import Call, Failure, Reply, Script
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
 HISTORIES = Path(__file__).with_name("histories")
-TOOLS = Path(__file__).with_name("workshop.py")
+TOOLS = {
+    "workshop": Path(__file__).with_name("workshop.py"),
+    "clerk": Path(__file__).parent / "dedupe" / "clerk.py",
+}
 TOML = """
 instructions = "You are a careful worker."
 [approval]
@@ -52,6 +56,9 @@ SCRIPTS: dict[str, Script] = {
     "approved": [Reply(calls=[Call("mark", {"text": "a"}), Call("note", {"text": "b"})]), Reply("done")],
     "model_unavailable": [Failure(401)],
 }
+SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
+"""Effects that identical calls share: the tool of the agent `clerk`, and how many runs call it."""
+
 BUDGETS: dict[str, dict[str, Any]] = {"budget_exhausted": {"tool_calls": 2}, "deadline": {"seconds": 2}}
 
 
@@ -122,13 +129,8 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
 }
 
 
-async def record(runtime: LocalRuntime, name: str) -> None:
-    """Runs one of `RUNS` to its end, and writes its history."""
-    write(LOG, "")
-    request = {"goal": name, "agent": "workshop", "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
-    handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
-    if meanwhile := RUNS[name]:
-        await meanwhile(handle)
+async def keep(handle: Handle, name: str) -> None:
+    """Writes the history of a workflow once it has ended."""
     with contextlib.suppress(WorkflowFailureError):
         await asyncio.wait_for(handle.result(), 60)
     history = without_stack_traces((await handle.fetch_history()).to_json_dict())
@@ -136,35 +138,65 @@ async def record(runtime: LocalRuntime, name: str) -> None:
     print(f"recorded {name}")
 
 
+async def record(runtime: LocalRuntime, name: str) -> None:
+    """Runs one of `RUNS` to its end, and writes its history."""
+    write(LOG, "")
+    request = {"goal": name, "agent": "workshop", "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
+    handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
+    if meanwhile := RUNS[name]:
+        await meanwhile(handle)
+    await keep(handle, name)
+
+
+async def record_effect(runtime: LocalRuntime, name: str) -> None:
+    """Lets runs share one of the effects of `SHARED`, and writes its history."""
+    tool, runs = SHARED[name]
+    for number in range(runs):
+        await runtime.start({"goal": name, "agent": "clerk"}, f"recorded-{name}-{number}")
+
+    async def started() -> Handle | None:
+        async for one in runtime.client.list_workflows("WorkflowType='Effect'"):
+            handle = runtime.client.get_workflow_handle(one.id, run_id=one.run_id)
+            if (await (await handle.describe()).static_summary() or "").startswith(f"{tool} "):
+                return handle
+        return None
+
+    await keep(await until(started), name)
+
+
 @contextlib.asynccontextmanager
 async def workshop() -> AsyncGenerator[LocalRuntime]:
     """A runtime with the agent `workshop`, on a server of its own; nothing in its histories names this machine."""
-    folder = Path.cwd() / "agents" / "workshop"
-    folder.mkdir(parents=True)
-    (folder / "agent.toml").write_text(TOML)
-    (folder / "tools.py").write_text(TOOLS.read_text())
+    agents = Path.cwd() / "agents"
+    for agent, tools in TOOLS.items():
+        (agents / agent).mkdir(parents=True)
+        (agents / agent / "agent.toml").write_text(TOML if agent == "workshop" else 'instructions = "Be careful."\n')
+        (agents / agent / "tools.py").write_text(tools.read_text())
+    write(agents / "clerk" / "go", "")
+    calls = {name: [Reply(calls=[Call(tool, {"order": "A1"})]), Reply("done")] for name, (tool, _) in SHARED.items()}
     async with dev_server() as server:
         client = await connect(target_host=server.address, namespace="default", identity="recorder")
-        settings = {"agents": folder.parent, "client": client, "task_queue": "recorded"}
-        async with local_runtime(SCRIPTS, **settings) as runtime:
+        settings = {"agents": agents, "client": client, "task_queue": "recorded"}
+        async with local_runtime({**SCRIPTS, **calls}, **settings) as runtime:
             yield runtime
 
 
-async def main() -> None:
-    """Records every run, one after the other, in a directory that is gone afterwards."""
+async def main(wanted: Collection[str]) -> None:
+    """Records runs, one after the other, in a directory that is gone afterwards."""
     HISTORIES.mkdir(exist_ok=True)
     for old in HISTORIES.glob("*.json"):
-        old.unlink()
+        if old.stem in wanted:
+            old.unlink()
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         try:
             async with workshop() as runtime:
-                for name in RUNS:
-                    await record(runtime, name)
+                for name in wanted:
+                    await (record_effect if name in SHARED else record)(runtime, name)
         finally:
             os.chdir(here)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:] or [*RUNS, *SHARED]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstay.kernel.arguments import repeated_arguments
 from backstay.testing import Call, Reply, Usage
 
 if TYPE_CHECKING:
@@ -140,3 +141,14 @@ async def test_a_limit_of_zero_allows_none(workshop: Opener) -> None:
 async def test_a_run_without_tool_calls_may_answer(workshop: Opener) -> None:
     async with workshop([DONE]) as shop:
         await shop.stopped("completed", budget={"tool_calls": 0})
+
+
+@APIS
+async def test_what_is_repeated_in_other_words_than_the_models_is_held_by_its_bytes(workshop: Opener, api: str) -> None:
+    arguments, name = "\x01" * 150, "é" * 60
+    calls = [Call("note", arguments), Call(name, {})]
+    async with workshop([Reply(calls=calls, usage=Usage(1_000, 150)), DONE], model_api=api) as shop:
+        handle = await shop.start()
+        await shop.result(handle)
+        hold = (await shop.audit(handle, "decision_held"))[1]
+        assert hold["input_tokens"] >= 1_150 + len(repeated_arguments(arguments).encode()) + len(name)

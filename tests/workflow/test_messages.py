@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowQueryFailedError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
-from backstay.contracts.names import AGENT_RUN
+from backstay.connection import connect
+from backstay.contracts.admission import Admission, AdmitInput
+from backstay.contracts.names import ADMIT, AGENT_RUN
 from backstay.testing import Call, Reply
 
 if TYPE_CHECKING:
@@ -255,6 +259,31 @@ async def test_a_kill_during_the_admission_stops_the_run(workshop: Opener) -> No
         async with shop.runtime.serving():
             result = await shop.result(handle)
         assert (result.status, result.stop_reason, result.steps) == ("stopped", "killed", 0)
+
+
+async def test_a_kill_waits_for_the_admission_under_way(workshop: Opener) -> None:
+    began = asyncio.Event()
+
+    @activity.defn(name=ADMIT)
+    async def slow_admission(given: AdmitInput) -> Admission:
+        began.set()
+        await asyncio.sleep(1)
+        raise ApplicationError("too late")
+
+    async with workshop(WAITS, worker=False) as shop:
+        runtime = shop.runtime
+        other = await connect(
+            target_host=runtime.client.service_client.config.target_host, namespace=runtime.client.namespace
+        )
+        async with (
+            runtime.serving(no_remote_activities=True),
+            Worker(other, task_queue=runtime.settings.task_queue, activities=[slow_admission]),
+        ):
+            handle = await shop.start()
+            await asyncio.wait_for(began.wait(), 20)
+            await handle.execute_update("kill", KILL)
+            assert (await shop.result(handle)).stop_reason == "killed"
+            assert not (await handle.describe()).raw_description.pending_activities
 
 
 async def admission_is_asked_for(shop: Workshop, handle: Handle) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from backstay.testing import Call, Reply
 from backstay.testing.local_runtime import local_runtime
@@ -122,3 +122,52 @@ async def test_without_anybody_to_ask_the_run_stops(client: Client, agent_folder
     bank = Bank(agents / "clerk", True, "no idea")
     result, _ = await run_of(client, agents)
     assert (result["stop_reason"], bank.sent) == ("outcome_unknown", 1)
+
+
+OUTLIVING = '''
+import time
+from pathlib import Path
+from backstay.tools import NOT_HAPPENED, Happened, ToolCall, tool
+
+DONE = Path(__file__).with_name("done.txt")
+
+def look(call: ToolCall):
+    keys = DONE.read_text().split() if DONE.exists() else []
+    return Happened("sent") if call.idempotency_key in keys else NOT_HAPPENED
+
+def slowly(call: ToolCall) -> str:
+    time.sleep(3)
+    with DONE.open("a") as file:
+        file.write(call.idempotency_key + "\\n")
+    return "sent"
+
+@tool(effect="once", timeout="500ms", reconcile=look)
+def send(call: ToolCall) -> str:
+    """Sends money, in a thread that nothing can stop."""
+    return slowly(call)
+
+@tool(effect="once", timeout="500ms")
+def wire(call: ToolCall) -> str:
+    """Sends money in the same way, and cannot tell."""
+    return slowly(call)
+'''
+
+
+@pytest.mark.parametrize("name", ["send", "wire"])
+async def test_a_call_that_outlives_its_time_limit_is_not_done_again_while_it_still_runs(
+    client: Client, agent_folder: Callable[..., Path], name: str
+) -> None:
+    agents = agent_folder(toml=TOML, tools=OUTLIVING)
+    bank = Bank(agents / "clerk", False, "")
+    async with local_runtime([Reply(calls=[Call(name)]), Reply("done")], agents=agents, client=client) as runtime:
+        handle = await runtime.start({"goal": "send", "agent": "clerk"})
+        answered: list[str] = []
+        while (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            for asked in (await handle.query("status"))["pending_approvals"]:
+                answered.append("happened" if bank.sent else "not_happened")
+                vote = {"approval_id": asked["approval_id"], "by": "olga", "answer": answered[-1], "result": "sent"}
+                await handle.execute_update("answer", vote)
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+    assert bank.sent == 1
+    assert answered == [] if name == "send" else answered[-1] == "happened"

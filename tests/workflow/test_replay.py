@@ -24,7 +24,7 @@ def history(path: Path, old: str = "", new: str = "") -> WorkflowHistory:
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[folder("workflows.agent_run").AgentRun],
+        workflows=[folder("workflows.agent_run").AgentRun, folder("workflows.effect").Effect],
         workflow_runner=sandbox(checked=True),
         data_converter=data_converter(),
     )
@@ -32,7 +32,16 @@ def replayer() -> Replayer:
 
 def test_histories_were_recorded() -> None:
     names = {path.stem for path in HISTORIES}
-    assert {"completed", "killed", "deadline", "paused", "cancelled", "invalid_input"} <= names
+    assert {
+        "completed",
+        "killed",
+        "deadline",
+        "paused",
+        "cancelled",
+        "invalid_input",
+        "effect_held",
+        "effect_failed",
+    } <= names
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=[path.stem for path in HISTORIES])
@@ -47,6 +56,8 @@ async def test_a_recorded_history_replays(path: Path) -> None:
         ("completed", '"name": "act"', '"name": "perform"'),
         ("completed", '"activityId": "decide-2"', '"activityId": "decide-7"'),
         ("completed", "EVENT_TYPE_MARKER_RECORDED", "EVENT_TYPE_TIMER_STARTED"),
+        ("effect_held", '"name": "perform"', '"name": "act"'),
+        ("effect_failed", '"activityId": "perform-1"', '"activityId": "perform-7"'),
         ("killed", "EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED", "EVENT_TYPE_TIMER_CANCELED"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,17 @@ async def test_the_deadline_cancels_a_model_that_thinks(workshop: Opener) -> Non
         assert (result.steps, result.spent.model_calls) == (1, 1)
         assert Decimal(result.spent.usd) == Decimal(result.spent.usd_unbilled) > 0
         await shop.until(lambda: shop.model.cancelled == 1)
+
+
+async def test_a_deadline_that_nobody_saw_pass_has_passed(workshop: Opener) -> None:
+    async with workshop([Reply("done", delay=2)], worker=False) as shop:
+        async with shop.runtime.serving():
+            handle = await shop.start(budget={"seconds": 3})
+            await shop.asked(1)
+        await asyncio.sleep(4)
+        async with shop.runtime.serving():
+            result = await shop.result(handle)
+        assert (result.stop_reason, result.answer, result.spent.seconds) == ("deadline_exceeded", "done", 3)
 
 
 async def test_the_deadline_cancels_a_tool_that_works(workshop: Opener) -> None:

@@ -1,0 +1,132 @@
+"""What a function may be called with: read from JSON without a guess, and written back for rules to read."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NotRequired, Required, cast, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import TypedDict
+
+from backstay.contracts.gate import UNHELD
+from backstay.contracts.problems import Problem, problems_of
+from backstay.errors import ConfigurationError
+from backstay.tools import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: what the model calls it, and what a function's caller does.
+
+    `alone` reads and writes an object of nothing else. `default` is in JSON, None where there is none to be seen.
+    """
+
+    name: str
+    parameter: str
+    alone: TypeAdapter[Any]
+    default: Any = None
+
+    @classmethod
+    def of(cls, parameter: inspect.Parameter, hint: Any) -> "Argument":
+        """The argument of a parameter."""
+        alone = _object(parameter.name, {parameter.name: Required[hint]})
+        (name,) = alone.json_schema()["properties"]
+        default = None if parameter.default is parameter.empty else to_jsonable_python(parameter.default)
+        return cls(name, parameter.name, alone, default)
+
+    def held(self, value: Any) -> Any:
+        """A value in JSON; `UNHELD` where JSON does not bring back the same, as of a `SecretStr`."""
+        try:
+            written = self.alone.dump_json({self.parameter: value}, by_alias=True)
+            same = self.alone.validate_json(written, strict=True) == {self.parameter: value}
+        except (ValueError, TypeError, RecursionError, PydanticSerializationError):
+            return UNHELD
+        return json.loads(written)[self.name] if same else UNHELD
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """All arguments of a function, by the names of its parameters."""
+
+    all: TypeAdapter[Any]
+    each: Mapping[str, Argument]
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any], where: str) -> "Arguments":
+        """Reads them from a function's type hints.
+
+        Raises:
+            ConfigurationError: a parameter has no type hint, or one that cannot be read from JSON.
+        """
+        hints = _hints(name, function, where)
+        parameters = inspect.signature(function).parameters
+        required = {key for key in hints if parameters[key].default is inspect.Parameter.empty}
+        fields = {key: Required[hint] if key in required else NotRequired[hint] for key, hint in hints.items()}
+        try:
+            found = cls(_object(name, fields), {key: Argument.of(parameters[key], hint) for key, hint in hints.items()})
+            found.schema()
+        except Exception as error:
+            first = str(error).splitlines()[0]
+            raise ConfigurationError(f"`{name}` has a type hint that JSON cannot carry: {first}", where=where) from None
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        """Their JSON Schema, as the model reads it."""
+        schema = self.all.json_schema(schema_generator=_PlainSchema)
+        schema.pop("title", None)
+        schema.setdefault("properties", {})
+        return schema
+
+    def typed(self, given: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
+        """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
+        try:
+            values = self.all.validate_json(json.dumps(given), strict=True)
+        except ValidationError as error:
+            return problems_of(error)
+        return cast("dict[str, Any]", values)
+
+    def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the function gets them, in JSON: what was left out has its default, at every depth."""
+        defaults = {one.name: one.default for key, one in self.each.items() if key not in values}
+        given = {self.each[key].name: self.each[key].held(value) for key, value in values.items()}
+        return {**{name: default for name, default in defaults.items() if default is not None}, **given}
+
+
+def wants_call(function: Callable[..., Any]) -> bool:
+    """Whether the function's first parameter is the `ToolCall`."""
+    first = next(iter(inspect.signature(function).parameters), None)
+    return first is not None and get_type_hints(function).get(first) is ToolCall
+
+
+def _hints(name: str, function: Callable[..., Any], where: str) -> dict[str, Any]:
+    """The type hint of each argument; the `ToolCall` is none."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+        skipped = wants_call(function)
+    except Exception as error:
+        raise ConfigurationError(f"the type hints of `{name}` cannot be read: {error}", where=where) from None
+    found: dict[str, Any] = {}
+    for parameter in [*inspect.signature(function).parameters.values()][skipped:]:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ConfigurationError(f"`{name}` takes `{parameter}`", where=where, mend="name every parameter")
+        if parameter.name not in hints:
+            mend = f"write `{parameter.name}: str`, for example"
+            raise ConfigurationError(f"`{parameter.name}` of `{name}` has no type hint", where=where, mend=mend)
+        found[parameter.name] = hints[parameter.name]
+    return found
+
+
+def _object(name: str, fields: Mapping[str, Any]) -> TypeAdapter[Any]:
+    given = TypedDict(f"{name}_arguments", fields)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    given.__pydantic_config__ = ConfigDict(extra="forbid", title=name)  # pyright: ignore[reportAttributeAccessIssue]
+    return TypeAdapter(given)
+
+
+class _PlainSchema(GenerateJsonSchema):
+    """Leaves out the titles that only repeat the names: a model pays for each of them."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
