@@ -17,7 +17,7 @@ CLAIM_ATTEMPTS = 10
 LONGEST_INTERVAL = timedelta(seconds=30)
 
 ADMIT: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(seconds=30),
+    "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(maximum_attempts=10, maximum_interval=timedelta(seconds=10)),
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
