@@ -33,9 +33,10 @@ class AtWork:
     def __contains__(self, key: str) -> bool:
         return key in self._keys
 
-    async def ended(self, key: str) -> None:
-        """Waits until no call of that key is executed here."""
-        while True:
+    async def ended(self, key: str, seconds: float) -> bool:
+        """Waits until no call of that key is executed here, for so long at most; whether it has come to that."""
+        for _ in range(int(seconds / _LOOK_AGAIN_SECONDS)):
             if key not in self:
-                return
+                return True
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return key not in self

@@ -26,6 +26,7 @@ from .tool_arguments import Arguments, wants_call
 
 MAX_SCHEMA_BYTES = 64_000
 _AT_WORK = AtWork()
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,13 @@ class Tool:
         """Asks the tool what became of a call; a tool that has no way to know, or fails at it, cannot tell.
 
         INVARIANT: it is not asked while the call is still being executed here: what it said could change after that.
+        Nobody can tell what becomes of a call that goes on for a minute more.
         """
         function = self.options.reconcile
         if function is None:
             return Reconciled(answer="unknown")
-        await _AT_WORK.ended(call.idempotency_key)
+        if not await _AT_WORK.ended(call.idempotency_key, _PATIENCE_SECONDS):
+            return Reconciled(answer="unknown")
         if inspect.iscoroutinefunction(function):
             answer = await function(call, **values)
         else:

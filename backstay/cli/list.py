@@ -26,7 +26,10 @@ def list(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
 ) -> int:
-    """List open runs, then closed ones, the last to close first. Needs no worker. Exit code: 0 listed, 5 Temporal unreachable."""
+    """List open runs, then closed ones, the last to close first. Needs no worker.
+
+    Exit code: 0 listed, 5 Temporal unreachable.
+    """
     return run_loop(_list(state, agent, tenant, stop_reason, limit, output))
 
 
