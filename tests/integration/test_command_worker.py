@@ -1,0 +1,149 @@
+"""`worker.py`, `backstay setup`, `dev` and `demo` as processes of their own: how they start and how they end."""
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from backstay.adapters.dev_server import DevServer, free_port
+from tests.integration.command_place import Place, command_place, eventually, fresh, temporal
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(temporal_server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Place]:
+    """A place where no worker runs yet."""
+    async with command_place(temporal_server, tmp_path_factory.mktemp("command")) as place:
+        yield place
+
+
+async def test_a_worker_that_is_not_configured_exits_with_2_in_one_line(place: Place, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    (broken / "odd").mkdir(parents=True)
+    (broken / "odd" / "agent.toml").write_text('instructions = "x"\n\n[budget]\nstepz = 3\n')
+    wrong = (
+        ([], {"BACKSTAY_AGENTS": str(broken)}, f"{broken}/odd/agent.toml:4: `budget.stepz`: unknown field"),
+        ([], {"TEMPORAL_NAMESPACE": "nowhere"}, "there is no namespace `nowhere`"),
+        (["--agents", "clerk,nobody"], {}, "there is no agent `nobody`"),
+    )
+    runs = await asyncio.gather(*(place.backstay("worker", *given, **env) for given, env, _ in wrong))
+    checkout = await (await place.start("worker.py", OPENAI_BASE_URL="")).end()
+    messages = [*(message for *_, message in wrong), "`OPENAI_API_KEY` is not set"]
+    for run, message in zip([*runs, checkout], messages, strict=True):
+        assert (run.code, run.out) == (2, "")
+        assert message in run.err
+        assert run.err.count("\n") == 1
+
+
+async def test_a_worker_told_to_stop_lets_its_tool_finish_and_hands_the_run_over(place: Place) -> None:
+    queue = fresh("handover")
+    async with place.worker(BACKSTAY_TASK_QUEUE=queue) as first:
+        following = asyncio.create_task(
+            place.backstay("run", "handover", "-a", "clerk", "-o", "json", BACKSTAY_TASK_QUEUE=queue)
+        )
+        await place.logged("handover begins")
+        first.process.terminate()
+        async with place.worker(BACKSTAY_TASK_QUEUE=queue):
+            result = await following
+        assert (await first.end()).code == 0
+    assert (result.code, result.json()["answer"]) == (0, "done")
+    assert place.log.read_text().splitlines().count("handover begins") == 1
+
+
+async def test_a_tool_that_never_returns_keeps_no_worker_from_ending(place: Place) -> None:
+    queue, run_id = fresh("hang"), fresh("hang")
+    environment = {"BACKSTAY_TASK_QUEUE": queue, "BACKSTAY_SHUTDOWN_SECONDS": "1"}
+    async with place.worker(**environment) as worker:
+        await place.backstay("run", "hang", "-a", "clerk", "--id", run_id, "--no-wait", **environment)
+        await place.logged("hanging begins")
+        worker.process.terminate()
+        assert (await worker.end()).code == 0
+    await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
+    gone = await place.backstay("show", run_id, BACKSTAY_TASK_QUEUE=queue)
+    assert re.search(r"^state +terminated", gone.out, re.M)
+
+
+async def test_a_second_signal_ends_a_worker_at_once(place: Place) -> None:
+    queue = fresh("impatient")
+    async with place.worker(BACKSTAY_TASK_QUEUE=queue, BACKSTAY_SHUTDOWN_SECONDS="60") as worker:
+        run_id = fresh("impatient")
+        await place.backstay("run", "impatient", "-a", "clerk", "--id", run_id, "--no-wait", BACKSTAY_TASK_QUEUE=queue)
+        await place.logged("impatient begins")
+        worker.process.send_signal(signal.SIGINT)
+        await worker.says("stopping: no new work")
+        worker.process.send_signal(signal.SIGINT)
+        assert (await worker.end(within=10)).code == 130
+    await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
+
+
+async def test_setup_and_a_worker_both_register_what_is_missing(place: Place) -> None:
+    by_hand, by_worker = await asyncio.gather(_namespace(place), _namespace(place))
+    setup = await place.backstay("setup", TEMPORAL_NAMESPACE=by_hand)
+    assert setup.code == 0
+    assert setup.out.splitlines()[0] == "added    BackstayAgent (Keyword)"
+    async with place.worker(TEMPORAL_NAMESPACE=by_worker) as worker:
+        await worker.says("added search attributes: BackstayAgent, ")
+        again = await place.backstay("setup", TEMPORAL_NAMESPACE=by_worker)
+    assert again.code == 0
+    assert {line.split()[0] for line in again.out.splitlines()} == {"present"}
+
+
+async def test_a_search_attribute_of_another_type_stops_a_worker_unless_it_runs_without(place: Place) -> None:
+    namespace = await _namespace(place)
+    odd = ("operator", "search-attribute", "create", "-n", namespace, "--name", "BackstayUsd", "--type", "Text")
+    assert (await temporal(place, *odd)).code == 0
+    refused = await place.backstay("worker", TEMPORAL_NAMESPACE=namespace)
+    assert refused.code == 2
+    assert "`BackstayUsd` is Text, and must be Double" in refused.err
+    async with place.worker(TEMPORAL_NAMESPACE=namespace, BACKSTAY_SEARCH_ATTRIBUTES="off"):
+        run = await place.backstay("run", "add", "-a", "clerk", TEMPORAL_NAMESPACE=namespace)
+    assert run.code == 0
+
+
+async def test_dev_serves_until_ctrl_c_and_says_that_no_real_model_is_there(place: Place) -> None:
+    port = free_port()
+    dev = await place.start("-m", "backstay", "dev", "--port", str(port), "--ui-port", "0", OPENAI_BASE_URL="")
+    await dev.says("worker ready: agents clerk, default")
+    taken = await place.backstay("dev", "--port", str(port))
+    run = await place.backstay("run", "Hello?", TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+    assert (taken.code, run.code) == (2, 0)
+    assert f"cannot listen on port {port}" in taken.err
+    assert "scripted model" in run.out
+    dev.process.send_signal(signal.SIGINT)
+    stopped = await dev.end()
+    assert stopped.code == 0
+    assert f"Temporal  127.0.0.1:{port}" in stopped.out
+    assert "no real model is behind it" in stopped.out
+
+
+async def test_the_demo_shows_five_runs_that_end_as_governance_promises(place: Place) -> None:
+    demo = await place.backstay("demo", OPENAI_BASE_URL="")
+    assert demo.code == 0, demo.err
+    rows = [line.split()[:4] for line in demo.out.splitlines() if line.startswith("demo-")]
+    assert rows == [
+        ["demo-1-refund", "completed", "completed", "3"],
+        ["demo-2-denied", "completed", "completed", "2"],
+        ["demo-3-budget", "stopped", "budget_exhausted", "3"],
+        ["demo-4-killed", "stopped", "killed", "1"],
+        ["demo-5-mail", "completed", "completed", "3"],
+    ]
+    assert "no real model is behind it" in demo.err
+    assert "refunds of A17 in the shop's books: 25.00" in demo.err
+    assert "messages that arrived by SMTP in the local maildir: 1" in demo.err
+
+
+async def _namespace(place: Place) -> str:
+    """A new namespace that every part of the server knows."""
+    namespace = fresh("fresh")
+    assert (await temporal(place, "operator", "namespace", "create", "-n", namespace)).code == 0
+
+    async def known() -> bool:
+        return (await temporal(place, "workflow", "list", "-n", namespace)).code == 0
+
+    await eventually(known)
+    return namespace
