@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from temporalio.exceptions import ActivityError
@@ -32,7 +33,7 @@ from backstay.kernel.verdict import Outcome, Verdict
 from . import options
 from .approvals import Approvals, Refused, Released, denial
 from .decision import observe
-from .ending import unfinished
+from .ending import may_go_on, unfinished
 from .judgement import judge, run_facts
 from .live_run import LiveRun
 from .wording import call_summary
@@ -49,7 +50,7 @@ class _Ended:
     """A call's one result: `recorded` says that it stands in the history as the result of its activity.
 
     `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no; `shared` is the
-    effect behind it, where identical calls share one.
+    effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen.
     """
 
     status: str
@@ -58,6 +59,7 @@ class _Ended:
     usd: int | None = None
     verdict: Verdict | None = None
     shared: SharedEffect | None = None
+    goes_on: timedelta = timedelta(0)
 
 
 async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
@@ -151,6 +153,11 @@ async def _seen_to_its_end(
             known = {"key": ended.shared.key, "again": ended.shared.performances}
             given = given.model_copy(update=known)
         truth = await _reconciled(run, tool, given)
+        if truth.answer != "happened" and ended.goes_on:
+            # What has not happened yet still may: whoever is asked is asked again, or first, once it is over.
+            if await run.interrupted_within(ended.goes_on):
+                return ended
+            truth = await _reconciled(run, tool, given)
         if truth.answer == "unknown":
             truth = await approvals.outcome(admission, tool.name, call, given.digest)
         if truth.answer == "unknown":
@@ -191,7 +198,8 @@ async def _acted(run: LiveRun, tool: ToolSpec, given: ActInput, call: ProposedCa
             **options.act_options(tool),
         )
     except ActivityError as error:
-        return _Ended(*unfinished(tool.effect, error, shared=tool.dedupe is not None))
+        status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
+        return _Ended(status, text, goes_on=may_go_on(error, tool.timeout))
     return _Ended(result.status, result.text, True, result.usd, result.verdict, result.shared)
 
 

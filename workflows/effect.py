@@ -1,5 +1,6 @@
 """Effect: the lock and the store of one deduplicated effect. Its id is the digest of what must not happen twice."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from backstay.contracts.run import plain
 
 from . import options
 from .effect_lock import EffectLock, LockState
-from .ending import unfinished
+from .ending import may_go_on, unfinished
 from .inbox import invalid_input
 
 CLAIMS_PER_LINK = 1_000
@@ -107,10 +108,19 @@ class Effect:
         try:
             return await self._handle
         except ActivityError as error:
+            await self._gone_on(lock, may_go_on(error, given.timeout))
             status, text = unfinished(given.effect, error)
             return ToolResult(status=status, text=text)
         finally:
             self._handle = None
+
+    async def _gone_on(self, lock: EffectLock, time: timedelta) -> None:
+        """Waits until a performance that was lost from sight is over, unless nobody wants to know."""
+        if not time:
+            return
+        self._handle = None
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: lock.abandoned, timeout=time)
 
     async def _wanted(self, lock: EffectLock) -> bool:
         """Waits for what there is to do; False once the window is over."""

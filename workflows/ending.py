@@ -1,11 +1,14 @@
 """What it means for a call that the activity which executed it ended without a result."""
 
+from datetime import timedelta
 from typing import Literal
 
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, TimeoutType
 
 from backstay.contracts import names
 from backstay.contracts.admission import Effect
+
+from .options import HEARTBEAT, MARGIN
 
 Status = Literal["failed", "cancelled", "unknown"]
 
@@ -26,3 +29,13 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
     if timed_out:
         return "failed", "failed: the call timed out"
     return "failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}"
+
+
+def may_go_on(error: ActivityError, timeout: float) -> timedelta:
+    """For how long the call may still be executed, out of the engine's sight.
+
+    A worker that is not heard of any more may be cut off and alive. It began at least one heartbeat ago, and lets go
+    of the call once the tool's time limit is over.
+    """
+    cut_off = isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.HEARTBEAT
+    return timedelta(seconds=timeout) + MARGIN - HEARTBEAT if cut_off else timedelta(0)

@@ -118,6 +118,14 @@ class LiveRun:
         await workflow.wait_condition(lambda: not self.state.paused or interruption(self.state))
         return not interruption(self.state)
 
+    async def interrupted_within(self, time: timedelta) -> bool:
+        """Waits for a time, and no longer than until the run is interrupted; whether it was."""
+        try:
+            await workflow.wait_condition(lambda: interruption(self.state), timeout=time)
+        except TimeoutError:
+            return False
+        return True
+
     async def execute(self, name: str, given: Contract, result: type[Any], **how: Any) -> Any:
         """Runs an activity that an interruption cancels and then waits for.
 

@@ -58,11 +58,11 @@ def act_options(tool: ToolSpec) -> dict[str, Any]:
     """A call is tried again after a crash or a timeout where its effect allows it, and never where not.
 
     A call of a tool with `dedupe` only claims the effect, and may do so any number of times: it waits for as long as
-    performing it may take.
+    performing it may take, and for as long again where it was lost from sight at its end.
     """
     if tool.dedupe is None:
         return perform_options(tool.effect, tool.timeout)
-    one = timedelta(seconds=tool.timeout) + MARGIN + LONGEST_INTERVAL
+    one = 2 * (timedelta(seconds=tool.timeout) + MARGIN) + LONGEST_INTERVAL
     return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS)
 
 

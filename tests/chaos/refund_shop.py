@@ -49,7 +49,7 @@ def book(sql: str, *values: object) -> list[tuple[str]]:
     finally:
         db.close()
 
-@tool(effect="read", timeout="60s")
+@tool(effect="read", timeout="{LIMIT}")
 def look(call: ToolCall, order: str, point: str) -> str:
     """Looks an order up."""
     stop_at("before", point, "gone", call)
@@ -73,26 +73,26 @@ def happened(call: ToolCall, order: str, point: str):
 ALWAYS = "INSERT INTO refunds VALUES (?, ?)"
 NEW = "INSERT INTO refunds SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM refunds WHERE key = ?1)"
 
-@tool(effect="once", timeout="60s", reconcile=happened)
+@tool(effect="once", timeout="{LIMIT}", reconcile=happened)
 def refund(call: ToolCall, order: str, point: str) -> str:
     """Refunds an order; can tell later whether it did."""
     return repay(ALWAYS, call, order, point)
 
-@tool(effect="once", timeout="60s")
+@tool(effect="once", timeout="{LIMIT}")
 def wire(call: ToolCall, order: str, point: str) -> str:
     """Refunds an order; nobody but people can tell whether it did."""
     return repay(ALWAYS, call, order, point)
 
-@tool(effect="write", timeout="60s")
+@tool(effect="write", timeout="{LIMIT}")
 def credit(call: ToolCall, order: str, point: str) -> str:
     """Refunds an order, once for each key."""
     return repay(NEW, call, order, point)
 
-@tool(effect="once", timeout="60s")
+@tool(effect="once", timeout="{LIMIT}")
 def payout(call: ToolCall, order: str, point: str) -> str:
     """Refunds an order, with a person's consent."""
     return repay(ALWAYS, call, order, point)
-'''
+'''.replace("{LIMIT}", "90s" if SOAK else "25s")
 
 TOML = """
 [approval]

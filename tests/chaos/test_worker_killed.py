@@ -51,7 +51,7 @@ def happened(call: ToolCall, amount: int, point: str):
     db.close()
     return Happened(f"refunded {amount}") if rows else NOT_HAPPENED
 
-@tool(effect="once", timeout="30s", reconcile=happened)
+@tool(effect="once", timeout="10s", reconcile=happened)
 def refund(call: ToolCall, amount: int, point: str) -> str:
     """Refunds an amount."""
     die("before", point, call)

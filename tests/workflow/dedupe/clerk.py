@@ -88,7 +88,7 @@ async def slow_once(call: ToolCall, order: str) -> str:
     return f"slow {log(f'end {order}')}"
 
 
-@tool(effect="once", dedupe="tenant", reconcile=ask)
+@tool(effect="once", dedupe="tenant", timeout="5s", reconcile=ask)
 async def wire(call: ToolCall, order: str) -> str:
     """Happens, and then takes its time."""
     log(f"sent {order} {call.idempotency_key}")
