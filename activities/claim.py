@@ -10,7 +10,6 @@ from temporalio import activity
 
 from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
-from backstay.contracts.gate import UNHELD
 
 from .desk import Prepared, own_key, this_run
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
@@ -46,14 +45,12 @@ def effect_id(given: ActInput, prepared: Prepared) -> str:
     Arguments are the same where the tool gets the same: one that is left out is its default, written out.
     """
     dedupe = prepared.tool.spec.dedupe
-    held = prepared.tool.held(prepared.values)
-    arguments = {name: prepared.arguments.get(name) if value is UNHELD else value for name, value in held.items()}
     identity: Mapping[str, Any] = {
         "scope": dedupe,
         "tenant": prepared.call.tenant,
         "run": given.run_key if dedupe == "run" else None,
         "tool": given.tool,
-        "arguments": {name: value for name, value in arguments.items() if value is not None},
+        "arguments": prepared.tool.identity(prepared.values, prepared.arguments),
     }
     return "effect-" + hashlib.sha256(rfc8785.dumps(cast("Any", identity))).hexdigest()
 

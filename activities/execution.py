@@ -5,12 +5,12 @@ import asyncio
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import RESULT_BYTES, ToolResult
+from backstay.contracts.calls import RESULT_BYTES, ToolResult, shortened
 from backstay.errors import OutcomeUnknownError, ToolError
 from backstay.kernel.verdict import Verdict
 
 from .desk import Prepared
-from .heartbeat import cancelled_by_the_run
+from .heartbeat import cancelled_at_all, cancelled_by_the_run
 from .ports import Secrets
 
 ERROR_CHARACTERS = 2_000
@@ -46,11 +46,13 @@ async def _run(prepared: Prepared) -> tuple[str, str, int]:
     except OutcomeUnknownError as error:
         status = "failed" if spec.effect == "read" else "unknown"
         return status, f"the outcome is unknown: {said(error)}", ERROR_CHARACTERS
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        if not cancelled_at_all():
+            return "failed", f"failed: {type(error).__name__}: {said(error)}", ERROR_CHARACTERS
         if not cancelled_by_the_run():
             if spec.effect == "once":
                 return "unknown", "the outcome is unknown: the worker stopped during the call", ERROR_CHARACTERS
-            raise
+            raise asyncio.CancelledError from None  # a tool may have put its own words, or a secret, into it
         status = "cancelled" if spec.effect == "read" else "unknown"
         return status, f"{status}: the run was stopped during the call", ERROR_CHARACTERS
     except BaseException as error:
@@ -68,10 +70,5 @@ def said(error: BaseException) -> str:
 
 
 def _cut(status: str, text: str, limit: int) -> ToolResult:
-    """A result the model reads, at most `limit` bytes of it, with a note where it was longer."""
-    clean = text.encode("utf-8", "replace")
-    if len(clean) <= limit:
-        return ToolResult.model_validate({"status": status, "text": clean.decode()})
-    shown = clean[:limit].decode("utf-8", "ignore")
-    note = f"\n[cut here: {len(clean)} bytes in all, the first {limit} are shown]"
-    return ToolResult.model_validate({"status": status, "text": shown + note, "cut": True})
+    shown, cut = shortened(text, limit)
+    return ToolResult.model_validate({"status": status, "text": shown, "cut": cut})

@@ -53,6 +53,11 @@ def cancelled_by_the_run() -> bool:
     return details is not None and details.cancel_requested
 
 
+def cancelled_at_all() -> bool:
+    """Whether anybody asked for the end; a tool may raise a cancellation of its own."""
+    return activity.cancellation_details() is not None
+
+
 def engine_knows_it_no_more() -> bool:
     """Whether the engine knows the attempt no more: its run has closed, or another attempt has taken its place."""
     details = activity.cancellation_details()

@@ -34,6 +34,10 @@ class Tool(Protocol):
         """The arguments as the tool gets them, in JSON, with its defaults; `UNHELD` is one that JSON cannot carry."""
         ...
 
+    def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments in one spelling, the same for all calls that the tool cannot tell apart."""
+        ...
+
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the tool's fact functions say of some arguments."""
         ...

@@ -6,13 +6,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import RESULT_BYTES, ActInput, Reconciled
+from backstay.contracts.calls import RESULT_BYTES, ActInput, Reconciled, shortened
 from backstay.errors import HistoryError
 from backstay.telemetry import spans
 
 from .desk import Desk, this_run
 from .execution import ERROR_CHARACTERS, said
-from .heartbeat import beating
+from .heartbeat import beating, cancelled_at_all
 
 
 class Reconcile:
@@ -37,12 +37,14 @@ class Reconcile:
                 raise ApplicationError(str(error), type=error.code) from error
             except TimeoutError:
                 raise ApplicationError("no answer in time", type=names.TOOL_TIMEOUT) from None
-            except Exception as error:
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and cancelled_at_all():
+                    raise asyncio.CancelledError from None
                 # The engine keeps the words of a failure, and a tool may have put a secret into them.
                 text = self._desk.secrets.scrubbed(f"{type(error).__name__}: {said(error)}")
                 raise ApplicationError(text[:ERROR_CHARACTERS], type=type(error).__name__) from None
-        text = self._desk.secrets.scrubbed(answer.text).encode("utf-8", "replace")[:RESULT_BYTES]
-        return answer.model_copy(update={"text": text.decode("utf-8", "ignore")})
+        text, _ = shortened(self._desk.secrets.scrubbed(answer.text), RESULT_BYTES)
+        return answer.model_copy(update={"text": text})
 
     async def _answer(self, given: ActInput) -> Reconciled:
         _, prepared = await self._desk.prepared(this_run(), given)

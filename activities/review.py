@@ -83,7 +83,7 @@ class Reviewer:
         try:
             facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(asked.goal, arguments)}
             return self._gate.rule(_gate_call(asked, tool, tool.held(values), facts))
-        except Exception as error:
+        except BaseException as error:  # a fact is anybody's function, and may raise anything
             return Ruling(Outcome.DENY, Code.POLICY_ERROR, (), f"policy failed: {type(error).__name__}")
 
     def _refused(self, asked: Asked, call: ProposedCall, ruling: Ruling) -> Reviewed:

@@ -15,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay.adapters.agent_folder import Agent, load_agent, load_agents
 from backstay.adapters.catalog import Catalog
+from backstay.adapters.data_converter import for_worker
 from backstay.adapters.effects import Effects
 from backstay.adapters.organisation import load_organisation
 from backstay.adapters.run_history import RunHistory
@@ -86,6 +87,8 @@ class Application:
         return workers
 
     def _worker(self, client: Client, task_queue: str, options: dict[str, Any]) -> Worker:
+        config: dict[str, Any] = {**client.config(), "data_converter": for_worker(client.data_converter)}
+        client = Client(**config)
         given: dict[str, Any] = {
             "task_queue": task_queue,
             "plugins": worker_plugins(client),

@@ -10,7 +10,7 @@ from temporalio import workflow
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.calls import RESULT_BYTES, Consent, Reconciled
+from backstay.contracts.calls import RESULT_BYTES, Consent, Reconciled, shortened
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.messages import Answer, Edit, Vote
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
@@ -104,7 +104,7 @@ class Approvals:
         if end is not ApprovalEnd.ANSWERED or answer is None or answer.answer == "stop":
             return Reconciled(answer="unknown")
         text = answer.result if isinstance(answer.result, str) else json.dumps(answer.result, ensure_ascii=False)
-        return Reconciled.model_validate({"answer": answer.answer, "text": text[:RESULT_BYTES]})
+        return Reconciled.model_validate({"answer": answer.answer, "text": shortened(text, RESULT_BYTES)[0]})
 
     def answered(self, answer: Answer) -> VoteResult:
         """Takes a person's word for what became of a call."""

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, ToolSpec
-from backstay.contracts.calls import ActInput, Reconciled, SharedEffect, ToolResult
+from backstay.contracts.calls import ActInput, Reconciled, SharedEffect, ToolResult, shortened
 from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
@@ -39,6 +39,9 @@ from .live_run import LiveRun
 from .wording import call_summary
 
 SIDE_BY_SIDE = 16
+TOLD_BYTES = 160_000
+"""Of all results of a decision that no activity recorded; JSON may spell each byte with six."""
+
 NOWHERE = (
     "The runtime says: these calls bring the same results again and again. Do something else, or answer with what you "
     "know; otherwise the run is stopped."
@@ -76,9 +79,11 @@ async def perform(run: LiveRun, approvals: Approvals, admission: Admission, deci
     ]
     endings = await asyncio.gather(*planned)
     for call, ended in zip(decision.calls, endings, strict=True):
-        text = None if ended.recorded else ended.text
-        observation = Observation(call_id=call.call_id, text=text, digest=short_digest(ended.text))
-        observe(run, observation, call.tool, ended.text, ended.status)
+        # What stands nowhere else in the history goes there with the next decision, and all of it has to fit.
+        shown = ended.text if ended.recorded else shortened(ended.text, max(500, TOLD_BYTES // len(endings)))[0]
+        text = None if ended.recorded else shown
+        observation = Observation(call_id=call.call_id, text=text, digest=short_digest(shown))
+        observe(run, observation, call.tool, shown, ended.status)
     if gets_nowhere(run.state) and not run.over:
         run.apply(Warned(run.state.progress.repetitions()))
         run.news.note(NOWHERE)

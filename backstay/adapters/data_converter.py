@@ -37,6 +37,12 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
     )
 
 
+def for_worker(converter: DataConverter) -> DataConverter:
+    """The same, for a worker: what somebody sends and no key opens is refused, and stops nothing."""
+    lenient = getattr(converter.payload_codec, "lenient", None)
+    return dataclasses.replace(converter, payload_codec=lenient()) if lenient else converter
+
+
 def keys_of_environment() -> dict[str, bytes]:
     """The codec's keys as the environment has them.
 

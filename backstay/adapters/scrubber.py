@@ -162,6 +162,7 @@ def _spellings(value: str) -> set[str]:
     found: set[str] = set()
     for text in {value, *(line for line in lines if len(line) >= _SHORTEST_LINE)}:
         found |= {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}
+        found |= {json.dumps(spelled)[1:-1] for spelled in list(found)}  # JSON as a text within JSON
         found |= _in_urls(text) | _in_base64(text) | {_bytes(text).hex(), _bytes(text).hex().upper()}
     return {text for text in found if len(text) >= SHORTEST}
 

@@ -58,7 +58,7 @@ class Secrets:
         Raises:
             SecretError: its file cannot be read.
         """
-        value = self._environment.get(name) or self._from_file(name)
+        value = (self._environment.get(name) or "").rstrip("\r\n") or self._from_file(name)
         if value is not None:
             self.scrubber.learn(name, value)
         return value

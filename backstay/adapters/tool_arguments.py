@@ -4,6 +4,8 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NotRequired, Required, cast, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -45,6 +47,13 @@ class Argument:
         except (ValueError, TypeError, RecursionError, PydanticSerializationError):
             return UNHELD
         return json.loads(written)[self.name] if same else UNHELD
+
+    def identity(self, value: Any) -> Any:
+        """A value in JSON, the same for equal ones: 1.20 and 1.2, an instant in two time zones, sets in any order."""
+        try:
+            return _spelled(self.alone.dump_python({self.parameter: value}, by_alias=True)[self.name])
+        except (ValueError, TypeError, RecursionError, PydanticSerializationError):
+            return UNHELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +97,20 @@ class Arguments:
             return problems_of(error)
         return cast("dict[str, Any]", values)
 
+    def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments in one spelling; what JSON cannot carry as it is `given`, and what is not set not at all."""
+        held = self.held(values)
+        for key, value in values.items():
+            one = self.each[key]
+            spelled = UNHELD if held[one.name] is UNHELD else one.identity(value)
+            held[one.name] = given.get(one.name) if spelled is UNHELD else spelled
+        return {name: value for name, value in held.items() if value is not None}
+
     def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the function gets them, in JSON: what was left out has its default, at every depth."""
         defaults = {one.name: one.default for key, one in self.each.items() if key not in values}
-        given = {self.each[key].name: self.each[key].held(value) for key, value in values.items()}
-        return {**{name: default for name, default in defaults.items() if default is not None}, **given}
+        stated = {self.each[key].name: self.each[key].held(value) for key, value in values.items()}
+        return {**{name: default for name, default in defaults.items() if default is not None}, **stated}
 
 
 def wants_call(function: Callable[..., Any]) -> bool:
@@ -117,6 +135,23 @@ def _hints(name: str, function: Callable[..., Any], where: str) -> dict[str, Any
             raise ConfigurationError(f"`{parameter.name}` of `{name}` has no type hint", where=where, mend=mend)
         found[parameter.name] = hints[parameter.name]
     return found
+
+
+def _spelled(value: Any) -> Any:
+    """A value in JSON, in the one spelling of all that are equal to it."""
+    match value:
+        case Mapping():
+            return {str(_spelled(key)): _spelled(entry) for key, entry in cast("Mapping[Any, Any]", value).items()}
+        case set() | frozenset():
+            return sorted((_spelled(entry) for entry in cast("set[Any]", value)), key=json.dumps)
+        case list() | tuple():
+            return [_spelled(entry) for entry in cast("list[Any]", value)]
+        case Decimal():
+            return f"{value.normalize():f}" if value else "0"
+        case datetime() if value.tzinfo is not None:
+            return value.astimezone(UTC).isoformat()
+        case _:
+            return to_jsonable_python(value)
 
 
 def _object(name: str, fields: Mapping[str, Any]) -> TypeAdapter[Any]:

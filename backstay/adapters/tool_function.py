@@ -52,6 +52,10 @@ class Tool:
         """The arguments as the function gets them, in JSON, for rules to read."""
         return self.arguments.held(values)
 
+    def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments in one spelling, the same for all calls that the function cannot tell apart."""
+        return self.arguments.identity(values, given)
+
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the tool's fact functions say of some arguments; what they raise is for the caller."""
         return {
@@ -89,12 +93,13 @@ class Tool:
             raise OutcomeUnknownError("the call is still being executed")
         leading = (call,) if self.wants_call else ()
         _AT_WORK.begin(key)
-        if not inspect.iscoroutinefunction(self.function):
-            return result_text(await _in_thread(_counted_out(key, self.function), *leading, **values))
+        if not inspect.iscoroutinefunction(inspect.unwrap(self.function)):
+            return await _in_thread(_counted_out(key, self.function), *leading, **values)
         try:
-            return result_text(await self.function(*leading, **values))
+            result = await self.function(*leading, **values)
         finally:
             _AT_WORK.end(key)
+        return result if isinstance(result, str) else await _in_thread(result_text, result)
 
 
 def tool_of(name: str, function: Callable[..., Any]) -> Tool:
@@ -107,6 +112,8 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
     options = options_of(function)
     if options is None:
         raise ConfigurationError(f"`{name}` is not marked", where=where, mend="put `@tool` above it")
+    if inspect.isasyncgenfunction(inspect.unwrap(function)):
+        raise ConfigurationError(f"`{name}` yields its results one by one", where=where, mend="return a list")
     arguments = Arguments.of(name, function, where)
     _check_facts(name, options, arguments.each, where)
     schema = arguments.schema()
@@ -155,12 +162,19 @@ def result_text(result: Any) -> str:
 
 
 def _counted_out(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, after which the call is no more at work: it ends when its thread does, not when the call does."""
+    """The function, and what the model reads of its result, after which the call is no more at work.
+
+    It ends when its thread does, not when the call does.
+    """
 
     @functools.wraps(function)
-    def counted(*args: Any, **values: Any) -> Any:
+    def counted(*args: Any, **values: Any) -> str:
         try:
-            return function(*args, **values)
+            result = function(*args, **values)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise TypeError("the tool returned something to be awaited, and nothing was done: make it `async def`")
+            return result_text(result)
         finally:
             _AT_WORK.end(key)
 

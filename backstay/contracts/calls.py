@@ -13,6 +13,15 @@ RESULT_BYTES = 32_000
 """What the model reads of one tool result at most, in bytes of UTF-8."""
 
 
+def shortened(text: str, limit: int) -> tuple[str, bool]:
+    """A text of at most `limit` bytes of UTF-8 and a note where it was longer, and whether it was."""
+    clean = text.encode("utf-8", "replace")
+    if len(clean) <= limit:
+        return clean.decode(), False
+    shown = clean[:limit].decode("utf-8", "ignore")
+    return f"{shown}\n[cut here: {len(clean)} bytes in all, the first {limit} are shown]", True
+
+
 class RunFacts(Contract):
     """What rules may know of the run: money in micro-dollars, calls of each tool in the last 60 seconds."""
 

@@ -14,14 +14,23 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from backstay.adapters.codec_server import Access, codec_server
+from backstay.adapters.data_converter import data_converter
 from backstay.adapters.dev_server import DevServer, temporal_binary
 from backstay.adapters.payload_codec import EncryptingCodec
 from backstay.client import BackstayClient
 from backstay.errors import CodecError
+from backstay.settings import Settings
 from backstay.testing import Call, Failure, Reply
 from backstay.testing.local_runtime import local_runtime
 
@@ -35,6 +44,7 @@ LOCAL_NOTE = {
 }  # fmt: skip
 KEY = os.urandom(32)
 KEYS: dict[str, Any] = {"codec_keys": "2026a:" + base64.b64encode(KEY).decode()}
+OTHER_KEYS: dict[str, Any] = {"codec_keys": "2025z:" + base64.b64encode(os.urandom(32)).decode()}
 
 TOOLS = '''
 from backstay.tools import ToolError, tool
@@ -227,17 +237,37 @@ async def test_a_worker_of_the_next_key_goes_on_with_runs_of_the_last(client: Cl
             assert result["answer"] == ANSWER
 
 
-async def test_a_run_waits_for_a_worker_that_has_its_key(
-    client: Client, agents: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    other: dict[str, Any] = {"codec_keys": "2025z:" + base64.b64encode(os.urandom(32)).decode()}
+async def test_a_start_that_no_key_of_the_worker_opens_fails_at_once(client: Client, agents: Path) -> None:
     async with local_runtime(SCRIPT, agents=agents, client=client, worker=False, **KEYS) as runtime:
         same: dict[str, Any] = {"task_queue": runtime.settings.task_queue, "openai_base_url": runtime.model.base_url}
-        async with local_runtime(agents=agents, client=client, **same, **other):
+        async with local_runtime(agents=agents, client=client, **same, **OTHER_KEYS):
             handle = await runtime.start({"goal": GOAL, "agent": "clerk"})
-            await until(lambda: "with the key `2026a`" in caplog.text)
-        async with runtime.serving():
-            assert (await handle.result())["answer"] == ANSWER
+            async with asyncio.timeout(20):
+                while (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+                    await asyncio.sleep(0.1)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.FAILED
+
+
+async def test_a_message_that_no_key_opens_is_refused_and_harms_nothing(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    tool = "import asyncio\nfrom backstay.tools import tool\n\n@tool(effect='read')\nasync def wait() -> str:\n"
+    agents = agent_folder("waiter", tools=f'{tool}    """Waits."""\n    await asyncio.sleep(4)\n    return "waited"\n')
+    script: Any = [Reply(calls=[Call("wait", {})]), Reply("done")]
+    async with local_runtime(script, agents=agents, client=client, **KEYS) as runtime:
+        handle = await runtime.start({"goal": GOAL, "agent": "waiter"})
+        async with asyncio.timeout(20):
+            while not runtime.model.requests:
+                await asyncio.sleep(0.05)
+        sealed = {"encoding": b"binary/encrypted", "encryption-key-id": b"2026a"}
+        await client.get_workflow_handle(handle.id).signal("pause", RawValue(Payload(metadata=sealed, data=b"x" * 60)))
+        config: dict[str, Any] = {**client.config(), "data_converter": data_converter(Settings(**OTHER_KEYS))}
+        stranger = Client(**config).get_workflow_handle(handle.id)
+        with pytest.raises((WorkflowUpdateFailedError, CodecError)):  # the refusal itself is sealed
+            await asyncio.wait_for(stranger.execute_update("pause", {"by": "olga"}), 10)
+        assert (await asyncio.wait_for(handle.result(), 20))["answer"] == "done"
+        refused = [one for one in (await handle.query("audit"))["items"] if one["event"] == "message_refused"]
+    assert len(refused) == 2
 
 
 async def test_plain_json_from_other_clients_starts_a_run_on_an_encrypting_worker(
