@@ -2,6 +2,7 @@
 
 import asyncio
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
@@ -25,7 +26,19 @@ async def executed(prepared: Prepared, secrets: Secrets) -> ToolResult:
     status, text, limit = await _run(prepared)
     # Freed of secrets first and cut then: a cut could leave a part of one that nobody finds.
     result = _cut(status, secrets.scrubbed(text), limit)
-    return result.model_copy(update={"usd": prepared.costs[-1]}) if prepared.costs else result
+    return result.model_copy(update={"usd": _cost(prepared)})
+
+
+def _cost(prepared: Prepared) -> int | None:
+    """What the call may have cost, the attempts before this one included; None for a tool that costs nothing.
+
+    What is idempotent is paid for once, however often it is tried.
+    """
+    spec = prepared.tool.spec
+    lost = (activity.info().attempt - 1) * spec.cost if spec.effect == "read" else 0
+    if prepared.costs:
+        return lost + prepared.costs[-1]
+    return lost + spec.cost if spec.cost else None
 
 
 def denied(verdict: Verdict) -> ToolResult:

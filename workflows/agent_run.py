@@ -129,7 +129,7 @@ class AgentRun:
     def _look_at_the_clock(self, admission: Admission) -> None:
         """Passes a deadline that fell into a time without a worker, whatever else arrived in that time."""
         limit = admission.limits.seconds
-        if limit is not None and not admission.seconds_exclude_approvals and self._run.seconds() > limit:
+        if limit is not None and self._run.seconds() > limit:
             self._run.apply(DeadlinePassed(limit))
 
     async def _close(self, stop: Stop | None) -> None:

@@ -18,6 +18,7 @@ from backstay.kernel.audit import canonical
 from backstay.kernel.events import (
     BudgetShort,
     CallEnded,
+    CallHeld,
     CallJudged,
     CallOutcome,
     CallReleased,
@@ -65,6 +66,19 @@ class _Ended:
     goes_on: timedelta = timedelta(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A call's tool, and what is held for it."""
+
+    tool: ToolSpec
+    usd: int
+
+    @property
+    def paid(self) -> int:
+        """For how many attempts money is held, where they cost any."""
+        return self.usd // self.tool.cost if self.tool.cost else 1
+
+
 async def perform(run: LiveRun, approvals: Approvals, admission: Admission, decision: Decision) -> None:
     """Brings every call of a decision to its one result, in the order asked; siblings run side by side."""
     judged = await judge(run, admission, decision.calls)
@@ -102,19 +116,35 @@ def _planned(
     tool = admission.tool(call.tool)
     if verdict.outcome is Outcome.DENY or tool is None:
         return _settled(_Ended("denied", denial(verdict)))
-    held = open_call(run.state, call.call_id, call.tool, run.now_ms(), tool.cost)
-    run.apply(held)
+    held = _hold(run, tool, call)
     if isinstance(held, BudgetShort):
-        return _settled(_Ended("denied", f"not executed: the budget has no room for it ({held.dimension})"))
+        return _settled(_no_room(held))
 
     async def go_on() -> _Ended:
         released = await approvals.released(admission, call, verdict, members)
         if isinstance(released, Refused):
             run.apply(CallReleased(call.call_id, call.tool))
             return _Ended("denied", released.text)
-        return await _executed(run, approvals, admission, tool, released, room)
+        if not released.consent.approved_by:
+            return await _executed(run, approvals, admission, _Held(tool, held.usd), released, room)
+        # Its minute is the one in which it is executed, not the one in which people were asked.
+        run.apply(CallReleased(call.call_id, call.tool))
+        again = _hold(run, tool, call)
+        if isinstance(again, BudgetShort):
+            return _no_room(again)
+        return await _executed(run, approvals, admission, _Held(tool, again.usd), released, room)
 
     return go_on()
+
+
+def _hold(run: LiveRun, tool: ToolSpec, call: ProposedCall) -> CallHeld | BudgetShort:
+    held = open_call(run.state, call.call_id, tool.name, run.now_ms(), tool.cost, options.paid_attempts(tool))
+    run.apply(held)
+    return held
+
+
+def _no_room(short: BudgetShort) -> _Ended:
+    return _Ended("denied", f"not executed: the budget has no room for it ({short.dimension})")
 
 
 async def _settled(ended: _Ended) -> _Ended:
@@ -125,18 +155,18 @@ async def _executed(
     run: LiveRun,
     approvals: Approvals,
     admission: Admission,
-    tool: ToolSpec,
+    held: _Held,
     released: Released,
     room: asyncio.Semaphore,
 ) -> _Ended:
-    call = released.call
+    call, tool = released.call, held.tool
     async with room:
         if not await run.go_ahead():
             run.apply(CallReleased(call.call_id, call.tool))
             return _Ended("cancelled", "not executed: the run was stopped")
-        ended = await _seen_to_its_end(run, approvals, admission, tool, released)
+        ended = await _seen_to_its_end(run, approvals, admission, held, released)
     fingerprint = None if tool.repeatable else _fingerprint(call, ended.text)
-    usd = tool.cost if ended.usd is None else ended.usd
+    usd = held.usd if ended.usd is None else ended.usd
     run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), fingerprint, usd))
     if ended.verdict is not None:
         run.apply(CallJudged(call.call_id, call.tool, ended.verdict))
@@ -146,12 +176,12 @@ async def _executed(
 
 
 async def _seen_to_its_end(
-    run: LiveRun, approvals: Approvals, admission: Admission, tool: ToolSpec, released: Released
+    run: LiveRun, approvals: Approvals, admission: Admission, held: _Held, released: Released
 ) -> _Ended:
     """Executes the call; where nobody saw its end, the tool is asked, then people, and nothing is done on a guess."""
-    call = released.call
+    call, tool = released.call, held.tool
     given = _given(run, released)
-    ended = await _acted(run, tool, given, call)
+    ended = await _acted(run, held, given, call)
     while ended.status == "unknown" and not interruption(run.state):
         if ended.shared is not None:
             # What became of it is asked for under the key it was performed with, which may be another call's.
@@ -172,7 +202,7 @@ async def _seen_to_its_end(
             return _Ended("completed", truth.text, usd=ended.usd if ended.shared else None)
         if not await run.go_ahead():
             return _Ended("cancelled", "not executed: the run was stopped")
-        ended = await _acted(run, tool, given, call)
+        ended = await _acted(run, held, given, call)
     return ended
 
 
@@ -192,7 +222,8 @@ def _given(run: LiveRun, released: Released) -> ActInput:
     )
 
 
-async def _acted(run: LiveRun, tool: ToolSpec, given: ActInput, call: ProposedCall) -> _Ended:
+async def _acted(run: LiveRun, held: _Held, given: ActInput, call: ProposedCall) -> _Ended:
+    tool = held.tool
     try:
         result: ToolResult = await run.execute(
             names.ACT,
@@ -200,7 +231,7 @@ async def _acted(run: LiveRun, tool: ToolSpec, given: ActInput, call: ProposedCa
             ToolResult,
             activity_id=names.act_id(call.call_id),
             summary=call_summary(run.state.step, call),
-            **options.act_options(tool),
+            **options.act_options(tool, held.paid),
         )
     except ActivityError as error:
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)

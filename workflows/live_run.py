@@ -75,6 +75,8 @@ class LiveRun:
         self._closed: Stop | None = None
         self._is_closed = False
         self._seconds: int | None = None
+        self._waited = timedelta(0)
+        self._waits_since: datetime | None = None
         self._due = False
 
     @property
@@ -95,6 +97,7 @@ class LiveRun:
     def apply(self, event: Event) -> None:
         """Lets an event happen; where it interrupts the run, running activities are cancelled at once."""
         self.ledger.apply(event, workflow.now())
+        self._clock_waiting()
         if interruption(self.state):
             for handle in self._handles.values():
                 handle.cancel()
@@ -153,7 +156,19 @@ class LiveRun:
         limit = self.state.budget.limits.seconds
         if self.state.deadline_passed and limit is not None:
             return limit
-        return max(0, int((workflow.now() - workflow.info().start_time) / timedelta(seconds=1)))
+        elapsed = workflow.now() - workflow.info().start_time
+        if self.admission is not None and self.admission.seconds_exclude_approvals:
+            elapsed -= self._waited + (workflow.now() - self._waits_since if self._waits_since else timedelta(0))
+        return max(0, int(elapsed / timedelta(seconds=1)))
+
+    def _clock_waiting(self) -> None:
+        """Counts the time in which the run waits for people."""
+        waits, now = bool(self.state.open_approvals), workflow.now()
+        if waits and self._waits_since is None:
+            self._waits_since = now
+        elif not waits and self._waits_since is not None:
+            self._waited += now - self._waits_since
+            self._waits_since = None
 
     def now_ms(self) -> int:
         """Workflow time in milliseconds since the epoch."""

@@ -54,14 +54,21 @@ def decide_options(model: ModelSpec) -> dict[str, Any]:
     }
 
 
-def act_options(tool: ToolSpec) -> dict[str, Any]:
+def paid_attempts(tool: ToolSpec) -> int:
+    """How many attempts at one call may each cost something; what is idempotent is paid for once."""
+    return READ_ATTEMPTS if tool.cost and tool.effect == "read" else 1
+
+
+def act_options(tool: ToolSpec, paid: int) -> dict[str, Any]:
     """A call is tried again after a crash or a timeout where its effect allows it, and never where not.
 
+    `paid` is for how many attempts the budget has room, where each may cost something.
     A call of a tool with `dedupe` only claims the effect, and may do so any number of times: it waits for as long as
     performing it may take, and for as long again where it was lost from sight at its end.
     """
     if tool.dedupe is None:
-        return perform_options(tool.effect, tool.timeout)
+        attempts = paid if paid_attempts(tool) > 1 else _attempts(tool.effect)
+        return _executing(timedelta(seconds=tool.timeout) + MARGIN, attempts)
     one = 2 * (timedelta(seconds=tool.timeout) + MARGIN) + LONGEST_INTERVAL
     return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS)
 

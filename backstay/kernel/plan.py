@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .budget import Amount, Shortfall
+from .budget import Amount
 from .events import BudgetShort, CallHeld, Concluding, DecisionHeld, DecisionSettled
 from .price import Usage
 from .run_state import RunState
@@ -82,10 +82,19 @@ def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, re
     return DecisionSettled(held.step, replace(amount, steps=1), unbilled.usd, lost_attempts, context)
 
 
-def open_call(state: RunState, call_id: str, tool: str, at_ms: int, usd: int = 0) -> CallHeld | BudgetShort:
-    """The hold of one tool call, or the dimension that has no room for it."""
-    short: Shortfall | None = state.budget.shortfall(Amount(tool_calls=1, usd=usd, tools={tool: 1}), at_ms)
-    return BudgetShort(short.dimension) if short else CallHeld(call_id, tool, at_ms, usd)
+def open_call(
+    state: RunState, call_id: str, tool: str, at_ms: int, usd: int = 0, attempts: int = 1
+) -> CallHeld | BudgetShort:
+    """The hold of one tool call, or the dimension that has no room for it.
+
+    `usd` is what an attempt may cost; held is as much as for `attempts` of them, or for fewer where that is all.
+    """
+    short = state.budget.shortfall(Amount(tool_calls=1, usd=usd * attempts, tools={tool: 1}), at_ms)
+    if short is None:
+        return CallHeld(call_id, tool, at_ms, usd * attempts)
+    if attempts > 1:
+        return open_call(state, call_id, tool, at_ms, usd, attempts - 1)
+    return BudgetShort(short.dimension)
 
 
 def _decision(state: RunState, attempts: int, bound: int, output: int) -> DecisionHeld:

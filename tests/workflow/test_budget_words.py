@@ -172,6 +172,36 @@ async def test_a_tool_is_paid_from_the_same_budget(
         assert result.stop_detail == "usd:overbilled"
 
 
+LATE = '''
+import asyncio
+from pathlib import Path
+from backstay.tools import ToolCall, tool
+
+@tool(effect="read", timeout="500ms", cost="0.01")
+async def search(call: ToolCall) -> str:
+    """Searches, for money, and is late until the third time."""
+    bills = Path(__file__).with_name("bills.txt")
+    with bills.open("a") as file:
+        file.write("0.01\\n")
+    if len(bills.read_text().split()) < 3:
+        await asyncio.sleep(5)
+    return "found"
+'''
+
+
+@pytest.mark.parametrize(("limit", "bills"), [("0.10", 3), ("0.02", 2), ("0.01", 1)])
+async def test_every_attempt_of_a_paid_read_is_paid_for_and_none_is_made_that_the_budget_does_not_cover(
+    client: Client, agent_folder: Callable[..., Path], limit: str, bills: int
+) -> None:
+    agents = agent_folder("clerk", tools=LATE)
+    free = {"input": "0", "output": "0"}
+    script: Any = [Reply(calls=[Call("search")]), Reply("done")]
+    async with local_runtime(script, agents=agents, client=client, model_price=free) as runtime:
+        result = await runtime.run_to_end({"goal": "search", "agent": "clerk", "budget": {"usd": limit}})
+    assert len((agents / "clerk" / "bills.txt").read_text().split()) == bills
+    assert (result.stop_reason, result.spent.usd) == ("completed", f"0.0{bills}")
+
+
 @pytest.mark.parametrize("carried", ["state", "carried", "limits", "parent", "spent", "taint"])
 async def test_a_caller_cannot_hand_a_run_its_state_or_its_limits(workshop: Opener, carried: str) -> None:
     async with workshop([Reply("done")]) as shop:

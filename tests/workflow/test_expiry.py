@@ -123,3 +123,19 @@ async def test_what_ends_a_run_that_nobody_answers(
     assert result["stop_reason"] == stop_reason
     assert closed.close_time is not None
     assert int((closed.close_time - closed.start_time) / timedelta(hours=1)) == hours
+    assert result["spent"]["seconds"] <= result["budget"]["seconds"]
+
+
+async def test_a_call_counts_in_the_minute_in_which_it_is_executed(
+    skipping: WorkflowEnvironment, agent_folder: Callable[..., Path]
+) -> None:
+    toml = TOML.replace("[approval]", "tools = { pay = { per_minute = 1 } }\n[approval]")
+    agents = agent_folder(toml=toml, tools=TOOLS)
+    script = {"pay": [*(Reply(calls=[Call("pay", {"amount": amount})]) for amount in (5, 6)), Reply("done")]}
+    async with local_runtime(script, agents=agents, client=skipping.client, search_attributes=False) as runtime:
+        handle, approval_id = await started(skipping, runtime)
+        assert await skipping.fast_forward(handle, timedelta(seconds=70))
+        await handle.execute_update("approve", {"approval_id": approval_id, "by": "alice"})
+        result = await asyncio.wait_for(handle.result(), 60)
+    assert (result["stop_reason"], result["stop_detail"]) == ("budget_exhausted", "tool:pay:per_minute")
+    assert (agents / "clerk" / "done.txt").read_text() == "5\n"
