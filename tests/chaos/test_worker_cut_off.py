@@ -49,7 +49,10 @@ def refund(call: ToolCall) -> str:
 
 @contextlib.asynccontextmanager
 async def worker(environment: dict[str, str]) -> AsyncGenerator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "worker.py", cwd=ROOT, env=environment)
+    # In a session of its own: a stopped member can get a whole group of processes hung up.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "worker.py", cwd=ROOT, env=environment, start_new_session=True
+    )
     try:
         yield process
     finally:
