@@ -37,7 +37,7 @@ class Decide:
         """
         bill = _Bill.of_this_attempt()
         if bill.lost >= given.attempts:
-            raise bill.failure("no further attempt is covered by the budget", names.ATTEMPTS_LOST, final=True)
+            raise bill.failure("no further attempt is covered by the budget", names.ATTEMPTS_UNSEEN, final=True)
         async with beating(bill.unbilled):
             try:
                 return await self._ask(given, bill)

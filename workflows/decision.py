@@ -60,7 +60,7 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
         )
     except ActivityError as error:
         run.apply(settle_decision(run.state, None, _lost_attempts(error, held.attempts), replied=False))
-        if _short_of_attempts(error, held):
+        if _may_go_on(error, held):
             run.news = replace(news, size=0)  # the next decision, if there is room for one, tells it again
         elif not isinstance(error.cause, CancelledError):
             run.apply(ModelLost(_reason(error)))
@@ -122,10 +122,15 @@ def _lost_attempts(error: ActivityError, attempts: int) -> int:
     return attempts
 
 
-def _short_of_attempts(error: ActivityError, held: DecisionHeld) -> bool:
-    """Whether the model might have answered another attempt, and only the hold had no room for one."""
-    cause = error.cause
-    return held.attempts < ATTEMPTS and isinstance(cause, ApplicationError) and cause.type == names.ATTEMPTS_LOST
+def _may_go_on(error: ActivityError, held: DecisionHeld) -> bool:
+    """Whether another decision may fare better: the model itself is not known to have failed all that it was given.
+
+    Either nobody saw how the attempts ended, as when workers die, or the hold had room for too few of them.
+    """
+    if not isinstance(error.cause, ApplicationError):
+        return False
+    unseen = error.cause.type == names.ATTEMPTS_UNSEEN
+    return unseen or (error.cause.type == names.ATTEMPTS_LOST and held.attempts < ATTEMPTS)
 
 
 def _reason(error: ActivityError) -> str:

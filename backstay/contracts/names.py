@@ -29,6 +29,7 @@ AUDIT: Final = "audit"
 
 INVALID_INPUT: Final = "InvalidInput"
 ATTEMPTS_LOST: Final = "AttemptsLost"
+ATTEMPTS_UNSEEN: Final = "AttemptsUnseen"
 TOOL_TIMEOUT: Final = "ToolTimeout"
 EFFECT_UNREACHED: Final = "EffectUnreached"
 
