@@ -16,11 +16,14 @@ from temporalio.service import RPCError
 from backstay.adapters.dev_server import dev_server, free_port
 from backstay.connection import connect
 from backstay.contracts.names import AGENT_RUN
-from backstay.testing import Call, Reply, ScriptedModel
+from backstay.testing import Call, Reply, Request, ScriptedModel
+from backstay.testing.script import Turn
+from backstay.testing.wire import assistant_turns
 
 from .worker_process import SOAK, supervised, worker_environment
 
 PATIENCE = 3_000.0 if SOAK else 180.0
+DECISIONS = 100
 ASKED = ("wire", "payout")
 """The tools that cannot tell what became of a call: people are asked."""
 
@@ -100,7 +103,7 @@ require = { payout = "finance" }
 unknown = "ops"
 groups = { finance = ["alice"], ops = ["olga"] }
 [budget]                 # every attempt at a decision whose end is lost counts as billed
-steps = 60
+steps = 100
 tool_calls = 60
 tokens = 2_000_000
 usd = "20"
@@ -236,7 +239,7 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def open_shop(agents: Path, database: Path, scripts: Mapping[str, Sequence[Reply]]) -> AsyncGenerator[Shop]:
+async def open_shop(agents: Path, database: Path, scripts: Mapping[str, Sequence[Turn]]) -> AsyncGenerator[Shop]:
     """A shop on a server and a worker process of its own, with a run for each script, all of them started."""
     queue = f"shop-{uuid.uuid4()}"
     runs = {f"{queue}-{name}": script for name, script in scripts.items()}
@@ -249,9 +252,12 @@ async def open_shop(agents: Path, database: Path, scripts: Mapping[str, Sequence
             yield shop
 
 
-def refunds(tool: str, orders: Sequence[str], point: str, delay: float = 0) -> list[Reply]:
-    """What the model says in a run that looks each order up and refunds it, and stops at a point on the way."""
-    return [
+def refunds(tool: str, orders: Sequence[str], point: str, delay: float = 0) -> list[Turn]:
+    """What the model says in a run that looks each order up and refunds it, and stops at a point on the way.
+
+    Its place is what the conversation shows: a decision that was lost on the way is made again.
+    """
+    said = [
         *(
             Reply(calls=[Call(name, {"order": order, "point": point})], delay=delay)
             for order in orders
@@ -259,3 +265,8 @@ def refunds(tool: str, orders: Sequence[str], point: str, delay: float = 0) -> l
         ),
         Reply("done"),
     ]
+
+    def turn(request: Request) -> Reply:
+        return said[assistant_turns(request.api, request.body)]
+
+    return [turn] * DECISIONS

@@ -17,7 +17,7 @@ from backstay.testing import Call, Reply, ScriptedModel
 from .worker_process import SOAK, supervised, worker_environment
 
 POINTS = ("before", "after", "returned", "never")
-KILLS = 100 if SOAK else 7
+KILLS = 100 if SOAK else 10
 
 TOOLS = '''
 import os
