@@ -15,8 +15,8 @@
     ├── EffectUnreachedError   an effect that identical calls share could not be asked; tried again
     ├── CodecError             a payload that cannot be decrypted with the keys that are here
     ├── ToolError              a tool's own refusal, in words that the model may read
+    │   └── SecretError        a tool asked for a secret that it has not declared, or that the worker lacks
     └── OutcomeUnknownError    a tool cannot tell whether its effect happened
-        └── SecretError        a tool asked for a secret that it has not declared, or that the worker lacks
 
 `code` is stable; it is the type of the ApplicationError at a Temporal boundary.
 """

@@ -3,17 +3,23 @@
 import sys
 import traceback
 
+from backstay.adapters.codec_keys import KEYS
 from backstay.errors import (
     BackstayError,
+    CodecError,
     ConfigurationError,
     InvalidInputError,
+    NoResultError,
     NoWorkerError,
+    RefusedError,
+    RunClosedError,
     RunExistsError,
     RunNotFoundError,
     UnreachableError,
 )
 
 from .exit import ExitCode
+from .terminal import clean
 
 
 def report(error: Exception) -> ExitCode:
@@ -39,22 +45,47 @@ def code_of_error(error: BackstayError) -> ExitCode:
 
 
 def explain(error: BackstayError) -> None:
-    """Says on stderr what is wrong; where that does not show the way on, why it may be and what to do as well."""
-    why, do = _advice(error)
-    lines = [f"backstay: {' '.join(str(error).split())}"]
-    lines += [f"     why: {why}"] * bool(why) + [f"      do: {do}"] * bool(do)
-    print("\n".join(lines), file=sys.stderr)
+    """Says on stderr what went wrong, why, and what to do: a line each, as far as they are known."""
+    what, why, do = _in_three(error)
+    said = [("backstay", what), ("     why", why), ("      do", do)]
+    print("\n".join(f"{name}: {_indented(text)}" for name, text in said if text), file=sys.stderr)
 
 
-def _advice(error: BackstayError) -> tuple[str | None, str | None]:
+def _in_three(error: BackstayError) -> tuple[str, str | None, str | None]:
+    what = str(error)
     match error:
+        case ConfigurationError(where=None):
+            return error.what, None, error.mend
+        case ConfigurationError():
+            return f"{error.where} cannot be used", error.what, error.mend
+        case InvalidInputError():
+            why = "\n".join(map(str, error.problems))
+            return "the run is refused: invalid input", why, "start it with these mended"
+        case UnreachableError():
+            why = "it is not running, `TEMPORAL_ADDRESS` means another place, or the network is cut"
+            return f"no Temporal server answers at `{error.address}`", why, "start one with `backstay dev`, or set it"
         case RunNotFoundError():
             why = "the id is misspelt, the server is another one, or the run closed so long ago that it is forgotten"
-            return why, "check the id, `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`"
+            return what, why, "check the id, `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`"
         case RunExistsError():
             why = "an id stands for one run, so that starting it twice does its work once"
-            return why, f"`backstay show {error.run_id}` shows that run; another `--id` starts another"
+            return what, why, f"`backstay show {error.run_id}` shows that run; another `--id` starts another"
+        case RunClosedError():
+            return what, "a closed run takes no more messages", f"`backstay result {error.run_id}` shows how it ended"
+        case NoResultError():
+            why = "it was not its own stop conditions that ended it"
+            return what, why, f"`backstay show {error.run_id}` shows how far it came"
         case NoWorkerError():
-            return "no worker serves its task queue, or it is busy or stuck", "start one with `backstay worker`"
+            return what, "no worker serves its task queue, or it is busy or stuck", "start one with `backstay worker`"
+        case RefusedError():
+            head = f"the run `{error.run_id}` refused"
+            return head, what.removeprefix(f"{head}: "), f"`backstay show {error.run_id}` shows what it waits for"
+        case CodecError():
+            return "what the run holds cannot be decrypted", what, f"set `{KEYS}` as your workers have it"
         case _:
-            return None, None
+            return what, None, None
+
+
+def _indented(text: str) -> str:
+    """Several lines under the first, each a line of its own."""
+    return f"\n{'':10}".join(" ".join(clean(line).split()) for line in text.splitlines())

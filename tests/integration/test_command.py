@@ -171,11 +171,13 @@ async def test_without_a_worker_a_command_says_so(place: Place) -> None:
     assert "stopped · killed" in followed.out
 
 
-async def test_where_no_server_answers_every_command_exits_with_5_in_one_line(place: Place) -> None:
+async def test_where_no_server_answers_every_command_exits_with_5_in_three_lines(place: Place) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     commands = (["run", "x"], ["show", "x"], ["worker"])
     runs = await asyncio.gather(*(place.backstay(*command, TEMPORAL_ADDRESS=nowhere) for command in commands))
     for run in runs:
         assert (run.code, run.out) == (5, "")
-        assert run.err.startswith(f"backstay: no Temporal server answers at `{nowhere}`")
-        assert run.err.count("\n") == 1
+        what, why, do = run.err.splitlines()
+        assert what == f"backstay: no Temporal server answers at `{nowhere}`"
+        assert (why[:10], do[:10]) == ("     why: ", "      do: ")
+        assert "`backstay dev`" in do

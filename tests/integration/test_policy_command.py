@@ -85,7 +85,7 @@ def test_exit_codes_of_a_process_that_has_no_key_and_no_server(clerk: Path) -> N
     assert (passed.returncode, passed.stdout) == (0, "clerk: 1 passed\n")
     unknown = subprocess.run([*command, "show", "nobody"], env=environment, capture_output=True, text=True, check=False)
     assert (unknown.returncode, unknown.stdout) == (2, "")
-    assert "there is no agent `nobody`; known are `clerk`, `default`" in unknown.stderr
+    assert "there is no agent `nobody`\n      do: known are `clerk`, `default`" in unknown.stderr
 
 
 def test_show_prints_every_rule_in_force_and_where_it_is_from(clerk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,11 +158,14 @@ def test_a_case_denied_for_a_slip_in_its_own_arguments_does_not_pass(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (case(1, "allow") + case(1, "allow", "grups = []"), ":10: `grups`: unknown field"),
-        (case(1, "maybe"), ":4: `expect`:"),
-        ("cases = 1\n", ":1: `cases`: unknown field"),
-        (case(1, "allow").replace('"pay"', '"buy"'), ":1: the agent `clerk` lists no tool `buy`"),
-        (case(1, "allow", 'approvals = ["ops"]'), ":1: the approval `ops` takes 1 of `ops`, and 0 may give it"),
+        (case(1, "allow") + case(1, "allow", "grups = []"), ":10 cannot be used\n     why: `grups`: unknown field"),
+        (case(1, "maybe"), ":4 cannot be used\n     why: `expect`:"),
+        ("cases = 1\n", ":1 cannot be used\n     why: `cases`: unknown field"),
+        (
+            case(1, "allow").replace('"pay"', '"buy"'),
+            ":1 cannot be used\n     why: the agent `clerk` lists no tool",
+        ),
+        (case(1, "allow", 'approvals = ["ops"]'), "why: the approval `ops` takes 1 of `ops`, and 0 may give it"),
         ("[[case]\n", "no valid TOML"),
         ("", "the agent `clerk` has no cases"),
     ],
