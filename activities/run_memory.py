@@ -103,6 +103,7 @@ class RunMemory:
 
     def _remembered(self, memory: _Memory, given: DecideInput) -> list[Item] | None:
         if given.step == 1:
+            memory.forget()  # an attempt at it whose reply was lost may have left one
             return _news(given, {})
         last = memory.last
         if memory.step != given.step - 1 or last is None or last.digest() != given.previous:

@@ -8,7 +8,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from temporalio import activity
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from backstay.testing import Call, Reply
 
@@ -71,6 +74,31 @@ async def test_workers_that_alternate_say_the_same_as_one_that_remembers(worksho
             assert await workers_of(shop, handle) == {"one", "two"}
             assert again == requests
             assert transcript_again == transcript
+
+
+class LosesFirstReplies(Interceptor):
+    """Decisions and calls are done, and the engine never hears of the first attempt at any of them."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _LosesFirstReplies(next)
+
+
+class _LosesFirstReplies(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        result = await super().execute_activity(input)
+        if activity.info().attempt == 1 and activity.info().activity_type in ("decide", "act"):
+            raise ApplicationError("the reply is lost")
+        return result
+
+
+async def test_what_is_asked_again_is_asked_in_the_same_words(workshop: Opener) -> None:
+    script = [*LIVELY[:2], LIVELY[-1]]
+    async with workshop(script) as shop:
+        requests, transcript, _ = await told(shop)
+    async with workshop(script, worker=False) as shop, shop.worker(interceptors=[LosesFirstReplies()]):
+        again, transcript_again, _ = await told(shop)
+    assert again == [request for request in requests for _ in range(2)]
+    assert transcript_again == transcript
 
 
 async def test_a_run_goes_on_with_another_worker(workshop: Opener) -> None:
