@@ -1,7 +1,6 @@
 """The five failures of ungoverned agents: the plain loop shows each of them, a governed run cannot."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -15,6 +14,7 @@ from backstay.kernel.stop import StopReason
 from backstay.testing import Call, Reply, Usage
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
+from .erratic import erratic
 from .ungoverned import Trace, ungoverned
 
 TOOLS = '''
@@ -111,29 +111,6 @@ async def test_a_risky_action_is_not_taken(client: Client, agent_folder: Callabl
         assert "wipe" in (await pair.plain()).calls
         result = await pair.governed()
         assert (result.stop_reason, pair.effects) == ("policy_denied", [])
-
-
-def erratic(seed: int) -> Callable[[Any], Any]:
-    """A model that does anything at all, the same for one seed."""
-
-    def turn(request: Any) -> Any:
-        chance = random.Random(f"{seed}/{request.index}")
-        place = {"place": chance.choice("abc")}
-        spam = [Call("send", {"to": "x"}) for _ in range(chance.randint(2, 5))]
-        return chance.choice(
-            [
-                Reply(calls=[Call("look", place), Call("wipe", place)]),
-                Reply(calls=spam),
-                Reply(calls=[Call("look", '{"place": ')]),
-                Reply(calls=[Call("nothing", {}), Call("look", place)]),
-                Reply(text='{"name": "send", "arguments": {"to": "x"}}'),
-                Reply(text=""),
-                Reply(text="half an answ", finish="length"),
-                Reply(text="an answer"),
-            ]
-        )
-
-    return turn
 
 
 async def test_an_erratic_model_does_only_what_is_permitted_and_every_end_has_a_name(
