@@ -110,6 +110,10 @@ class History(Protocol):
         """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
         ...
 
+    async def origins(self, run: RunRef) -> Sequence[RunRef]:
+        """The runs that were reset so that this one goes on from them, the latest first."""
+        ...
+
 
 class Claiming(Protocol):
     """A claim on its way."""

@@ -111,7 +111,7 @@ class Application:
             folder("activities.decide").Decide(memory, self.catalog).decide,
             folder("activities.authorize").Authorize(reviewer).authorize,
             folder("activities.notify").Notify(self.webhooks).notify,
-            folder("activities.act").Act(desk, Effects(client)).act,
+            folder("activities.act").Act(desk, Effects(client), history).act,
             folder("activities.reconcile").Reconcile(desk).reconcile,
         ]
         return runs, folder("activities.perform").Perform(desk, history).perform

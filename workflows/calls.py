@@ -202,6 +202,8 @@ async def _seen_to_its_end(
             return _Ended("completed", truth.text, usd=ended.usd if ended.shared else None)
         if not await run.go_ahead():
             return _Ended("cancelled", "not executed: the run was stopped")
+        if tool.dedupe is None:
+            given = given.model_copy(update={"again": given.again + 1})
         ended = await _acted(run, held, given, call)
     return ended
 

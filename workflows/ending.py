@@ -13,6 +13,7 @@ from .options import HEARTBEAT, MARGIN
 Status = Literal["failed", "cancelled", "unknown"]
 
 _UNSEEN = (names.TOOL_TIMEOUT, names.EFFECT_UNREACHED)
+_RESET = "the outcome is unknown: the run was reset after the call had begun, and its effect may have happened"
 
 
 def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) -> tuple[Status, str]:
@@ -21,6 +22,8 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
     `shared`: the activity only claimed the effect, which another one performs, and may go on performing.
     """
     cause = error.cause
+    if _was_reset(error):
+        return "unknown", _RESET
     timed_out = isinstance(cause, TimeoutError) or (isinstance(cause, ApplicationError) and cause.type in _UNSEEN)
     if isinstance(cause, CancelledError):
         return "unknown" if effect == "write" or shared else "cancelled", "cancelled: the run was stopped"
@@ -34,8 +37,14 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
 def may_go_on(error: ActivityError, timeout: float) -> timedelta:
     """For how long the call may still be executed, out of the engine's sight.
 
-    A worker that is not heard of any more may be cut off and alive. It began at least one heartbeat ago, and lets go
-    of the call once the tool's time limit is over.
+    A worker that is not heard of any more may be cut off and alive, and so may one from which a reset took the call.
+    The first began at least one heartbeat ago; both let go of the call once the tool's time limit is over.
     """
+    if _was_reset(error):
+        return timedelta(seconds=timeout) + MARGIN
     cut_off = isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.HEARTBEAT
     return timedelta(seconds=timeout) + MARGIN - HEARTBEAT if cut_off else timedelta(0)
+
+
+def _was_reset(error: ActivityError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type == names.BEGUN_BEFORE_RESET

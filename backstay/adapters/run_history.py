@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
@@ -59,10 +59,12 @@ class RunHistory:
             HistoryError: the history does not begin with an admission.
         """
         request: RunRequest | None = None
+        reset = False
         admit: int | None = None
         async for event in self._forwards(run):
             if event.HasField("workflow_execution_started_event_attributes"):
                 started = event.workflow_execution_started_event_attributes
+                reset = started.original_execution_run_id != run.run_id
                 request = await self._decoded(started.input.payloads, RunRequest)
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
@@ -81,6 +83,7 @@ class RunHistory:
                     requested_by=request.requested_by,
                     metadata=request.metadata,
                     admission=admission,
+                    reset=reset,
                 )
         raise HistoryError("the history holds no admission")
 
@@ -116,6 +119,7 @@ class RunHistory:
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
         """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
         over: set[int] = set()
+        results: dict[int, Sequence[Payload]] = {}
         closed: bool | None = None
         try:
             async for event in self._backwards(run):
@@ -123,15 +127,33 @@ class RunHistory:
                 attributes: Any = getattr(event, event.WhichOneof("attributes") or "", None)
                 if event.event_type in _ENDED:
                     over.add(attributes.scheduled_event_id)
+                    if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                        results[attributes.scheduled_event_id] = attributes.result.payloads
                 elif _scheduled(event) == names.act_id(call_id) and attributes.activity_type.name == names.ACT:
                     given = await self._decoded(attributes.input.payloads, ActInput)
-                    return Handed(given, closed or event.event_id in over)
+                    result = results.get(event.event_id)
+                    seen = await self._decoded(result, ToolResult) if result is not None else None
+                    return Handed(given, closed or event.event_id in over, seen)
         except HistoryError as error:
             cause = error.__cause__
             if isinstance(cause, RPCError) and cause.status in _NO_SUCH_RUN:
                 return None
             raise
         return None
+
+    async def origins(self, run: RunRef) -> list[RunRef]:
+        """The runs that were reset so that this one goes on from them, the latest first.
+
+        Raises:
+            HistoryError: one of them is not there any more.
+        """
+        found: list[RunRef] = []
+        async for event in self._backwards(run):
+            failed = event.workflow_task_failed_event_attributes
+            if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+                found.append(RunRef(run.workflow_id, failed.base_run_id))
+        earlier = [origin for base in found for origin in await self.origins(base)]
+        return list(dict.fromkeys([*found, *earlier]))
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])

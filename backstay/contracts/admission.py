@@ -90,7 +90,7 @@ class Admission(Contract):
 
 
 class Opening(Contract):
-    """What every step of a run starts from: who asked for what, and what was admitted."""
+    """What every step of a run starts from: who asked for what, what was admitted, and whether the run was reset."""
 
     run_id: str
     goal: str
@@ -99,3 +99,4 @@ class Opening(Contract):
     requested_by: str | None
     metadata: dict[str, str] = Field(default_factory=dict[str, str])
     admission: Admission
+    reset: bool = False

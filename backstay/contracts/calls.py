@@ -67,8 +67,8 @@ class ActInput(Contract):
 
     `run_key` is the run's own part of the idempotency key; `decision` is the short digest of the decision that proposed
     the call, `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
-    `key` and `again` are what the last result said of a shared effect, where it is asked for once more: its key, and
-    how many performances are known not to have happened.
+    `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
+    `key` the key of a shared effect.
     """
 
     run_key: str

@@ -17,10 +17,11 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """The last time a call was handed to `act`, and whether that is over."""
+    """The last time a call was handed to `act`, whether that is over, and the result where one is recorded."""
 
     given: ActInput
     over: bool
+    result: ToolResult | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ ATTEMPTS_LOST: Final = "AttemptsLost"
 ATTEMPTS_UNSEEN: Final = "AttemptsUnseen"
 TOOL_TIMEOUT: Final = "ToolTimeout"
 EFFECT_UNREACHED: Final = "EffectUnreached"
+BEGUN_BEFORE_RESET: Final = "BegunBeforeReset"
 
 SEARCH_ATTRIBUTES: Final = {
     "BackstayAgent": "Keyword",

@@ -16,6 +16,7 @@ from backstay.adapters.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, ScriptedModel
 from tests.chaos.worker_process import ROOT, worker_environment
+from tests.workflow.resets import reset
 
 TOOLS = '''
 import time
@@ -61,8 +62,9 @@ async def worker(environment: dict[str, str]) -> AsyncGenerator[asyncio.subproce
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.parametrize("taken_back", [False, True], ids=["given up", "reset"])
 async def test_a_call_that_goes_on_out_of_sight_is_not_done_again_before_it_is_over(
-    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path]
+    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path], taken_back: bool
 ) -> None:
     agents = agent_folder(tools=TOOLS)
     queue = f"cut-off-{uuid.uuid4()}"
@@ -81,8 +83,10 @@ async def test_a_call_that_goes_on_out_of_sight_is_not_done_again_before_it_is_o
         async with worker(environment) as lost:
             await until("begun")
             lost.send_signal(signal.SIGSTOP)
+            if taken_back:
+                handle = await reset(client, handle, "act-1-0")
             async with worker(environment):
-                await until("asked")  # the engine has given the first worker up, and nothing is booked yet
+                await until("asked")  # the first worker is waited for no more, and nothing is booked yet
                 lost.send_signal(signal.SIGCONT)
                 result = await asyncio.wait_for(handle.result(), 60)
     assert (result["status"], result["spent"]["tool_calls"]) == ("completed", 1)

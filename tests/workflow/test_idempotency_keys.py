@@ -4,15 +4,14 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
 from backstay.testing import Call, Reply
 from backstay.testing.local_runtime import local_runtime
+
+from .resets import reset
 
 TOOLS = '''
 import asyncio
@@ -74,26 +73,6 @@ class Keys:
 def agents(agent_folder: Callable[..., Path]) -> Path:
     """An agent whose tools write their keys down."""
     return agent_folder(tools=TOOLS)
-
-
-async def reset(client: Client, handle: WorkflowHandle[Any, Any], activity: str) -> WorkflowHandle[Any, Any]:
-    """Takes a run back to the workflow task that scheduled an activity; returns the run that goes on from there."""
-    finished = 0
-    async for event in handle.fetch_history_events():
-        if event.HasField("workflow_task_completed_event_attributes"):
-            finished = event.event_id
-        if event.activity_task_scheduled_event_attributes.activity_id == activity:
-            break
-    execution = WorkflowExecution(workflow_id=handle.id, run_id=handle.run_id or handle.result_run_id or "")
-    request = ResetWorkflowExecutionRequest(
-        namespace=client.namespace,
-        workflow_execution=execution,
-        reason="a test",
-        workflow_task_finish_event_id=finished,
-        request_id=str(uuid.uuid4()),
-    )
-    answer = await client.workflow_service.reset_workflow_execution(request)
-    return client.get_workflow_handle(handle.id, run_id=answer.run_id)
 
 
 async def test_the_key_is_the_same_in_the_next_attempt(client: Client, agents: Path) -> None:

@@ -99,8 +99,6 @@ async def test_a_tool_that_outlives_its_limit_but_ends_is_taken_at_its_word(work
         assert [text for _, text in shop.answers()] == ["finished all the same"]
 
 
-@pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="waits for the engine's own limit of 15 seconds")
 async def test_a_tool_that_never_listens_is_given_up_by_the_engine(workshop: Opener) -> None:
     async with workshop([Reply(calls=[Call("deaf_once", {"seconds": 25})]), DONE]) as shop:
         result = await shop.run()

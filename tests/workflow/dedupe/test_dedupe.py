@@ -130,10 +130,7 @@ async def test_the_effect_says_what_it_is_and_never_the_arguments(opened: Opener
         assert "canary-5e1f" not in shown
 
 
-@pytest.mark.soak
 async def test_an_effect_takes_more_claims_than_one_link_of_a_chain_holds(opened: Opener) -> None:
-    if not SOAK:
-        pytest.skip("1,000 claims take some time")
     async with opened() as shop:
         run = await shop.start(("refund", {"order": "A1"}))
         results = await shop.results(run)
