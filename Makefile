@@ -45,8 +45,9 @@ check: venv  ## format, lint, types, the dependency rule, and the fast tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit tests/property
 
+# Most tests wait more than they work: two processes take turns, each with a server of its own.
 test: venv  ## the whole suite, against a real Temporal server
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 # A test in full may take many times the limit that suits it with a small seed.
 soak: venv  ## the long tests in full

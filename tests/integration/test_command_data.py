@@ -176,7 +176,7 @@ async def test_an_answer_to_what_is_not_open_is_refused_by_the_run_and_stands_in
     for wrong in ("apr_nobody-asked", "apr_another"):
         code, out, err = await place.backstay("approve", run_id, wrong)
         assert (code, out) == (1, "")
-        assert "refused: the run has no approval of that id" in err
+        assert "why: the run has no approval of that id" in err
     handle = place.runtime.client.get_workflow_handle(run_id)
     refused = [record for record in (await handle.query("audit"))["items"] if record["event"] == "message_refused"]
     assert len(refused) == 2
