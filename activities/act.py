@@ -46,21 +46,39 @@ class Act:
         verdict, prepared = await self._desk.prepared(this_run(), given)
         if not verdict.allowed or prepared is None:
             return denied(verdict)
-        if prepared.tool.spec.dedupe is not None:
+        spec = prepared.tool.spec
+        if spec.effect == "once" and (known := await self._known(given, shared=spec.dedupe is not None)):
+            return known
+        if spec.dedupe is not None:
             return await claimed(self._effects, given, prepared, pulse)
-        known = await self._known(given) if prepared.tool.spec.effect == "once" and not given.again else None
-        return known or await executed(prepared, self._desk.secrets)
+        return await executed(prepared, self._desk.secrets)
 
-    async def _known(self, given: ActInput) -> ToolResult | None:
-        """What became of this very call before the run was reset; None where nothing did."""
-        run = this_run()
-        if not (await self._desk.opening(run)).reset:
+    async def _known(self, given: ActInput, shared: bool) -> ToolResult | None:
+        """What became of this very call where the run was reset; None where nothing did, or its effect is shared.
+
+        Raises:
+            ApplicationError: of type `BegunBeforeReset`: it may have happened, or may still.
+        """
+        if not (await self._desk.opening(this_run())).reset:
             return None
-        for origin in await self._history.origins(run):
-            handed = await self._history.handed(origin, given.call_id)
-            if handed is None or own_key(handed.given) != own_key(given):
-                continue
-            if handed.result is None:
-                raise ApplicationError("nobody saw its end before the run was reset", type=names.BEGUN_BEFORE_RESET)
-            return handed.result if handed.result.status in ("completed", "unknown") else None
-        return None
+        try:
+            results = await self._results_before(given)
+        except HistoryError as error:
+            if shared or given.again:
+                return None  # the effect itself knows, or somebody was asked already
+            raise ApplicationError(f"whether it was executed before: {error}", type=names.BEGUN_BEFORE_RESET) from error
+        seen = {result.status: result for result in results if result is not None}
+        if "completed" in seen:
+            return seen["completed"]
+        if None in results and not shared:
+            raise ApplicationError("nobody saw its end before the run was reset", type=names.BEGUN_BEFORE_RESET)
+        return seen.get("unknown")
+
+    async def _results_before(self, given: ActInput) -> list[ToolResult | None]:
+        """How the call ended in other runs of the workflow; executions that are known not to have been do not count."""
+        found: list[ToolResult | None] = []
+        for relative in await self._history.relatives(this_run()):
+            handed = await self._history.handed(relative, given.call_id)
+            if handed and own_key(handed.given) == own_key(given) and handed.given.again >= given.again:
+                found.append(handed.result)
+        return found

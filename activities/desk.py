@@ -78,9 +78,9 @@ class Desk:
 def own_key(given: ActInput) -> str:
     """The idempotency key of a call, where it does not share another one's effect.
 
-    Its digest is in it, because after a reset of the run the model may ask for something else at the same place.
+    What it asks for is in it, because after a reset of the run the model may ask for something else at the same place.
     """
-    return f"{given.run_key}/{given.call_id}/{given.digest.removeprefix('sha256:')[:16]}"
+    return f"{given.run_key}/{given.call_id}/{given.content}"
 
 
 def this_run() -> RunRef:

@@ -7,7 +7,7 @@ from backstay.contracts import names
 from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.effect import PerformInput
 from backstay.contracts.history import Handed, RunRef
-from backstay.errors import HistoryError
+from backstay.errors import HistoryError, HistoryGoneError
 from backstay.telemetry import spans
 
 from .claim import effect_id
@@ -43,6 +43,8 @@ class Perform:
                     return _refused("no run is executing this call")
                 with spans.working_for(await self._desk.opening(run), handed.given.step):
                     return await self._result(run, given, handed)
+            except HistoryGoneError:
+                return _refused("no run is executing this call")
             except HistoryError as error:
                 raise ApplicationError(str(error), type=error.code) from error
 

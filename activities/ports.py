@@ -107,11 +107,15 @@ class History(Protocol):
         ...
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
-        """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
+        """The last time a call was handed to `act`; None where that run has no such call.
+
+        Raises:
+            HistoryGoneError: there is no such run.
+        """
         ...
 
-    async def origins(self, run: RunRef) -> Sequence[RunRef]:
-        """The runs that were reset so that this one goes on from them, the latest first."""
+    async def relatives(self, run: RunRef) -> Sequence[RunRef]:
+        """The other runs of the same workflow: those that were reset so that this one goes on from them, and others."""
         ...
 
 

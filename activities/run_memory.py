@@ -81,7 +81,7 @@ class RunMemory:
         memory = await self._memory(run)
         async with memory.lock:
             decision = memory.last if memory.step == given.step else None
-            if decision is None or decision.digest() != given.decision:
+            if decision is None or decision.digest(given.step) != given.decision:
                 decision = (await self._history.since(run, given.step)).decisions.get(given.step)
         calls = {call.call_id: call for call in decision.calls} if decision else {}
         if given.call_id not in calls:
@@ -89,9 +89,9 @@ class RunMemory:
         return calls[given.call_id]
 
     def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
-        """Remembers a decision that this worker brought about."""
+        """Remembers a decision that this worker brought about, where it goes on from what is remembered."""
         memory = self._runs.get(run)
-        if memory is not None and len(memory.items) <= len(conversation):
+        if memory is not None and memory.items == conversation[: len(memory.items)]:
             memory.decided(given.step, conversation[len(memory.items) :], decision)
 
     def acted(self, run: RunRef, call_id: str, text: str) -> None:
@@ -106,7 +106,7 @@ class RunMemory:
             memory.forget()  # an attempt at it whose reply was lost may have left one
             return _news(given, {})
         last = memory.last
-        if memory.step != given.step - 1 or last is None or last.digest() != given.previous:
+        if memory.step != given.step - 1 or last is None or last.digest(memory.step) != given.previous:
             return None
         for seen in given.observations:
             known = memory.results.get(seen.call_id)

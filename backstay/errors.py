@@ -12,6 +12,7 @@
     ├── RefusedError           the run refused a message, and says why
     ├── ModelError             a model call without a usable reply
     ├── HistoryError           the engine's history does not hold what it must; tried again
+    │   └── HistoryGoneError   the engine keeps no history of that run
     ├── EffectUnreachedError   an effect that identical calls share could not be asked; tried again
     ├── CodecError             a payload that cannot be decrypted with the keys that are here
     ├── ToolError              a tool's own refusal, in words that the model may read
@@ -161,6 +162,12 @@ class HistoryError(BackstayError):
     """The history read back for a run lacks something that was promised to be in it."""
 
     code = "HistoryError"
+
+
+class HistoryGoneError(HistoryError):
+    """The engine keeps no history of that run: there never was one, or its retention is over."""
+
+    code = "HistoryGone"
 
 
 class EffectUnreachedError(BackstayError):

@@ -217,6 +217,7 @@ def _given(run: LiveRun, released: Released) -> ActInput:
         call_id=call.call_id,
         tool=call.tool,
         digest=released.verdict.digest,
+        content=short_digest(_content(call)),
         facts=run_facts(run, [call]),
         now=run.now_ms() // 1000,
         consent=released.consent,
@@ -259,10 +260,11 @@ async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconcil
 
 
 def _fingerprint(call: ProposedCall, result: str) -> str:
+    text = f"{_content(call)}\n{result}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _content(call: ProposedCall) -> str:
+    """What a call asks for, in one spelling."""
     arguments = read_arguments(call.arguments)
-    spelled = call.arguments if isinstance(arguments, Unreadable) else canonical(arguments)
-    return _sha("\n".join((call.tool, spelled, result)))[:32]
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{call.tool}\n{call.arguments if isinstance(arguments, Unreadable) else canonical(arguments)}"

@@ -32,7 +32,7 @@ async def decide(run: LiveRun, admission: Admission) -> Decision | None:
     result = await _ask(run, admission, held)
     if result is None or result.decision is None:
         return None
-    run.last_decision = result.decision.digest()
+    run.last_decision = result.decision.digest(held.step)
     return _read(run, admission, result.decision)
 
 

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import PendingApproval
+from backstay.contracts.calls import shortened
 from backstay.contracts.decision import Observation
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, RunResult
@@ -25,6 +26,8 @@ from .report import result_of, status_of
 
 ITEM_OVERHEAD = 64
 """Tokens that a message, a call or a tool may cost beside its own text: a generous bound."""
+NOTES_BYTES = 64_000
+NOTE_BYTES = 200
 
 
 @dataclass(slots=True)
@@ -40,9 +43,11 @@ class News:
         self.size += len(text.encode("utf-8", "replace")) + ITEM_OVERHEAD
 
     def note(self, text: str) -> None:
-        """Adds a word of the runtime to the model."""
-        self.notes.append(text)
-        self.weigh(text)
+        """Adds a word of the runtime to the model; cut where all of them would not fit into the history."""
+        room = NOTES_BYTES - sum(len(note.encode()) for note in self.notes)
+        shown, _ = shortened(text, max(NOTE_BYTES, room))
+        self.notes.append(shown)
+        self.weigh(shown)
 
 
 def _never_begun(name: str, activity_id: str) -> ActivityError:

@@ -1,5 +1,6 @@
 """Reads a run's own history from the engine: forwards for how it began, backwards for what is new."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from backstay.contracts.calls import ActInput, ToolResult
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest
-from backstay.errors import HistoryError
+from backstay.errors import HistoryError, HistoryGoneError
 
 PAGE_EVENTS = 30
 OPENING_EVENTS = 12
@@ -117,43 +118,45 @@ class RunHistory:
         return Recorded(inputs, decisions, results)
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
-        """The last time a call was handed to `act`; None where there is no such run, or no such call in it."""
+        """The last time a call was handed to `act`; None where that run has no such call.
+
+        Raises:
+            HistoryGoneError: there is no such run.
+        """
         over: set[int] = set()
         results: dict[int, Sequence[Payload]] = {}
         closed: bool | None = None
-        try:
-            async for event in self._backwards(run):
-                closed = event.event_type in _CLOSED if closed is None else closed
-                attributes: Any = getattr(event, event.WhichOneof("attributes") or "", None)
-                if event.event_type in _ENDED:
-                    over.add(attributes.scheduled_event_id)
-                    if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                        results[attributes.scheduled_event_id] = attributes.result.payloads
-                elif _scheduled(event) == names.act_id(call_id) and attributes.activity_type.name == names.ACT:
-                    given = await self._decoded(attributes.input.payloads, ActInput)
-                    result = results.get(event.event_id)
-                    seen = await self._decoded(result, ToolResult) if result is not None else None
-                    return Handed(given, closed or event.event_id in over, seen)
-        except HistoryError as error:
-            cause = error.__cause__
-            if isinstance(cause, RPCError) and cause.status in _NO_SUCH_RUN:
-                return None
-            raise
+        async for event in self._backwards(run):
+            closed = event.event_type in _CLOSED if closed is None else closed
+            attributes: Any = getattr(event, event.WhichOneof("attributes") or "", None)
+            if event.event_type in _ENDED:
+                over.add(attributes.scheduled_event_id)
+                if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                    results[attributes.scheduled_event_id] = attributes.result.payloads
+            elif _scheduled(event) == names.act_id(call_id) and attributes.activity_type.name == names.ACT:
+                given = await self._decoded(attributes.input.payloads, ActInput)
+                result = results.get(event.event_id)
+                seen = await self._decoded(result, ToolResult) if result is not None else None
+                return Handed(given, closed or event.event_id in over, seen)
         return None
 
-    async def origins(self, run: RunRef) -> list[RunRef]:
-        """The runs that were reset so that this one goes on from them, the latest first.
+    async def relatives(self, run: RunRef) -> list[RunRef]:
+        """The other runs of the same workflow: those that were reset so that this one goes on from them, and others.
 
         Raises:
-            HistoryError: one of them is not there any more.
+            HistoryError: the engine could not be asked.
         """
         found: list[RunRef] = []
-        async for event in self._backwards(run):
+        async for event in self._backwards(run):  # a list of runs may lag behind what just happened
             failed = event.workflow_task_failed_event_attributes
             if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
                 found.append(RunRef(run.workflow_id, failed.base_run_id))
-        earlier = [origin for base in found for origin in await self.origins(base)]
-        return list(dict.fromkeys([*found, *earlier]))
+        try:
+            async for other in self._client.list_workflows(f"WorkflowId = {json.dumps(run.workflow_id)}"):
+                found.append(RunRef(other.id, other.run_id))
+        except RPCError as error:
+            raise HistoryError(f"the engine could not be asked: {error.message}") from error
+        return [other for other in dict.fromkeys(found) if other != run]
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])
@@ -192,14 +195,15 @@ async def _pages(page: Callable[[bytes], Awaitable[Any]]) -> AsyncIterator[Histo
     """Every event of every page.
 
     Raises:
-        HistoryError: the engine could not be asked.
+        HistoryError: the engine could not be asked; a `HistoryGoneError` where it knows no such run.
     """
     token = b""
     while True:
         try:
             response = await page(token)
         except RPCError as error:
-            raise HistoryError(f"the engine could not be asked: {error.message}") from error
+            kind = HistoryGoneError if error.status in _NO_SUCH_RUN else HistoryError
+            raise kind(f"the engine could not be asked: {error.message}") from error
         for event in response.history.events:
             yield event
         token = response.next_page_token

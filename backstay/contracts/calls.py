@@ -65,8 +65,9 @@ class AuthorizeResult(Contract):
 class ActInput(Contract):
     """The input of `act`: which call, not what it says; its arguments stand in the decision that proposed it.
 
-    `run_key` is the run's own part of the idempotency key; `decision` is the short digest of the decision that proposed
-    the call, `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
+    `run_key` is the run's own part of the idempotency key, and `content` the call's: a short digest of tool and
+    arguments, whatever the tool's schema. `decision` is the short digest of the decision that proposed the call,
+    `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
     `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
     `key` the key of a shared effect.
     """
@@ -77,6 +78,7 @@ class ActInput(Contract):
     call_id: str
     tool: str
     digest: str
+    content: str
     facts: RunFacts
     now: int
     consent: Consent = Consent()

@@ -43,9 +43,9 @@ class Decision(Contract):
     finish: Finish = "stop"
     reasoning: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
 
-    def digest(self) -> str:
-        """A short digest by which a worker knows whether it remembers the recorded decision."""
-        return short_digest(self.model_dump_json())
+    def digest(self, step: int) -> str:
+        """A short digest by which a worker knows whether what it remembers of a step is the recorded decision."""
+        return short_digest(f"{step} {self.model_dump_json()}")
 
 
 class Observation(Contract):

@@ -11,14 +11,19 @@ from .problems import Contract, Problem, problems_of
 
 Person = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
 Words = Annotated[str, Field(max_length=2_000, strict=True)]
+EDIT_BYTES = 100_000
+"""Of arguments that a person writes: those of all calls that are handed out together have to fit into a message."""
 
 
 def _as_a_model_may_write(args: dict[str, Any]) -> dict[str, Any]:
     """A person's arguments are as strict as a model's: what cannot be spelled in JSON must not reach the run."""
     try:
-        read = read_arguments(canonical(args))
+        spelled = canonical(args)
     except (TypeError, ValueError, RecursionError):
         raise ValueError("expected JSON values, without NaN and infinity") from None
+    if len(spelled.encode("utf-8", "surrogatepass")) > EDIT_BYTES:
+        raise ValueError(f"the arguments are longer than {EDIT_BYTES} bytes")
+    read = read_arguments(spelled)
     if isinstance(read, Unreadable):
         raise ValueError(read.problem)
     return read

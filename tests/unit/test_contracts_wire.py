@@ -82,8 +82,9 @@ def test_the_digest_of_a_decision_tells_any_two_apart() -> None:
         Decision(finish="length"),
         Decision(reasoning=[{"id": "rs_1"}]),
     ]
-    assert len({decision.digest() for decision in decisions}) == len(decisions)
-    assert Decision(text="5").digest() == Decision.model_validate_json('{"text": "5"}').digest()
+    assert len({decision.digest(1) for decision in decisions}) == len(decisions)
+    assert Decision(text="5").digest(1) == Decision.model_validate_json('{"text": "5"}').digest(1)
+    assert Decision().digest(1) != Decision().digest(2)
 
 
 def test_a_short_digest_is_made_of_any_text() -> None:

@@ -8,13 +8,16 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 
-async def reset(client: Client, handle: WorkflowHandle[Any, Any], activity: str) -> WorkflowHandle[Any, Any]:
-    """Takes a run back to the workflow task that scheduled an activity; returns the run that goes on from there."""
+async def reset(
+    client: Client, handle: WorkflowHandle[Any, Any], activity: str, time: int = 1
+) -> WorkflowHandle[Any, Any]:
+    """Takes a run back to the workflow task that scheduled an activity for the n-th time; returns what goes on."""
     finished = 0
     async for event in handle.fetch_history_events():
         if event.HasField("workflow_task_completed_event_attributes"):
             finished = event.event_id
-        if event.activity_task_scheduled_event_attributes.activity_id == activity:
+        time -= event.activity_task_scheduled_event_attributes.activity_id == activity
+        if not time:
             break
     execution = WorkflowExecution(workflow_id=handle.id, run_id=handle.run_id or handle.result_run_id or "")
     request = ResetWorkflowExecutionRequest(

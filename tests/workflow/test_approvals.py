@@ -216,6 +216,33 @@ async def test_an_edited_call_is_a_new_action_that_its_editor_cannot_release(til
         assert shop.done == ["paid acme 300"]
 
 
+async def test_many_large_edits_that_are_released_together_wedge_nothing(till: Opener) -> None:
+    toml = TOML + '[budget]\ntokens = 100_000_000\nusd = "1000"\n'
+    calls = [Call("pay", {"payee": f"payee {n}", "amount": 500}) for n in range(20)]
+    async with till(Reply(calls=calls), Reply("done"), toml=toml) as open_till:
+        handle = await open_till.start()
+        await open_till.asked(handle)
+        await handle.execute_update("pause", {"by": "rita"})
+        for asked in (await handle.query("status"))["pending_approvals"]:
+            args = {"payee": asked["args"]["payee"] + '"' * 45_000, "amount": 50}
+            edit = {"approval_id": asked["approval_id"], "by": "bob", "args": args}
+            answer = await handle.execute_update("edit", edit)
+            assert answer["outcome"] == "allow"
+        await handle.execute_update("resume", {"by": "rita"})
+        result = await asyncio.wait_for(handle.result(), 60)
+        assert result["status"] == "completed", result["stop_reason"]
+        assert len(open_till.done) == 20
+
+
+async def test_an_edit_too_large_for_the_run_is_refused(till: Opener) -> None:
+    async with till(Reply(calls=[PAY_500]), Reply("done")) as open_till:
+        handle = await open_till.start()
+        asked = await open_till.asked(handle)
+        edit = {"approval_id": asked["approval_id"], "by": "bob", "args": {"payee": "x" * 100_000, "amount": 50}}
+        assert await refused(handle, "edit", edit) == "InvalidMessage"
+        assert await open_till.asked(handle) == asked
+
+
 async def test_an_edit_below_the_limit_runs_at_once_and_one_above_the_cap_never(till: Opener) -> None:
     async with till(Reply(calls=[PAY_500, Call("pay", {"payee": "b", "amount": 400})]), Reply("done")) as shop:
         handle = await shop.start()

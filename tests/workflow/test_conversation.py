@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+from collections.abc import Callable
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -76,29 +79,81 @@ async def test_workers_that_alternate_say_the_same_as_one_that_remembers(worksho
             assert transcript_again == transcript
 
 
-class LosesFirstReplies(Interceptor):
-    """Decisions and calls are done, and the engine never hears of the first attempt at any of them."""
+class Losing(Interceptor):
+    """What these attempts at activities bring is lost on its way; with `late` the first goes on out of sight."""
+
+    def __init__(self, lost: Callable[[activity.Info], bool], late: bool = False) -> None:
+        self.lost = lost
+        self.late = late
+        self.unseen: list[asyncio.Task[Any]] = []
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _LosesFirstReplies(next)
+        return _Losing(next, self)
 
 
-class _LosesFirstReplies(ActivityInboundInterceptor):
+class _Losing(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, way: Losing) -> None:
+        super().__init__(next)
+        self.way = way
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        result = await super().execute_activity(input)
-        if activity.info().attempt == 1 and activity.info().activity_type in ("decide", "act"):
-            raise ApplicationError("the reply is lost")
-        return result
+        info = activity.info()
+        attempt = asyncio.create_task(super().execute_activity(input))
+        if not self.way.lost(info):
+            return await attempt
+        if self.way.late and info.attempt == 1:
+            self.way.unseen.append(attempt)
+            await asyncio.sleep(0.3)
+        elif self.way.late:
+            attempt.cancel()
+        else:
+            await attempt
+        raise ApplicationError("the reply is lost", next_retry_delay=timedelta(milliseconds=300))
+
+
+def first(info: activity.Info) -> bool:
+    """The first attempts at what decides and acts."""
+    return info.attempt == 1 and info.activity_type in ("decide", "act")
+
+
+def second_step(info: activity.Info) -> bool:
+    """Every attempt at the second decision that the budget covers."""
+    return info.activity_id == "decide-2" and info.attempt <= 3
 
 
 async def test_what_is_asked_again_is_asked_in_the_same_words(workshop: Opener) -> None:
     script = [*LIVELY[:2], LIVELY[-1]]
     async with workshop(script) as shop:
         requests, transcript, _ = await told(shop)
-    async with workshop(script, worker=False) as shop, shop.worker(interceptors=[LosesFirstReplies()]):
+    async with workshop(script, worker=False) as shop, shop.worker(interceptors=[Losing(first)]):
         again, transcript_again, _ = await told(shop)
     assert again == [request for request in requests for _ in range(2)]
     assert transcript_again == transcript
+
+
+# Two that say the same, so that the one before the lost one is mistaken for it.
+SAME = [Reply(), Reply(), Reply(), Reply("done")]
+# The lost reply arrives while the third decision is being asked for, which is told one note more.
+LATE = [*(Reply(calls=[Call("echo", {"text": str(n)})], delay=4 * min(n, 1)) for n in range(3)), Reply("done")]
+CONCLUDING = '[budget]\nsteps = 4\n[stop]\nconclude_at = "50%"\n'
+
+
+@pytest.mark.parametrize(("script", "toml", "late"), [(SAME, PATIENT, False), (LATE, CONCLUDING, True)])
+async def test_a_decision_of_which_nobody_heard_is_in_no_conversation(
+    workshop: Opener, script: list[Reply], toml: str, late: bool
+) -> None:
+    said: list[Any] = []
+    for megabytes in (0, 64):
+        lossy = Losing(second_step, late)
+        async with (
+            workshop(script, toml, worker=False, conversation_cache_mb=megabytes) as shop,
+            shop.worker(interceptors=[lossy]),
+        ):
+            assert (await shop.run()).answer == "done"
+            said.append(shop.model.requests[-1].raw)
+            assert len(lossy.unseen) == late
+            assert all(attempt.done() for attempt in lossy.unseen)
+    assert said[0] == said[1]
 
 
 async def test_a_run_goes_on_with_another_worker(workshop: Opener) -> None:

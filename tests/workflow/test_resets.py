@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
+from backstay.adapters.run_history import RunHistory
+from backstay.contracts.history import RunRef
+from backstay.errors import HistoryError
 from backstay.testing import Attempts, Call, Reply
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
@@ -33,6 +36,14 @@ def happened(call: ToolCall, order: str):
     booked = BOOKS.exists() and call.idempotency_key in BOOKS.read_text()
     return Happened(f"refunded {order} before") if booked else NOT_HAPPENED
 
+@tool(effect="read")
+def look() -> str:
+    """Looks, until a gate is open."""
+    (HERE / "looking").touch()
+    while not (HERE / "open").exists():
+        time.sleep(0.02)
+    return "it is to be refunded"
+
 @tool(effect="once")
 def refund(call: ToolCall, order: str) -> str:
     """Refunds an order."""
@@ -51,6 +62,25 @@ def flawed(call: ToolCall, order: str) -> str:
     if BOOKS.read_text().count("\\n") == 1:
         raise ToolError("not today")
     return "refunded"
+
+@tool(effect="once", timeout="1s")
+def brief(call: ToolCall, order: str) -> str:
+    """Refunds an order, with a short time limit."""
+    return book(call, order)
+
+@tool(effect="once", dedupe="tenant", dedupe_window="1s")
+def shared(call: ToolCall, order: str) -> str:
+    """Refunds an order, for all who ask within a second."""
+    return book(call, order)
+
+@tool(effect="once", reconcile=happened)
+def shaky(call: ToolCall, order: str) -> str:
+    """Does nothing at first, and does not know it."""
+    mark = HERE / "tried"
+    if not mark.exists():
+        mark.touch()
+        raise OutcomeUnknownError("no answer came")
+    return book(call, order)
 
 @tool(effect="once", timeout="3s", reconcile=happened)
 def slow(call: ToolCall, order: str) -> str:
@@ -72,9 +102,9 @@ class Shop:
         """Starts a run."""
         return await self.runtime.start({"goal": "refund", "agent": "clerk"})
 
-    async def back_to(self, activity: str, handle: WorkflowHandle[Any, Any]) -> Any:
+    async def back_to(self, activity: str, handle: WorkflowHandle[Any, Any], time: int = 1) -> Any:
         """Resets a run to before an activity, and returns the result of what goes on from there."""
-        again = await reset(self.runtime.client, handle, activity)
+        again = await reset(self.runtime.client, handle, activity, time)
         return await asyncio.wait_for(again.result(), 60)
 
     def books(self) -> list[list[str]]:
@@ -87,13 +117,13 @@ class Shop:
 
 
 @pytest.fixture
-def shop(client: Client, agent_folder: Callable[..., Path]) -> Callable[[Any], Any]:
+def shop(client: Client, agent_folder: Callable[..., Path]) -> Callable[..., Any]:
     """Opens a shop whose model follows a script."""
 
     @asynccontextmanager
-    async def opened(script: Any) -> AsyncGenerator[Shop]:
+    async def opened(script: Any, **how: Any) -> AsyncGenerator[Shop]:
         agents = agent_folder(tools=TOOLS)
-        async with local_runtime(script, agents=agents, client=client) as runtime:
+        async with local_runtime(script, agents=agents, client=client, **how) as runtime:
             yield Shop(runtime, agents / "clerk")
 
     return opened
@@ -110,8 +140,66 @@ async def test_what_was_done_before_a_reset_is_not_done_again(shop: Any) -> None
         again = await open_shop.back_to("act-1-0", handle)
         assert (again["answer"], again["spent"]["tools"]) == (first["answer"], first["spent"]["tools"])
         assert "refund 1 of A1" in open_shop.told()
-        again = await reset(open_shop.runtime.client, handle, "decide-1")  # a reset of the first run, not the last
-        assert (await again.result())["status"] == "completed"
+        assert (await open_shop.back_to("decide-1", handle))["status"] == "completed"  # of the first run, not the last
+        assert len(open_shop.books()) == 1
+
+
+async def test_what_another_run_did_after_the_same_point_is_not_done_again(shop: Any) -> None:
+    async with shop([Reply(calls=[Call("look")]), *refunding("refund")]) as open_shop:
+        handle = await open_shop.start()
+        first = open_shop.runtime.client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
+        while not (open_shop.folder / "looking").exists():
+            await asyncio.sleep(0.02)
+        await handle.terminate("before it has refunded")
+        (open_shop.folder / "open").touch()
+        for _ in range(3):
+            assert (await open_shop.back_to("act-1-0", first))["status"] == "completed"
+        assert len(open_shop.books()) == 1
+
+
+async def test_the_second_execution_is_not_done_again_either(shop: Any) -> None:
+    async with shop(refunding("shaky")) as open_shop:
+        handle = await open_shop.start()
+        assert (await handle.result())["status"] == "completed"
+        assert (await open_shop.back_to("act-1-0", handle, time=2))["status"] == "completed"
+        assert (await open_shop.back_to("act-1-0", handle))["status"] == "completed"
+        assert len(open_shop.books()) == 1
+
+
+async def test_a_shared_effect_is_not_done_again_after_its_window(shop: Any) -> None:
+    async with shop(refunding("shared")) as open_shop:
+        handle = await open_shop.start()
+        assert (await handle.result())["status"] == "completed"
+        await asyncio.sleep(3)
+        assert (await open_shop.back_to("act-1-0", handle))["status"] == "completed"
+        assert len(open_shop.books()) == 1
+
+
+async def test_a_tool_that_has_gained_a_parameter_does_nothing_again(shop: Any) -> None:
+    async with shop(refunding("refund"), worker=False) as open_shop:
+        handle = await open_shop.start()
+        async with open_shop.runtime.serving():
+            assert (await handle.result())["status"] == "completed"
+        wider = TOOLS.replace(
+            "refund(call: ToolCall, order: str)", 'refund(call: ToolCall, order: str, note: str = "")'
+        )
+        (open_shop.folder / "tools.py").write_text(wider)
+        async with open_shop.runtime.serving():
+            assert (await open_shop.back_to("admit", handle))["status"] == "completed"
+        assert len(open_shop.books()) == 1
+
+
+async def test_where_the_other_runs_cannot_be_read_the_outcome_is_unknown(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_: Any) -> list[RunRef]:
+        raise HistoryError("the engine could not be asked")
+
+    async with shop(refunding("brief")) as open_shop:
+        handle = await open_shop.start()
+        assert (await handle.result())["status"] == "completed"
+        monkeypatch.setattr(RunHistory, "relatives", unreadable)
+        assert (await open_shop.back_to("act-1-0", handle))["stop_reason"] == "outcome_unknown"
         assert len(open_shop.books()) == 1
 
 
