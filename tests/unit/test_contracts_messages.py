@@ -93,7 +93,7 @@ UNSPEAKABLE: dict[str, tuple[dict[str, Any], str]] = {
     "too many digits": ({"n": 10**5_000}, "expected JSON values, without NaN and infinity"),
     "bottomless": (deep(100_000), "expected JSON values, without NaN and infinity"),
     "too deep": (deep(65), "the arguments nest deeper than 64 levels"),
-    "too long": ({"n": CANARY * 70_000}, "the arguments are longer than 262144 bytes"),
+    "too long": ({"n": CANARY * 70_000}, "the arguments are longer than 100000 bytes"),
     "a NUL": ({"n": f"{CANARY}\x00"}, "the arguments hold a NUL character or a broken surrogate pair"),
     "half a character": ({f"\ud800{CANARY}": 1}, "the arguments hold a NUL character or a broken surrogate pair"),
 }
