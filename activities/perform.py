@@ -11,7 +11,7 @@ from backstay.errors import HistoryError, HistoryGoneError
 from backstay.telemetry import spans
 
 from .claim import effect_id
-from .desk import Desk, Prepared, own_key
+from .desk import Desk, Prepared, own_key, this_run
 from .execution import denied, executed
 from .heartbeat import beating
 from .ports import History
@@ -38,6 +38,9 @@ class Perform:
         run = RunRef(given.call.workflow_id, given.call.run_id)
         async with beating():
             try:
+                if await self._history.was_reset(this_run()):
+                    # What it was before went with the reset: whoever claims it asks the tool, then people.
+                    return ToolResult(status="unknown", text="the outcome is unknown: the shared effect was reset")
                 handed = await self._history.handed(run, given.call.call_id)
                 if handed is None or (handed.over and activity.info().attempt == 1):
                     return _refused("no run is executing this call")

@@ -114,6 +114,10 @@ class History(Protocol):
         """
         ...
 
+    async def was_reset(self, run: RunRef) -> bool:
+        """Whether a run goes on from another one that was reset."""
+        ...
+
     async def relatives(self, run: RunRef) -> Sequence[RunRef]:
         """The other runs of the same workflow: those that were reset so that this one goes on from them, and others."""
         ...

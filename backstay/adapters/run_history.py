@@ -65,7 +65,7 @@ class RunHistory:
         async for event in self._forwards(run):
             if event.HasField("workflow_execution_started_event_attributes"):
                 started = event.workflow_execution_started_event_attributes
-                reset = started.original_execution_run_id != run.run_id
+                reset = _goes_on_from_another(event, run)
                 request = await self._decoded(started.input.payloads, RunRequest)
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
@@ -140,6 +140,16 @@ class RunHistory:
                 return Handed(given, closed or event.event_id in over, seen)
         return None
 
+    async def was_reset(self, run: RunRef) -> bool:
+        """Whether a run goes on from another one that was reset.
+
+        Raises:
+            HistoryError: the engine could not be asked.
+        """
+        async for event in self._forwards(run):
+            return _goes_on_from_another(event, run)
+        return False
+
     async def relatives(self, run: RunRef) -> list[RunRef]:
         """The other runs of the same workflow: those that were reset so that this one goes on from them, and others.
 
@@ -209,6 +219,10 @@ async def _pages(page: Callable[[bytes], Awaitable[Any]]) -> AsyncIterator[Histo
         token = response.next_page_token
         if not token:
             return
+
+
+def _goes_on_from_another(began: HistoryEvent, run: RunRef) -> bool:
+    return began.workflow_execution_started_event_attributes.original_execution_run_id != run.run_id
 
 
 def _scheduled(event: HistoryEvent) -> str | None:

@@ -1,9 +1,10 @@
 """What must happen once happens once, also where a run was reset to before it."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from backstay.adapters.run_history import RunHistory
 from backstay.contracts.history import RunRef
+from backstay.contracts.names import EFFECT
 from backstay.errors import HistoryError
 from backstay.testing import Attempts, Call, Reply
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
@@ -73,6 +75,11 @@ def shared(call: ToolCall, order: str) -> str:
     """Refunds an order, for all who ask within a second."""
     return book(call, order)
 
+@tool(effect="once", dedupe="tenant", dedupe_window="1h")
+def kept(call: ToolCall, order: str) -> str:
+    """Refunds an order, for all who ask within an hour."""
+    return book(call, order)
+
 @tool(effect="once", reconcile=happened)
 def shaky(call: ToolCall, order: str) -> str:
     """Does nothing at first, and does not know it."""
@@ -97,10 +104,11 @@ class Shop:
 
     runtime: LocalRuntime
     folder: Path
+    tenant: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     async def start(self) -> WorkflowHandle[Any, Any]:
-        """Starts a run."""
-        return await self.runtime.start({"goal": "refund", "agent": "clerk"})
+        """Starts a run of a tenant of this test's own."""
+        return await self.runtime.start({"goal": "refund", "agent": "clerk", "tenant": self.tenant})
 
     async def back_to(self, activity: str, handle: WorkflowHandle[Any, Any], time: int = 1) -> Any:
         """Resets a run to before an activity, and returns the result of what goes on from there."""
@@ -172,6 +180,20 @@ async def test_a_shared_effect_is_not_done_again_after_its_window(shop: Any) -> 
         assert (await handle.result())["status"] == "completed"
         await asyncio.sleep(3)
         assert (await open_shop.back_to("act-1-0", handle))["status"] == "completed"
+        assert len(open_shop.books()) == 1
+
+
+async def test_a_shared_effect_that_was_reset_itself_is_asked_for(shop: Any) -> None:
+    async with shop([Reply(calls=[Call("kept", {"order": "A1"})]), Reply("done")]) as open_shop:
+        assert (await (await open_shop.start()).result())["status"] == "completed"
+        client, queue = open_shop.runtime.client, open_shop.runtime.settings.task_queue
+        query = f'WorkflowType = "{EFFECT}" AND TaskQueue = "{queue}" AND ExecutionStatus = "Running"'
+        async with asyncio.timeout(20):
+            while not (effects := [one async for one in client.list_workflows(query)]):
+                await asyncio.sleep(0.1)
+        [effect] = effects
+        await reset(client, client.get_workflow_handle(effect.id, run_id=effect.run_id), "perform-1")
+        assert (await (await open_shop.start()).result())["stop_reason"] == "outcome_unknown"
         assert len(open_shop.books()) == 1
 
 
