@@ -5,7 +5,7 @@ import pytest
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Opening, ToolSpec
 from backstay.contracts.budget import BudgetLimits
-from backstay.contracts.calls import AuthorizeResult, ToolResult
+from backstay.contracts.calls import AuthorizeResult, ToolResult, shortened
 from backstay.contracts.decision import (
     BilledUsage,
     DecideFailure,
@@ -94,3 +94,17 @@ def test_a_short_digest_is_made_of_any_text() -> None:
 
 def test_the_names_of_activities_tell_steps_and_calls() -> None:
     assert (names.decide_id(3), names.call_id(3, 0), names.act_id("3-0")) == ("decide-3", "3-0", "act-3-0")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("short", ("short", False)),
+        ("exactly 16 bytes", ("exactly 16 bytes", False)),
+        ("more than sixteen bytes", ("more than sixtee\n[cut here: 23 bytes in all, the first 16 are shown]", True)),
+        ("fifteen bytes..é", ("fifteen bytes..\n[cut here: 17 bytes in all, the first 16 are shown]", True)),
+        ("half \ud800", ("half ?", False)),
+    ],
+)
+def test_a_text_is_cut_at_a_limit_between_characters_and_says_so(text: str, shown: tuple[str, bool]) -> None:
+    assert shortened(text, 16) == shown
