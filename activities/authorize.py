@@ -1,5 +1,7 @@
 """Judges the calls of one decision, before anything is done."""
 
+from dataclasses import replace
+
 from temporalio import activity
 
 from backstay.contracts import names
@@ -9,6 +11,9 @@ from backstay.kernel.verdict import Verdict
 from backstay.telemetry import spans
 
 from .review import Asked, Reviewer
+
+WORDS_BYTES = 600_000
+"""Of what rules say in the verdicts of one decision, which stand in one event of the history."""
 
 
 class Authorize:
@@ -20,7 +25,8 @@ class Authorize:
     @activity.defn(name=names.AUTHORIZE)
     async def authorize(self, given: AuthorizeInput) -> AuthorizeResult:
         """The verdicts, in the order asked."""
-        verdicts = [self._verdict(given, call) for call in given.calls]
+        room = WORDS_BYTES // max(1, len(given.calls))
+        verdicts = [_briefly(self._verdict(given, call), room) for call in given.calls]
         return AuthorizeResult(verdicts=verdicts, members=self._reviewer.members(given.agent, verdicts))
 
     def _verdict(self, given: AuthorizeInput, call: ProposedCall) -> Verdict:
@@ -28,6 +34,21 @@ class Authorize:
             verdict = self._reviewer.review(_asked(given, call), call).verdict
             judged(verdict)
         return verdict
+
+
+def _briefly(verdict: Verdict, room: int) -> Verdict:
+    """A verdict with so many bytes of words; its rules and groups stay whole."""
+    each = room // (2 + len(verdict.reasons))
+    return replace(
+        verdict,
+        message=_cut(verdict.message, each),
+        reasons=tuple(_cut(reason, each) for reason in verdict.reasons),
+        observed=_cut(verdict.observed, each),
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
 def _asked(given: AuthorizeInput, call: ProposedCall) -> Asked:

@@ -78,7 +78,7 @@ def said(error: BaseException) -> str:
     """An error's own words; a tool may raise what cannot even say what it is."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:
         return "(the error cannot be written as text)"
 
 

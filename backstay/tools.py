@@ -190,6 +190,9 @@ def tool(
 ) -> Any:
     """Marks a function, async or not, as a tool; the function itself stays as it was.
 
+    One that is not async runs in a thread of its own. One that is shares the worker's event loop: it must not block, as
+    `time.sleep` does, or no call of that worker is heard of meanwhile.
+
     Raises:
         ConfigurationError: an option is not one of those that `ToolOptions` lists.
     """

@@ -19,7 +19,7 @@ from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Kill
 from backstay.kernel.stop import RunStatus, Stop
 
 from .admission import admit
-from .approvals import Approvals
+from .approvals import WAITING_BYTES, Approvals
 from .calls import perform
 from .decision import decide
 from .inbox import Inbox, accepts, invalid_input
@@ -182,6 +182,9 @@ class AgentRun:
         if verdict.unusable:
             raise self.inbox.refused(names.EDIT, "InvalidArguments", f"the arguments do not fit: {verdict.message}")
         self.inbox.approval(names.EDIT, edit)
+        if not self._approvals.has_room(edit, call):
+            text = f"the arguments of all waiting calls would be longer than {WAITING_BYTES} bytes together"
+            raise self.inbox.refused(names.EDIT, "InvalidArguments", text, edit.by)
         return plain(self._approvals.edited(edit, call, verdict, members))
 
     @edit.validator

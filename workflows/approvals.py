@@ -23,6 +23,7 @@ from .judgement import judge
 from .live_run import LiveRun
 from .notices import Notices
 
+WAITING_BYTES = 1_000_000
 UNKNOWN = "the call may have happened: its end was not seen"
 
 
@@ -136,6 +137,12 @@ class Approvals:
         judged = await judge(self._run, self._admission, [call])
         return call, judged.verdicts[0], judged.members
 
+    def has_room(self, edit: Edit, call: ProposedCall) -> bool:
+        """Whether the arguments of all waiting calls fit into one message after an edit; one may always be shorter."""
+        waiting = {one.approval_id: _size(self._calls[one.approval_id]) for one in self._run.state.open_approvals}
+        before = waiting.pop(edit.approval_id)
+        return _size(call) <= max(before, WAITING_BYTES - sum(waiting.values()))
+
     def edited(
         self, edit: Edit, call: ProposedCall, verdict: Verdict, members: Mapping[str, Sequence[str]]
     ) -> EditResult:
@@ -235,6 +242,10 @@ class Approvals:
         approval = self._run.state.approvals[approval_id]
         state = "open" if approval.end is None else "closed"
         return VoteResult(approval_id=approval_id, state=state, answered_by=list(approval.answered_by))
+
+
+def _size(call: ProposedCall) -> int:
+    return len(call.arguments.encode("utf-8", "replace"))
 
 
 def denial(verdict: Verdict) -> str:

@@ -6,9 +6,10 @@ import contextvars
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from .at_work import AtWork
 from .tool_arguments import Arguments, wants_call
 
 MAX_SCHEMA_BYTES = 64_000
+MOST_ITEMS = 100_000
+"""Of a result that is an iterator: more than the model is shown."""
 _AT_WORK = AtWork()
 _PATIENCE_SECONDS = 60.0
 
@@ -99,7 +102,7 @@ class Tool:
             result = await self.function(*leading, **values)
         finally:
             _AT_WORK.end(key)
-        return result if isinstance(result, str) else await _in_thread(result_text, result)
+        return result if type(result) is str else await _in_thread(result_text, result)
 
 
 def tool_of(name: str, function: Callable[..., Any]) -> Tool:
@@ -154,11 +157,18 @@ def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any],
 def result_text(result: Any) -> str:
     """What the model reads of a tool's result: text as it is, anything else as JSON."""
     if isinstance(result, str):
-        return result.encode("utf-8", "replace").decode()
+        return str.encode(result, "utf-8", "replace").decode()  # a text of the tool's own kind may say anything else
+    if _may_never_end(result):
+        result = list(itertools.islice(cast("Iterator[object]", result), MOST_ITEMS))
     try:
         return to_json(result, inf_nan_mode="strings").decode()
     except (PydanticSerializationError, ValueError, RecursionError):
         return f"(the call was executed; its result, a {type(result).__name__}, cannot be written as JSON)"
+
+
+def _may_never_end(result: object) -> bool:
+    """Whether it is an iterator that may be written in C, which nothing interrupts; a generator is not."""
+    return isinstance(result, Iterator) and not isinstance(result, Generator)
 
 
 def _counted_out(key: str, function: Callable[..., Any]) -> Callable[..., Any]:

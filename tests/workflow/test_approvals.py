@@ -234,6 +234,42 @@ async def test_many_large_edits_that_are_released_together_wedge_nothing(till: O
         assert len(open_till.done) == 20
 
 
+async def test_what_all_waiting_calls_say_together_has_a_limit(till: Opener) -> None:
+    calls = [Call("pay", {"payee": f"payee {n}", "amount": 500}) for n in range(12)]
+    async with till(Reply(calls=calls), Reply("done")) as open_till:
+        handle = await open_till.start()
+        await open_till.asked(handle)
+        edits = [
+            {"approval_id": asked["approval_id"], "by": "bob", "args": {"payee": str(n) + "x" * 95_000, "amount": 600}}
+            for n, asked in enumerate((await handle.query("status"))["pending_approvals"])
+        ]
+        for edit in edits[:10]:
+            assert (await handle.execute_update("edit", edit))["outcome"] == "require_approval"
+        for edit in edits[10:]:
+            assert await refused(handle, "edit", edit) == "InvalidArguments"
+        assert len((await handle.query("status"))["pending_approvals"]) == 12
+        await handle.execute_update("kill", {"by": "rita", "reason": "enough"})
+        assert (await handle.result())["stop_reason"] == "killed"
+
+
+async def test_what_many_rules_say_of_many_calls_wedges_nothing(till: Opener) -> None:
+    rules = "".join(
+        f'@id("r{n}") @approval("finance") @reason("{"中" * 490}{n}")\n'
+        'forbid(principal, action == Action::"book", resource);\n'
+        for n in range(8)
+    )
+    toml = TOML + '[budget]\ntool_calls = 600\ntokens = 100_000_000\nusd = "1000"\n'
+    calls = [Call("book", {"item": str(n)}) for n in range(500)]
+    async with till(Reply(calls=calls), Reply("done"), toml=toml, rules=rules) as open_till:
+        handle = await open_till.start()
+        await open_till.asked(handle)
+        assert len((await handle.query("status"))["pending_approvals"]) == 500
+        await handle.execute_update("kill", {"by": "rita", "reason": "enough"})
+        assert (await asyncio.wait_for(handle.result(), 60))["stop_reason"] == "killed"
+        kinds = {event.WhichOneof("attributes") async for event in handle.fetch_history_events()}
+        assert "workflow_task_failed_event_attributes" not in kinds
+
+
 async def test_an_edit_too_large_for_the_run_is_refused(till: Opener) -> None:
     async with till(Reply(calls=[PAY_500]), Reply("done")) as open_till:
         handle = await open_till.start()

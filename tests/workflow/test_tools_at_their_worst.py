@@ -17,6 +17,7 @@ SECRET = "canary-4242-secret"
 TOOLS = '''
 import asyncio
 import functools
+import itertools
 import time
 from pathlib import Path
 from backstay.errors import OutcomeUnknownError
@@ -41,6 +42,29 @@ async def cancel_from(call: ToolCall) -> str:
         raise RuntimeError(call.secret("SHOP_TOKEN"))
     except RuntimeError as error:
         raise asyncio.CancelledError from error
+
+class Rude(Exception):
+    def __str__(self):
+        raise SystemExit(self.args[0])
+
+@tool(effect="read", secrets=["SHOP_TOKEN"])
+async def rude(call: ToolCall) -> str:
+    """Raises what cannot be said."""
+    raise Rude(call.secret("SHOP_TOKEN"))
+
+class Text(str):
+    def encode(self, *given, **more):
+        raise RuntimeError(str(self))
+
+@tool(effect="write", secrets=["SHOP_TOKEN"])
+async def own_text(call: ToolCall) -> str:
+    """Returns a text of its own kind."""
+    return Text("token is " + call.secret("SHOP_TOKEN"))
+
+@tool(effect="write")
+def endless() -> list[int]:
+    """Counts for ever."""
+    return itertools.count()
 
 @tool(effect="read", timeout="1s")
 def feed() -> list[int]:
@@ -102,13 +126,21 @@ async def told(client: Client, agents: Path, *calls: Call) -> tuple[list[str], b
     return [item["text"] for item in items if item["kind"] == "result"], history
 
 
-@pytest.mark.parametrize("name", ["cancel", "cancel_from"])
-async def test_a_cancellation_that_a_tool_made_up_is_a_failure_like_any_other_and_keeps_its_secret(
-    client: Client, agent_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cancel", "failed: CancelledError"),
+        ("cancel_from", "failed: CancelledError"),
+        ("rude", "failed: Rude: (the error cannot be written as text)"),
+        ("own_text", "token is [secret SHOP_TOKEN]"),
+    ],
+)
+async def test_what_a_tool_makes_up_ends_the_call_like_anything_else_and_keeps_its_secret(
+    client: Client, agent_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", SECRET + "\n")
     texts, history = await told(client, agent_folder(toml=TOML, tools=TOOLS), Call(name))
-    assert texts[0].startswith("failed: CancelledError")
+    assert texts[0].startswith(text)
     assert SECRET.encode() not in history
     assert b"ACTIVITY_TASK_FAILED" not in history
 
@@ -120,6 +152,14 @@ async def test_a_result_that_is_made_while_it_is_read_holds_nobody_up_and_has_it
     texts, _ = await told(client, agent_folder(toml=TOML, tools=TOOLS), Call("feed"))
     assert texts == ["failed: the call timed out"]
     assert time.monotonic() - began < 30
+
+
+async def test_of_a_result_without_an_end_the_beginning_is_shown(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    texts, _ = await told(client, agent_folder(toml=TOML, tools=TOOLS), Call("endless"))
+    assert texts[0].startswith("[0,1,2,3,")
+    assert "[cut here" in texts[0]
 
 
 async def test_a_tool_that_is_async_behind_a_wrapper_is_awaited_and_one_that_forgets_to_says_so(
