@@ -1,12 +1,13 @@
 """Takes known secrets out of texts, logs and what is printed: whatever leads to the value becomes `[secret NAME]`.
 
-It knows a value as it is, as JSON, Python and URLs write it, in base64 (also within a longer text, as in an HTTP
-`Authorization`), in hexadecimal, and each longer line of a value of several lines. A tool that cuts a secret in pieces
-or computes with it is not found out.
+It knows a value as it is, as JSON, Python (bytes too), HTML and URLs write it, in base64 (also within a longer text, as
+in an HTTP `Authorization`, and of JSON), in hexadecimal, and each longer line of a value of several lines. A tool that
+cuts a secret in pieces or computes with it is not found out, nor what is written twice over, as a URL within a URL.
 """
 
 import base64
 import contextlib
+import html
 import json
 import logging
 import re
@@ -46,19 +47,25 @@ class Scrubber:
             of_that_name = [known for known, owner in values.items() if owner == name]
             for oldest in of_that_name[:-_KEPT]:
                 del values[oldest]
-            spellings = [(spelled, owner) for known, owner in values.items() for spelled in _spellings(known)]
-            # The longest first: a spelling that holds another is replaced whole.
-            self._names = dict(sorted(spellings, key=lambda pair: -len(pair[0])))
+            self._names = {spelled: owner for known, owner in values.items() for spelled in _spellings(known)}
             self._values = values
 
     def text(self, text: str) -> str:
         """The text with `[secret NAME]` in the place of every secret."""
-        names = self._names
-        found = [spelled for spelled in names if spelled in text]
-        if not found:
+        places = [
+            (found.start(), -found.end(), name)
+            for spelled, name in self._names.items()
+            if spelled in text
+            for found in re.finditer(re.escape(spelled), text)
+        ]
+        if not places:
             return text
-        pattern = "|".join(re.escape(spelled) for spelled in found)
-        return re.sub(pattern, lambda match: f"[secret {names[match[0]]}]", text)
+        clean, done = "", 0
+        for start, end, name in sorted(places):  # of those that begin together, the longest first
+            if start >= done:
+                clean += f"{text[done:start]}[secret {name}]"
+            done = max(done, -end)  # where two overlap, both are gone
+        return clean + text[done:]
 
     def value(self, value: Any) -> Any:
         """The same for texts inside of lists, tuples and mappings; anything else is returned as it is."""
@@ -162,8 +169,10 @@ def _spellings(value: str) -> set[str]:
     found: set[str] = set()
     for text in {value, *(line for line in lines if len(line) >= _SHORTEST_LINE)}:
         found |= {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}
+        encoded = {spelled for written in list(found) for spelled in _in_base64(written)}
         found |= {json.dumps(spelled)[1:-1] for spelled in list(found)}  # JSON as a text within JSON
-        found |= _in_urls(text) | _in_base64(text) | {_bytes(text).hex(), _bytes(text).hex().upper()}
+        found |= encoded | _in_urls(text) | {html.escape(text), html.escape(text, quote=False)}
+        found |= {repr(_bytes(text))[2:-1], _bytes(text).hex(), _bytes(text).hex().upper()}
     return {text for text in found if len(text) >= SHORTEST}
 
 
@@ -181,7 +190,7 @@ def _in_urls(text: str) -> set[str]:
 def _in_base64(text: str) -> set[str]:
     """The text in base64, and the characters of it that do not depend on what stands before and after the text."""
     data = _bytes(text)
-    found: set[str] = set()
+    found = {base64.encodebytes(data).decode().strip()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(data).decode()
         found |= {whole, whole.rstrip("=")}

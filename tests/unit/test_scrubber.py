@@ -1,6 +1,7 @@
 """Known secrets are taken out of texts, values and log records."""
 
 import base64
+import html
 import io
 import json
 import logging
@@ -41,6 +42,12 @@ def knowing(*values: str) -> Scrubber:
         base64.urlsafe_b64encode(VALUE.encode()).decode().rstrip("="),
         base64.b64encode(f"user:{VALUE}".encode()).decode(),
         base64.b64encode(f"a{VALUE}zz".encode()).decode(),
+        base64.encodebytes(VALUE.encode()).decode().strip(),
+        base64.b64encode(json.dumps({"token": VALUE}).encode()).decode(),
+        base64.b64encode(json.dumps({"token": VALUE}, ensure_ascii=False).encode()).decode(),
+        repr(VALUE.encode()),
+        html.escape(VALUE),
+        html.escape(VALUE, quote=False),
         VALUE.encode().hex(),
     ],
 )
@@ -74,6 +81,13 @@ def test_a_value_that_begins_with_another_is_taken_out_whole() -> None:
     scrubber.learn("SHORT", "abcdef")
     scrubber.learn("LONG", "abcdefghi")
     assert scrubber.text("abcdefghi abcdef") == "[secret LONG] [secret SHORT]"
+
+
+def test_of_two_values_that_overlap_nothing_stays() -> None:
+    scrubber = Scrubber()
+    scrubber.learn("ONE", "abcdefghi")
+    scrubber.learn("TWO", "ghijklmno")
+    assert scrubber.text("x abcdefghijklmno y ghijklmno") == "x [secret ONE] y [secret TWO]"
 
 
 def test_a_value_that_is_a_word_of_the_mark_does_not_break_it() -> None:
