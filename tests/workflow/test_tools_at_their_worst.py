@@ -70,7 +70,7 @@ def endless() -> list[int]:
 def feed() -> list[int]:
     """Returns what is only made while it is read."""
     def numbers():
-        for number in range(100):
+        for number in range(30):
             time.sleep(0.1)
             yield number
     return numbers()
