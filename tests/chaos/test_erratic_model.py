@@ -82,6 +82,6 @@ async def test_an_erratic_model_whose_workers_die_in_the_middle_repeats_nothing(
     assert {result.stop_reason for result in results} <= {reason.value for reason in StopReason}
     assert sum(sent.values()) <= sum(result.spent.tools.get("send", 0) for result in results)
     assert all(result.spent.tools.get("send", 0) <= 2 for result in results)
-    assert len(deaths) > 1
+    assert deaths
     assert set(deaths) == {-9}
     print(f"{len(deaths)} workers died; ends: {Counter(result.stop_reason for result in results)}")
