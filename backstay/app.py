@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import pkgutil
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
+from backstay import folders
 from backstay.adapters.agent_folder import Agent, load_agent, load_agents
 from backstay.adapters.catalog import Catalog
 from backstay.adapters.data_converter import for_worker
@@ -25,7 +27,6 @@ from backstay.adapters.webhook import Webhooks
 from backstay.adapters.workflow_runner import LeanSandbox
 from backstay.contracts import names
 from backstay.errors import ConfigurationError
-from backstay.folders import SHIPPED_AGENTS, SHIPPED_POLICIES, folder
 from backstay.rules import gate_of, keep_current
 from backstay.settings import Settings
 from backstay.telemetry.setup import flush, worker_plugins
@@ -38,7 +39,7 @@ class Application:
     settings: Settings
     catalog: Catalog
     secrets: Secrets
-    gate: Any
+    gate: "folders.gate.Gate"
     webhooks: Webhooks
 
     @contextlib.asynccontextmanager
@@ -72,7 +73,7 @@ class Application:
         """
         activities, perform = self._activities(client)
         runs: dict[str, Any] = {
-            "workflows": [folder("workflows.agent_run").AgentRun, folder("workflows.effect").Effect],
+            "workflows": [folders.agent_run.AgentRun, folders.effect.Effect],
             "activities": activities,
             "workflow_runner": sandbox(),
             # After a worker dies its runs wait this long for its memory of them, and no longer.
@@ -102,19 +103,19 @@ class Application:
 
     def _activities(self, client: Client) -> tuple[list[Callable[..., Any]], Callable[..., Any]]:
         """The activities of runs, and the one of effects."""
-        reviewer = folder("activities.review").Reviewer(self.catalog, self.gate)
+        reviewer = folders.review.Reviewer(self.catalog, self.gate)
         history = RunHistory(client)
-        memory = folder("activities.run_memory").RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
-        desk = folder("activities.desk").Desk(memory, reviewer, self.secrets)
+        memory = folders.run_memory.RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
+        desk = folders.desk.Desk(memory, reviewer, self.secrets)
         runs: list[Callable[..., Any]] = [
-            folder("activities.admit").Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
-            folder("activities.decide").Decide(memory, self.catalog).decide,
-            folder("activities.authorize").Authorize(reviewer).authorize,
-            folder("activities.notify").Notify(self.webhooks).notify,
-            folder("activities.act").Act(desk, Effects(client), history).act,
-            folder("activities.reconcile").Reconcile(desk).reconcile,
+            folders.admit.Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
+            folders.decide.Decide(memory, self.catalog).decide,
+            folders.authorize.Authorize(reviewer).authorize,
+            folders.notify.Notify(self.webhooks).notify,
+            folders.act.Act(desk, Effects(client), history).act,
+            folders.reconcile.Reconcile(desk).reconcile,
         ]
-        return runs, folder("activities.perform").Perform(desk, history).perform
+        return runs, folders.perform.Perform(desk, history).perform
 
 
 @contextlib.asynccontextmanager
@@ -154,9 +155,9 @@ def agents_of(settings: Settings, only: Sequence[str] = ()) -> dict[str, Agent]:
     Raises:
         ConfigurationError: an agent cannot be used, or there is none of a name.
     """
-    agents = load_agents(settings.agent_folders(SHIPPED_AGENTS))
+    agents = load_agents(settings.agent_folders(folders.SHIPPED_AGENTS))
     if "default" not in agents:
-        agents["default"] = load_agent(SHIPPED_AGENTS / "default")
+        agents["default"] = load_agent(folders.SHIPPED_AGENTS / "default")
     check_known(only, agents)
     return {name: agent for name, agent in agents.items() if not only or name in only}
 
@@ -176,7 +177,7 @@ def check_known(only: Iterable[str], agents: Iterable[str]) -> None:
 
 def policy_folders(settings: Settings) -> list[Path]:
     """The folders of the organisation's rules and limits: the shipped one, then the settings' own."""
-    return [SHIPPED_POLICIES, *settings.policies]
+    return [folders.SHIPPED_POLICIES, *settings.policies]
 
 
 def sandbox(*, checked: bool = False) -> LeanSandbox:
@@ -192,6 +193,7 @@ def sandbox(*, checked: bool = False) -> LeanSandbox:
 
 def _workflow_parts() -> list[str]:
     """The modules of `workflows` that define no workflow themselves."""
-    package = folder("workflows")
-    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    return [f"{package.__name__}.{name}" for name in names if name not in ("agent_run", "effect")]
+    package = folders.module_name("workflows")
+    defining = {folders.agent_run.AgentRun.__module__, folders.effect.Effect.__module__}
+    found = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+    return [module.name for module in found if module.name not in defining]

@@ -1,9 +1,35 @@
-"""Where the application's folders lie: flat in a checkout, below `backstay` in the wheel."""
+"""The one typed door to the application folders: flat in a checkout, below `backstay` in the wheel.
+
+A type checker follows the imports below and sees the real modules. A running process loads each module when it is first
+used, from wherever its folder lies.
+"""
 
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from activities import act as act
+    from activities import admit as admit
+    from activities import authorize as authorize
+    from activities import decide as decide
+    from activities import desk as desk
+    from activities import notify as notify
+    from activities import perform as perform
+    from activities import reconcile as reconcile
+    from activities import review as review
+    from activities import run_memory as run_memory
+    from policies import approval as approval
+    from policies import bundle as bundle
+    from policies import call as call
+    from policies import engine as engine
+    from policies import explain as explain
+    from policies import gate as gate
+    from policies import rule as rule
+    from policies import source as source
+    from workflows import agent_run as agent_run
+    from workflows import effect as effect
 
 PACKAGE = Path(__file__).parent
 FLAT = not (PACKAGE / "workflows").is_dir()
@@ -11,9 +37,39 @@ ROOT = PACKAGE.parent if FLAT else PACKAGE
 SHIPPED_AGENTS = ROOT / "agents"
 SHIPPED_POLICIES = ROOT / "policies" / "org"
 
+_HOMES = {
+    "act": "activities.act",
+    "admit": "activities.admit",
+    "authorize": "activities.authorize",
+    "decide": "activities.decide",
+    "desk": "activities.desk",
+    "notify": "activities.notify",
+    "perform": "activities.perform",
+    "reconcile": "activities.reconcile",
+    "review": "activities.review",
+    "run_memory": "activities.run_memory",
+    "approval": "policies.approval",
+    "bundle": "policies.bundle",
+    "call": "policies.call",
+    "engine": "policies.engine",
+    "explain": "policies.explain",
+    "gate": "policies.gate",
+    "rule": "policies.rule",
+    "source": "policies.source",
+    "agent_run": "workflows.agent_run",
+    "effect": "workflows.effect",
+}
 
-def folder(name: str) -> Any:
-    """A module of the application folders: `workflows.agent_run` in a checkout, below `backstay` in the wheel."""
+if not TYPE_CHECKING:  # seen by a type checker, it would make any misspelt name an `Any`
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+        return importlib.import_module(module_name(_HOMES[name]))
+
+
+def module_name(name: str) -> str:
+    """Returns the name that a module of the application folders has in this installation."""
     if FLAT and sys.path[0] != str(ROOT):
         sys.path.insert(0, str(ROOT))  # another package may own a top-level `workflows`
-    return importlib.import_module(name if FLAT else f"backstay.{name}")
+    return name if FLAT else f"backstay.{name}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from backstay import folders
 from backstay.adapters.agent_folder import Agent
 from backstay.adapters.organisation import read_text
 from backstay.contracts.money import Usd
@@ -112,7 +113,7 @@ def read_cases(agent: Agent) -> list[Case]:
     return [Case(f"{path}:{line}", table) for line, table in zip(places, tables, strict=True)]
 
 
-def check_cases(gate: Any, agent: Agent, cases: Sequence[Case]) -> list[Checked]:
+def check_cases(gate: "folders.gate.Gate", agent: Agent, cases: Sequence[Case]) -> list[Checked]:
     """Puts every case to the rules in force.
 
     Raises:
@@ -121,7 +122,7 @@ def check_cases(gate: Any, agent: Agent, cases: Sequence[Case]) -> list[Checked]
     return [_checked(gate, agent, case) for case in cases]
 
 
-def _checked(gate: Any, agent: Agent, case: Case) -> Checked:
+def _checked(gate: "folders.gate.Gate", agent: Agent, case: Case) -> Checked:
     try:
         ruling = judged(gate, agent, case.table.question()).ruling
     except ConfigurationError as error:
@@ -129,7 +130,7 @@ def _checked(gate: Any, agent: Agent, case: Case) -> Checked:
     return Checked(case, tuple(_differences(case.table, ruling)), ruling.message)
 
 
-def _differences(table: CaseTable, ruling: Any) -> list[Difference]:
+def _differences(table: CaseTable, ruling: "folders.call.Ruling") -> list[Difference]:
     found: list[Difference] = []
     if table.expect != ruling.outcome.value:
         found.append(Difference("outcome", table.expect, ruling.outcome.value))

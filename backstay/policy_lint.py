@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backstay import folders
 from backstay.adapters.agent_config import line_of
 from backstay.adapters.agent_folder import Agent, load_agent
 from backstay.adapters.organisation import Organisation, load_organisation
 from backstay.app import check_known, policy_folders
 from backstay.errors import ConfigurationError
-from backstay.folders import SHIPPED_AGENTS, folder
 from backstay.policy_cases import check_cases, read_cases
 from backstay.rules import put_in_force
 from backstay.settings import Settings
@@ -50,13 +50,13 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
     Raises:
         ConfigurationError: there is no agent of a name, or a folder of agents is missing.
     """
-    folders = _folders(settings)
-    check_known(only, folders)
-    found = Findings(agents=sorted(only or folders))
+    places = _places(settings)
+    check_known(only, places)
+    found = Findings(agents=sorted(only or places))
     org = _organisation(settings, found)
-    gate = folder("policies.gate").Gate()
+    gate = folders.gate.Gate()
     loaded: list[Agent] = []
-    for name, place in folders.items():
+    for name, place in places.items():
         concerned = not only or name in only
         try:
             agent = load_agent(place)
@@ -67,21 +67,21 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
                 found.rules += len(gate.bundle(name).enforced.rules)
         except ConfigurationError as error:
             found.problems += _findings(error) if concerned else []
-    if org is not None and len(loaded) == len(folders):
+    if org is not None and len(loaded) == len(places):
         found.warnings += _unheard(org, loaded)
     found.problems = list(dict.fromkeys(found.problems))
     return found
 
 
-def _folders(settings: Settings) -> Mapping[str, Path]:
+def _places(settings: Settings) -> Mapping[str, Path]:
     """Every agent's folder by name, as a worker would choose it."""
     found: dict[str, Path] = {}
-    for root in settings.agent_folders(SHIPPED_AGENTS):
+    for root in settings.agent_folders(folders.SHIPPED_AGENTS):
         if not root.is_dir():
             raise ConfigurationError("no such folder of agents", where=str(root), mend="see `BACKSTAY_AGENTS`")
         for file in sorted(root.glob("*/agent.toml")):
             found.setdefault(file.parent.name, file.parent)
-    found.setdefault("default", SHIPPED_AGENTS / "default")
+    found.setdefault("default", folders.SHIPPED_AGENTS / "default")
     return found
 
 
@@ -124,11 +124,10 @@ def _unheard(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:
 
 
 def _named(file: str, text: str) -> Iterable[tuple[str, frozenset[str]]]:
-    engine, rule = folder("policies.engine"), folder("policies.rule")
-    for piece in folder("policies.source").pieces(text):
+    for piece in folders.source.pieces(text):
         try:
-            parsed = engine.parsed(piece.text)
+            parsed = folders.engine.parsed(piece.text)
         except (ValueError, RecursionError):
             continue  # it is among the problems
         for template in parsed.static_policies.values():
-            yield f"{file}:{piece.line}", rule.actions_named(template)
+            yield f"{file}:{piece.line}", folders.rule.actions_named(template)

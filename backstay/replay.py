@@ -7,12 +7,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
+from backstay import folders
 from backstay.adapters.data_converter import data_converter
 from backstay.adapters.run_errors import in_our_words
 from backstay.app import sandbox
 from backstay.contracts.names import AGENT_RUN, EFFECT
 from backstay.errors import ConfigurationError
-from backstay.folders import folder
 
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
 _HOW = "save one with `temporal workflow show -w RUN --output json`"
@@ -50,7 +50,7 @@ async def first_difference(history: WorkflowHistory) -> str | None:
         ConfigurationError: the history is that of another workflow, or of none.
     """
     kind = _kind(history)
-    known = {AGENT_RUN: folder("workflows.agent_run").AgentRun, EFFECT: folder("workflows.effect").Effect}
+    known: dict[str, type] = {AGENT_RUN: folders.agent_run.AgentRun, EFFECT: folders.effect.Effect}
     if kind not in known:
         what = f"is the history of a `{kind}`" if kind else "holds no event that starts a workflow"
         raise ConfigurationError(f"`{history.workflow_id}` {what}", mend=f"only `{AGENT_RUN}` and `{EFFECT}` replay")

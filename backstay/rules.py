@@ -5,26 +5,25 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType]
 
+from backstay import folders
 from backstay.adapters.agent_config import read_config
 from backstay.adapters.agent_folder import Agent
 from backstay.adapters.organisation import Organisation, load_organisation, read_text
 from backstay.errors import ConfigurationError
-from backstay.folders import folder
 
 logger = logging.getLogger("backstay.policy")
 
 
-def gate_of(agents: Iterable[Agent], org: Organisation) -> Any:
+def gate_of(agents: Iterable[Agent], org: Organisation) -> "folders.gate.Gate":
     """The gate with every agent's rules in force.
 
     Raises:
         ConfigurationError: lists everything that is wrong with the rules, of all agents.
     """
-    gate = folder("policies.gate").Gate()
+    gate = folders.gate.Gate()
     problems: list[ConfigurationError] = []
     for agent in agents:
         try:
@@ -36,13 +35,12 @@ def gate_of(agents: Iterable[Agent], org: Organisation) -> Any:
     return gate
 
 
-def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
+def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> None:
     """Builds an agent's rules and, only where all is well with them, puts them in force.
 
     Raises:
         ConfigurationError: the rules cannot be put in force; those that were stay.
     """
-    bundles, source = folder("policies.bundle"), folder("policies.source")
     settings = agent.folder / "agent.toml"
     own = agent.folder / "policy.cedar"
     taken = sorted(set(agent.config.approval.groups) & set(org.groups))
@@ -51,27 +49,27 @@ def put_in_force(gate: Any, agent: Agent, org: Organisation) -> None:
         where = f"{settings} [approval] groups.{taken[0]}"
         raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=where, mend=mend)
     groups = {**agent.config.approval.groups, **org.groups}
-    policy = bundles.AgentPolicy(
+    policy = folders.bundle.AgentPolicy(
         agent=agent.name,
-        tools=[folder("policies.gate").rules_of(tool.spec) for tool in agent.tools.values()],
-        own=source.RuleFile(str(own), read_text(own)) if os.path.lexists(own) else None,
+        tools=[folders.gate.rules_of(tool.spec) for tool in agent.tools.values()],
+        own=folders.source.RuleFile(str(own), read_text(own)) if os.path.lexists(own) else None,
         permit=agent.config.policy.permit,
         require=agent.config.approval.require,
         mode=agent.config.policy.mode,
         groups=groups,
         settings=str(settings),
     )
-    gate.put(bundles.build(policy, [source.RuleFile(name, text) for name, text in org.rules]), groups)
+    gate.put(folders.bundle.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups)
 
 
-async def keep_current(gate: Any, agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:
+async def keep_current(gate: "folders.gate.Gate", agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:
     """Watches the files that rules come from, and puts what changed in force; what is broken changes nothing."""
     places = {*(agent.folder for agent in agents), *org_folders}
     async for _ in awatch(*places, watch_filter=_holds_rules, recursive=False):
         reload(gate, agents, org_folders)
 
 
-def reload(gate: Any, agents: Iterable[Agent], org_folders: Sequence[Path]) -> None:
+def reload(gate: "folders.gate.Gate", agents: Iterable[Agent], org_folders: Sequence[Path]) -> None:
     """Reads the rules again; each agent's are checked first and exchanged then, or stay as they are."""
     for agent in agents:
         before = gate.version(agent.name)
@@ -86,7 +84,7 @@ def reload(gate: Any, agents: Iterable[Agent], org_folders: Sequence[Path]) -> N
             logger.warning("new rules are in force for %s: %s", agent.name, gate.version(agent.name))
 
 
-def _check_still_there(gate: Any, agent: Agent) -> None:
+def _check_still_there(gate: "folders.gate.Gate", agent: Agent) -> None:
     """An editor that writes a file anew takes it away for a moment: nothing is permitted by that."""
     own = agent.folder / "policy.cedar"
     if gate.bundle(agent.name).has_own_rules and not os.path.lexists(own):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backstay import folders
 from backstay.adapters.agent_folder import Agent
 from backstay.adapters.tool_function import Tool
 from backstay.contracts.problems import summary
 from backstay.errors import ConfigurationError
 from backstay.facts import NAMED_BY_USER, named_arguments
-from backstay.folders import folder
 from backstay.kernel.approval import filled, quorum, same_person
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome
@@ -47,16 +47,16 @@ class Question:
 class Judged:
     """What the rules say, with their explanation, and what the tool says of the arguments."""
 
-    explanation: Any
+    explanation: "folders.explain.Explanation"
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
-    def ruling(self) -> Any:
+    def ruling(self) -> "folders.call.Ruling":
         """Outcome, code, deciding rules, groups and message."""
         return self.explanation.ruling
 
 
-def judged(gate: Any, agent: Agent, question: Question) -> Judged:
+def judged(gate: "folders.gate.Gate", agent: Agent, question: Question) -> Judged:
     """Puts a call to the rules that are in force for an agent, after the same checks that a real call passes.
 
     Raises:
@@ -78,7 +78,7 @@ def judged(gate: Any, agent: Agent, question: Question) -> Judged:
     except Exception as error:
         return _refused(gate, agent, Code.POLICY_ERROR, f"a fact failed: {type(error).__name__}: {error}")
     request = _request(gate, agent, tool, question, tool.held(values), facts)
-    return Judged(folder("policies.explain").explained(gate.bundle(agent.name), request), facts)
+    return Judged(folders.explain.explained(gate.bundle(agent.name), request), facts)
 
 
 def _arguments(given: Mapping[str, Any]) -> dict[str, Any] | Unreadable:
@@ -88,26 +88,28 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any] | Unreadable:
         return Unreadable("the arguments hold a date or a time, which JSON has not; write it as text")
 
 
-def _refused(gate: Any, agent: Agent, code: Code, message: str) -> Judged:
-    ruling = folder("policies.call").Ruling(
-        Outcome.DENY, code, (), message, policy_version=gate.bundle(agent.name).version
-    )
-    return Judged(folder("policies.explain").Explanation(ruling, changes=(f"{message}: no rule was asked",)))
+def _refused(gate: "folders.gate.Gate", agent: Agent, code: Code, message: str) -> Judged:
+    ruling = folders.call.Ruling(Outcome.DENY, code, (), message, policy_version=gate.bundle(agent.name).version)
+    return Judged(folders.explain.Explanation(ruling, changes=(f"{message}: no rule was asked",)))
 
 
 def _request(
-    gate: Any, agent: Agent, tool: Tool, question: Question, arguments: Mapping[str, Any], facts: Mapping[str, Any]
-) -> Any:
-    call = folder("policies.call")
-    return call.GateRequest(
+    gate: "folders.gate.Gate",
+    agent: Agent,
+    tool: Tool,
+    question: Question,
+    arguments: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> "folders.call.GateRequest":
+    return folders.call.GateRequest(
         run_id=RUN_ID,
         agent=agent.name,
         tenant=question.tenant,
         step=question.step,
-        tool=folder("policies.gate").rules_of(tool.spec),
+        tool=folders.gate.rules_of(tool.spec),
         arguments=arguments,
         facts=facts,
-        run=call.RunFacts(
+        run=folders.call.RunFacts(
             question.step,
             question.spent_usd,
             question.tool_calls,
@@ -120,10 +122,10 @@ def _request(
     )
 
 
-def _granted(gate: Any, agent: Agent, question: Question) -> frozenset[str]:
+def _granted(gate: "folders.gate.Gate", agent: Agent, question: Question) -> frozenset[str]:
     """The approvals, each of which the people of its group could really give."""
     for spec in question.approvals:
-        if folder("policies.approval").approval_of(spec) is None:
+        if folders.approval.approval_of(spec) is None:
             raise ConfigurationError(f"`{spec}` names no approval", mend='write "finance", or "finance:2"')
         group, count = quorum(spec)
         asker = question.requested_by or ""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 
+from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Code, Outcome
 
 from .bundle import Bundle
@@ -26,9 +27,16 @@ class Gate:
         with self._swap:
             self._bundles = {**self._bundles, bundle.agent: bundle}
 
-    def bundle(self, agent: str) -> Bundle | None:
-        """The bundle in force for an agent."""
-        return self._bundles.get(agent)
+    def bundle(self, agent: str) -> Bundle:
+        """Returns the bundle in force for an agent.
+
+        Raises:
+            ConfigurationError: no rules were put in force for it.
+        """
+        bundle = self._bundles.get(agent)
+        if bundle is None:
+            raise ConfigurationError(NO_RULES, where=agent)
+        return bundle
 
     def version(self, agent: str) -> str:
         """Digest of the rules in force for an agent; empty where there are none."""

@@ -44,8 +44,12 @@ class Gate:
         """Digest of the rules in force for an agent; empty where there are none."""
         return self._cedar.version(agent)
 
-    def bundle(self, agent: str) -> Bundle | None:
-        """The rules in force for an agent."""
+    def bundle(self, agent: str) -> Bundle:
+        """Returns the rules in force for an agent.
+
+        Raises:
+            ConfigurationError: there are none.
+        """
         return self._cedar.bundle(agent)
 
     def members(self, agent: str, group: str) -> Sequence[str]:

@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from backstay.adapters.dev_server import NAMESPACE, DevServer, dev_server
-from backstay.app import SHIPPED_AGENTS, application
+from backstay.app import application
 from backstay.client import BackstayClient, Run
 from backstay.contracts.run import RunResult
 from backstay.errors import BackstayError
+from backstay.folders import SHIPPED_AGENTS
 from backstay.settings import Settings, load_settings
 
 from .dev import has_model, model_in_use, model_line

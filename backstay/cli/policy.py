@@ -7,11 +7,11 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from backstay import folders
 from backstay.adapters.agent_folder import Agent
 from backstay.adapters.organisation import load_organisation
 from backstay.app import agents_of, policy_folders
 from backstay.errors import ConfigurationError
-from backstay.folders import folder
 from backstay.policy_cases import FILE, Checked, check_cases, read_cases
 from backstay.policy_lint import linted
 from backstay.rules import gate_of
@@ -135,16 +135,15 @@ def explain(
         write(ruling_table(value))
 
 
-def _in_force(only: Sequence[str]) -> tuple[Any, dict[str, Agent]]:
+def _in_force(only: Sequence[str]) -> "tuple[folders.gate.Gate, dict[str, Agent]]":
     settings = load_settings()
     agents = agents_of(settings, only)
     return gate_of(agents.values(), load_organisation(policy_folders(settings))), agents
 
 
-def _rules(bundle: Any) -> list[dict[str, Any]]:
+def _rules(bundle: "folders.bundle.Bundle") -> list[dict[str, Any]]:
     """Every rule, enforced or only observed, sorted by id."""
-    known: dict[str, Any] = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
-    formatted = folder("policies.engine").formatted
+    known = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
     return [
         {
             "id": rule.id,
@@ -154,7 +153,7 @@ def _rules(bundle: Any) -> list[dict[str, Any]]:
             "approval": rule.approval.spec if rule.approval else None,
             "reason": rule.reason,
             "enforced": rule.id in bundle.enforced.rules,
-            "text": formatted([rule.template]),
+            "text": folders.engine.formatted([rule.template]),
         }
         for _, rule in sorted(known.items())
     ]

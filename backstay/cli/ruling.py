@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from backstay import folders
 from backstay.rulings import Judged
 
 from .terminal import clean
@@ -14,7 +15,7 @@ from .terminal import clean
 _STYLE = {"allow": "green", "deny": "red", "require_approval": "yellow"}
 
 
-def as_json(agent: str, tool: str, judged: Judged, bundle: Any) -> dict[str, Any]:
+def as_json(agent: str, tool: str, judged: Judged, bundle: "folders.bundle.Bundle") -> dict[str, Any]:
     """The whole explanation as plain JSON values."""
     found, ruling = judged.explanation, judged.ruling
     named = sorted({*ruling.rules, *found.permits, *found.forbids})
@@ -38,7 +39,7 @@ def as_json(agent: str, tool: str, judged: Judged, bundle: Any) -> dict[str, Any
     }
 
 
-def _rule(rule: Any) -> dict[str, Any]:
+def _rule(rule: "folders.rule.Rule") -> dict[str, Any]:
     return {
         "id": rule.id,
         "effect": rule.template.effect,

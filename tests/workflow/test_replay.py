@@ -8,8 +8,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from backstay import folders
 from backstay.adapters.data_converter import data_converter
-from backstay.app import folder, sandbox
+from backstay.app import sandbox
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 HINT = "the workflow no longer does what it did; if it is not meant to, run `python -m tests.workflow.record_histories`"
@@ -24,7 +25,7 @@ def history(path: Path, old: str = "", new: str = "") -> WorkflowHistory:
 
 def replayer() -> Replayer:
     return Replayer(
-        workflows=[folder("workflows.agent_run").AgentRun, folder("workflows.effect").Effect],
+        workflows=[folders.agent_run.AgentRun, folders.effect.Effect],
         workflow_runner=sandbox(checked=True),
         data_converter=data_converter(),
     )

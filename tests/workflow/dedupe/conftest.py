@@ -18,10 +18,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer
 
+from backstay import folders
 from backstay.adapters.data_converter import data_converter
 from backstay.app import application, sandbox
 from backstay.connection import connect
-from backstay.folders import folder
 from backstay.testing import Call, Reply, Request
 from backstay.testing.local_runtime import LocalRuntime, local_runtime
 
@@ -170,7 +170,7 @@ def turn(request: Request) -> Reply:
 async def replay(shop: Shop) -> None:
     """Every effect of a shop replays to the same decisions, and none of its workflow tasks has failed."""
     replayer = Replayer(
-        workflows=[folder("workflows.effect").Effect],
+        workflows=[folders.effect.Effect],
         workflow_runner=sandbox(checked=True),
         data_converter=data_converter(),
     )
