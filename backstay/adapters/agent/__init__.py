@@ -1,0 +1,1 @@
+"""Reads agents and the organisation from folders."""

@@ -1,0 +1,1 @@
+"""Speaks to Temporal: histories, shared effects, search attributes, the development server."""

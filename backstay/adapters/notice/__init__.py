@@ -1,0 +1,1 @@
+"""Delivers notices of approvals."""

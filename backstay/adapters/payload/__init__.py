@@ -1,0 +1,1 @@
+"""Turns payloads into bytes and back: conversion, encryption, keys."""

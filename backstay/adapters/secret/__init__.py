@@ -1,0 +1,1 @@
+"""Keeps secrets, and removes their values from texts."""

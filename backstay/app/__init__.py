@@ -1,0 +1,1 @@
+"""Composes the application: the one place that knows its folders."""

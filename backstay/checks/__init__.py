@@ -1,0 +1,1 @@
+"""Judges agents, rules, settings and histories without running anything."""

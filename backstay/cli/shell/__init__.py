@@ -1,0 +1,1 @@
+"""The command and its surroundings: terminal, event loop, exit codes, failures."""

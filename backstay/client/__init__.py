@@ -1,0 +1,1 @@
+"""Starts, lists and answers runs from any process."""

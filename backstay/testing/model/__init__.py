@@ -1,0 +1,1 @@
+"""The scripted model: a server that plays scripts."""

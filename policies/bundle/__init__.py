@@ -1,0 +1,1 @@
+"""Builds the rules of an agent: read, checked, ready to be evaluated."""

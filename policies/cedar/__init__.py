@@ -1,0 +1,1 @@
+"""Speaks Cedar: schema, shapes, context, evaluation."""
