@@ -2,7 +2,7 @@
 
 import sys
 
-from backstay.cli.worker import serve_forever
+from backstay.cli.commands.worker import serve_forever
 
 if __name__ == "__main__":
     sys.exit(serve_forever())

@@ -4,15 +4,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import ActInput, ToolResult
+from backstay.contracts.call import ActInput, ToolResult
 from backstay.errors import EffectUnreachedError, HistoryError
-from backstay.telemetry import spans
+from backstay.ports import Effects, History
+from backstay.telemetry import activities as spans
 
 from .claim import claimed
-from .desk import Desk, own_key, this_run
-from .execution import denied, executed
+from .execute import denied, executed
 from .heartbeat import Pulse, beating
-from .ports import Effects, History
+from .prepare import Desk, own_key, this_run
 
 
 class Act:

@@ -7,8 +7,7 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.contracts.problems import plain_problems
 from backstay.errors import InvalidInputError
-
-from .ports import Catalog, Gate
+from backstay.ports import Catalog, Gate
 
 
 class Admit:

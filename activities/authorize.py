@@ -5,10 +5,10 @@ from dataclasses import replace
 from temporalio import activity
 
 from backstay.contracts import names
-from backstay.contracts.calls import AuthorizeInput, AuthorizeResult, Consent
+from backstay.contracts.call import AuthorizeInput, AuthorizeResult, Consent
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.verdict import Verdict
-from backstay.telemetry import spans
+from backstay.telemetry import activities as spans
 
 from .review import Asked, Reviewer
 

@@ -8,12 +8,12 @@ from typing import Any, Literal, cast
 import rfc8785
 from temporalio import activity
 
-from backstay.contracts.calls import ActInput, ToolResult
+from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
+from backstay.ports import Effects
 
-from .desk import Prepared, own_key, this_run
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
-from .ports import Effects
+from .prepare import Prepared, own_key, this_run
 
 
 async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: Pulse) -> ToolResult:

@@ -9,13 +9,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from backstay.contracts.admission import Opening
-from backstay.contracts.calls import ActInput
+from backstay.contracts.call import ActInput
 from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, ProposedCall, short_digest
 from backstay.contracts.history import Recorded, RunRef
 from backstay.errors import HistoryError
-
-from .ports import History
+from backstay.ports import History
 
 
 @dataclass(slots=True)

@@ -12,11 +12,11 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ModelError
-from backstay.telemetry import spans
+from backstay.ports import Models
+from backstay.telemetry import activities as spans
 
+from .conversation import RunMemory
 from .heartbeat import beating, cancelled_by_the_run
-from .ports import Models
-from .run_memory import RunMemory
 
 
 class Decide:

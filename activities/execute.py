@@ -6,13 +6,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import RESULT_BYTES, ToolResult, shortened
+from backstay.contracts.call import RESULT_BYTES, ToolResult, shortened
 from backstay.errors import OutcomeUnknownError, ToolError
 from backstay.kernel.verdict import Verdict
+from backstay.ports import Secrets
 
-from .desk import Prepared
 from .heartbeat import cancelled_at_all, cancelled_by_the_run
-from .ports import Secrets
+from .prepare import Prepared
 
 ERROR_CHARACTERS = 2_000
 

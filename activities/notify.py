@@ -4,8 +4,7 @@ from temporalio import activity
 
 from backstay.contracts import names
 from backstay.contracts.approval import Notice
-
-from .ports import Notifier
+from backstay.ports import Notifier
 
 
 class Notify:

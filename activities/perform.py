@@ -4,17 +4,17 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import ActInput, ToolResult
+from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.effect import PerformInput
 from backstay.contracts.history import Handed, RunRef
 from backstay.errors import HistoryError, HistoryGoneError
-from backstay.telemetry import spans
+from backstay.ports import History
+from backstay.telemetry import activities as spans
 
 from .claim import effect_id
-from .desk import Desk, Prepared, own_key, this_run
-from .execution import denied, executed
+from .execute import denied, executed
 from .heartbeat import beating
-from .ports import History
+from .prepare import Desk, Prepared, own_key, this_run
 
 
 class Perform:

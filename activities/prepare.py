@@ -7,15 +7,15 @@ from typing import Any
 from temporalio import activity
 
 from backstay.contracts.admission import Opening
-from backstay.contracts.calls import ActInput
+from backstay.contracts.call import ActInput
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.ports import Secrets, Tool
 from backstay.tools import ToolCall
 
-from .ports import Secrets, Tool
+from .conversation import RunMemory
 from .review import Asked, Reviewer
-from .run_memory import RunMemory
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
-from backstay.contracts.calls import RESULT_BYTES, ActInput, Reconciled, shortened
+from backstay.contracts.call import RESULT_BYTES, ActInput, Reconciled, shortened
 from backstay.errors import HistoryError
-from backstay.telemetry import spans
+from backstay.telemetry import activities as spans
 
-from .desk import Desk, this_run
-from .execution import ERROR_CHARACTERS, said
+from .execute import ERROR_CHARACTERS, said
 from .heartbeat import beating, cancelled_at_all
+from .prepare import Desk, this_run
 
 
 class Reconcile:

@@ -6,16 +6,15 @@ from typing import Any, cast
 
 import rfc8785
 
-from backstay.contracts.calls import Consent, RunFacts
+from backstay.contracts.call import Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.gate import GateCall, Ruling
+from backstay.contracts.policy import GateCall, Ruling
 from backstay.contracts.problems import summary
-from backstay.facts import NAMED_BY_USER, named_arguments
 from backstay.kernel.approval import names_of
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome, Verdict
-
-from .ports import Catalog, Gate, Tool
+from backstay.ports import Catalog, Gate, Tool
+from backstay.tools.facts import NAMED_BY_USER, named_arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from backstay.contracts.admission import Admission, AdmitInput, Opening, ToolSpec
-from backstay.contracts.calls import Reconciled, ToolResult
+from backstay.contracts.call import Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.effect import CallRef, Claim, EffectInput
-from backstay.contracts.gate import GateCall, Ruling
 from backstay.contracts.history import Handed, Recorded, RunRef
+from backstay.contracts.policy import GateCall, Ruling
 from backstay.contracts.problems import Problem
 from backstay.tools import ToolCall
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from policies.bundle import AgentPolicy, build
+from policies.bundle.build import AgentPolicy, build
+from policies.bundle.source import RuleFile
 from policies.call import GateRequest, RunFacts, ToolRules
 from policies.cedar_gate import Gate
-from policies.source import RuleFile
 
 RULES = 20
 CALLS = 3_000

@@ -13,7 +13,7 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 
-from backstay.adapters.dev_server import dev_server
+from backstay.adapters.engine.dev_server import dev_server
 from backstay.contracts.names import AGENT_RUN
 
 from . import load, processes

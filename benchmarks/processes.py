@@ -43,7 +43,7 @@ async def scripted_model(folder: Path, steps: int) -> AsyncGenerator[str]:
     """The model server, answering at once; yields its address."""
     script = folder / "script.json"
     script.write_text(json.dumps(load.script(steps)))
-    async with _running("-m", "backstay.testing.scripted_model", "--script", str(script)) as process:
+    async with _running("-m", "backstay.testing.model.server", "--script", str(script)) as process:
         words = (await _line(process)).split()
         yield next(word for word in words if word.startswith("http"))
 

@@ -14,8 +14,8 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from backstay.app import application
-from backstay.connection import connect
+from backstay.app.application import application
+from backstay.client.connection import connect
 from backstay.settings import Settings
 
 from .floor import Floor

@@ -17,7 +17,7 @@ class ToolRules:
         name: the name of its Cedar action, any text that starts with neither `effect:` nor `group:`.
         groups: the action groups it declares, without the prefix `group:`.
         parameters: the JSON Schema of its arguments.
-        facts: the Cedar type of each fact it computes, one of `FACT_TYPES` in `policies.schema`.
+        facts: the Cedar type of each fact it computes, one of `FACT_TYPES` in `policies.cedar.schema`.
     """
 
     name: str

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Code, Outcome
 
-from .bundle import Bundle
+from .bundle.build import Bundle
 from .call import GateRequest, Ruling
 from .explain import Explanation, explained
 from .judge import judge

@@ -6,7 +6,7 @@ from typing import Any
 
 from backstay.kernel.verdict import Outcome
 
-from .bundle import Bundle, Slice
+from .bundle.build import Bundle, Slice
 from .call import GateRequest, Ruling
 from .judge import Case, case_of, judge
 

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from backstay.contracts import gate as port
+from backstay.contracts import policy as port
 from backstay.contracts.admission import ToolSpec
-from backstay.facts import NAMED_BY_USER
 from backstay.kernel.approval import filled, same_person
+from backstay.tools.facts import NAMED_BY_USER
 
-from .bundle import Bundle
+from .bundle.build import Bundle
 from .call import GateRequest, Ruling, RunFacts, ToolRules
 from .cedar_gate import Gate as CedarGate
 

@@ -7,12 +7,12 @@ from cedarpy import Schema
 
 from backstay.kernel.verdict import Code, Outcome
 
-from .approval import granted, needed
-from .bundle import Bundle, Slice
+from .bundle.approval import granted, needed
+from .bundle.build import Bundle, Slice
+from .bundle.rule import Rule
 from .call import GateRequest, Ruling
-from .engine import Answer, Question, evaluate
-from .mapping import Mapped, MismatchError, Path, mapped
-from .rule import Rule
+from .cedar.context import Mapped, MismatchError, Path, mapped
+from .cedar.engine import Answer, Question, evaluate
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from backstay.adapters.dev_server import DevServer, dev_server
-from backstay.connection import connect
+from backstay.adapters.engine.dev_server import DevServer, dev_server
+from backstay.client.connection import connect
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

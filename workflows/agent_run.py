@@ -18,12 +18,12 @@ from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.events import CancelRequested, Closed, DeadlinePassed, Killed, Paused, Resumed
 from backstay.kernel.stop import RunStatus, Stop
 
-from .admission import admit
-from .approvals import WAITING_BYTES, Approvals
-from .calls import perform
-from .decision import decide
-from .inbox import Inbox, accepts, invalid_input
-from .live_run import LiveRun
+from .run.admit import admit
+from .run.approve import WAITING_BYTES, Approvals
+from .run.calls import perform
+from .run.decide import decide
+from .run.live import LiveRun
+from .run.messages import Inbox, accepts, invalid_input
 
 _APPROVE = 'Release the call of an open approval. Payload: {"approval_id": "apr_...", "by": "you@example.com"}'
 _DENY = 'Refuse the call. Payload: {"approval_id": "apr_...", "by": "you@example.com", "comment": "why"}'

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from backstay.contracts import names
-from backstay.contracts.calls import ToolResult
+from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, PerformInput
 from backstay.contracts.messages import read_message
 from backstay.contracts.problems import Problem, summary
@@ -16,8 +16,8 @@ from backstay.contracts.run import plain
 
 from . import options
 from .effect_lock import EffectLock, LockState
-from .ending import may_go_on, unfinished
-from .inbox import invalid_input
+from .outcome import may_go_on, unfinished
+from .run.messages import invalid_input
 
 CLAIMS_PER_LINK = 1_000
 """The engine takes about 2,000 updates in one link of a chain."""

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from backstay.contracts.calls import SharedEffect, ToolResult
+from backstay.contracts.call import SharedEffect, ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, HeldEffect
 
 WAITING_ROOM = 5

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from backstay.facts import mail_domains
 from backstay.tools import NOT_HAPPENED, UNKNOWN, Happened, ToolCall, Unsettled, tool
+from backstay.tools.facts import mail_domains
 
 from . import mail
 from .records import Customer, Order, Parcel, Refund

@@ -14,20 +14,20 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
-from backstay import folders
-from backstay.adapters.agent_folder import Agent, load_agent, load_agents
-from backstay.adapters.catalog import Catalog
-from backstay.adapters.data_converter import for_worker
-from backstay.adapters.effects import Effects
-from backstay.adapters.organisation import load_organisation
-from backstay.adapters.run_history import RunHistory
-from backstay.adapters.scrubber import scrubbed_logs
-from backstay.adapters.secrets import Secrets, worker_secrets
-from backstay.adapters.webhook import Webhooks
-from backstay.adapters.workflow_runner import LeanSandbox
+from backstay.adapters.agent.catalog import Catalog
+from backstay.adapters.agent.folder import Agent, load_agent, load_agents
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.adapters.engine.effects import Effects
+from backstay.adapters.engine.history import RunHistory
+from backstay.adapters.engine.sandbox import LeanSandbox
+from backstay.adapters.notice.webhook import Webhooks
+from backstay.adapters.payload.converter import for_worker
+from backstay.adapters.secret.scrubber import scrubbed_logs
+from backstay.adapters.secret.store import Secrets, worker_secrets
+from backstay.app import folders
+from backstay.app.rules import gate_of, keep_current
 from backstay.contracts import names
 from backstay.errors import ConfigurationError
-from backstay.rules import gate_of, keep_current
 from backstay.settings import Settings
 from backstay.telemetry.setup import flush, worker_plugins
 
@@ -105,8 +105,8 @@ class Application:
         """The activities of runs, and the one of effects."""
         reviewer = folders.review.Reviewer(self.catalog, self.gate)
         history = RunHistory(client)
-        memory = folders.run_memory.RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
-        desk = folders.desk.Desk(memory, reviewer, self.secrets)
+        memory = folders.conversation.RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
+        desk = folders.prepare.Desk(memory, reviewer, self.secrets)
         runs: list[Callable[..., Any]] = [
             folders.admit.Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
             folders.decide.Decide(memory, self.catalog).decide,

@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from activities import act as act
     from activities import admit as admit
     from activities import authorize as authorize
+    from activities import conversation as conversation
     from activities import decide as decide
-    from activities import desk as desk
     from activities import notify as notify
     from activities import perform as perform
+    from activities import prepare as prepare
     from activities import reconcile as reconcile
     from activities import review as review
-    from activities import run_memory as run_memory
-    from policies import approval as approval
-    from policies import bundle as bundle
     from policies import call as call
-    from policies import engine as engine
     from policies import explain as explain
     from policies import gate as gate
-    from policies import rule as rule
-    from policies import source as source
+    from policies.bundle import approval as approval
+    from policies.bundle import build as build
+    from policies.bundle import rule as rule
+    from policies.bundle import source as source
+    from policies.cedar import engine as engine
     from workflows import agent_run as agent_run
     from workflows import effect as effect
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 FLAT = not (PACKAGE / "workflows").is_dir()
 ROOT = PACKAGE.parent if FLAT else PACKAGE
 SHIPPED_AGENTS = ROOT / "agents"
@@ -41,21 +41,21 @@ _HOMES = {
     "act": "activities.act",
     "admit": "activities.admit",
     "authorize": "activities.authorize",
+    "conversation": "activities.conversation",
     "decide": "activities.decide",
-    "desk": "activities.desk",
     "notify": "activities.notify",
     "perform": "activities.perform",
+    "prepare": "activities.prepare",
     "reconcile": "activities.reconcile",
     "review": "activities.review",
-    "run_memory": "activities.run_memory",
-    "approval": "policies.approval",
-    "bundle": "policies.bundle",
+    "approval": "policies.bundle.approval",
+    "build": "policies.bundle.build",
+    "rule": "policies.bundle.rule",
+    "source": "policies.bundle.source",
     "call": "policies.call",
-    "engine": "policies.engine",
+    "engine": "policies.cedar.engine",
     "explain": "policies.explain",
     "gate": "policies.gate",
-    "rule": "policies.rule",
-    "source": "policies.source",
     "agent_run": "workflows.agent_run",
     "effect": "workflows.effect",
 }

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType]
 
-from backstay import folders
-from backstay.adapters.agent_config import read_config
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.organisation import Organisation, load_organisation, read_text
+from backstay.adapters.agent.config import read_config
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.organisation import Organisation, load_organisation, read_text
+from backstay.app import folders
 from backstay.errors import ConfigurationError
 
 logger = logging.getLogger("backstay.policy")
@@ -49,7 +49,7 @@ def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> 
         where = f"{settings} [approval] groups.{taken[0]}"
         raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=where, mend=mend)
     groups = {**agent.config.approval.groups, **org.groups}
-    policy = folders.bundle.AgentPolicy(
+    policy = folders.build.AgentPolicy(
         agent=agent.name,
         tools=[folders.gate.rules_of(tool.spec) for tool in agent.tools.values()],
         own=folders.source.RuleFile(str(own), read_text(own)) if os.path.lexists(own) else None,
@@ -59,7 +59,7 @@ def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> 
         groups=groups,
         settings=str(settings),
     )
-    gate.put(folders.bundle.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups)
+    gate.put(folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups)
 
 
 async def keep_current(gate: "folders.gate.Gate", agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:

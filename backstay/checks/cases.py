@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from backstay import folders
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.organisation import read_text
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.organisation import read_text
+from backstay.app import folders
+from backstay.checks.what_if import Question, judged
 from backstay.contracts.money import Usd
 from backstay.contracts.problems import Contract, problems_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.money import parse_usd
 from backstay.kernel.verdict import Code, Outcome
-from backstay.rulings import Question, judged
 
 FILE = "cases.toml"
 _HEADER = re.compile(r"\s*\[\[\s*case\s*\]\]")

@@ -11,15 +11,15 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSyste
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.catalog import Catalog, needs_key
-from backstay.adapters.organisation import load_organisation
-from backstay.adapters.search_attributes import missing_attributes
-from backstay.app import agents_of, policy_folders
-from backstay.client import BackstayClient
-from backstay.connection import connect
+from backstay.adapters.agent.catalog import Catalog, needs_key
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.adapters.engine.search_attributes import missing_attributes
+from backstay.app.application import agents_of, policy_folders
+from backstay.checks.rules import linted
+from backstay.client.client import BackstayClient
+from backstay.client.connection import connect
 from backstay.errors import BackstayError, ConfigurationError, UnreachableError
-from backstay.policy_lint import linted
 from backstay.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"

@@ -7,10 +7,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
-from backstay import folders
-from backstay.adapters.data_converter import data_converter
-from backstay.adapters.run_errors import in_our_words
-from backstay.app import sandbox
+from backstay.adapters.engine.errors import in_our_words
+from backstay.adapters.payload.converter import data_converter
+from backstay.app import folders
+from backstay.app.application import sandbox
 from backstay.contracts.names import AGENT_RUN, EFFECT
 from backstay.errors import ConfigurationError
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backstay import folders
-from backstay.adapters.agent_config import line_of
-from backstay.adapters.agent_folder import Agent, load_agent
-from backstay.adapters.organisation import Organisation, load_organisation
-from backstay.app import check_known, policy_folders
+from backstay.adapters.agent.config import line_of
+from backstay.adapters.agent.folder import Agent, load_agent
+from backstay.adapters.agent.organisation import Organisation, load_organisation
+from backstay.app import folders
+from backstay.app.application import check_known, policy_folders
+from backstay.app.rules import put_in_force
+from backstay.checks.cases import check_cases, read_cases
 from backstay.errors import ConfigurationError
-from backstay.policy_cases import check_cases, read_cases
-from backstay.rules import put_in_force
 from backstay.settings import Settings
 
 _SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from backstay.adapters.agent_config import line_of
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.organisation import Organisation, read_text
-from backstay.adapters.prices import price_of
+from backstay.adapters.agent.config import line_of
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.organisation import Organisation, read_text
+from backstay.adapters.model.prices import price_of
 from backstay.contracts.budget import DIMENSIONS, BudgetLimits, lowest
 from backstay.kernel.money import format_usd
 from backstay.settings import Settings

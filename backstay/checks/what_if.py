@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstay import folders
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.tool_function import Tool
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.tool.function import Tool
+from backstay.app import folders
 from backstay.contracts.problems import summary
 from backstay.errors import ConfigurationError
-from backstay.facts import NAMED_BY_USER, named_arguments
 from backstay.kernel.approval import filled, quorum, same_person
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.verdict import Code, Outcome
+from backstay.tools.facts import NAMED_BY_USER, named_arguments
 
 RUN_ID = "nobody-runs-this"
 

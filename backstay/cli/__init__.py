@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from backstay import __version__
 
-from .exit import ExitCode, leave
+from .shell.exit import ExitCode, leave
 
 
 class Entry(NamedTuple):
@@ -66,7 +66,7 @@ class Commands(TyperGroup):
 
 
 def _loaded(name: str) -> Any:
-    found = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name].module}"), name.replace("-", "_"))
+    found = getattr(importlib.import_module(f"{__name__}.commands.{COMMANDS[name].module}"), name.replace("-", "_"))
     if isinstance(found, typer.Typer):
         return get_command(found)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -107,7 +107,7 @@ def execute(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
-        from .failure import report  # the tree of errors loads pydantic, which `--help` has no use for
+        from .shell.failure import report  # the tree of errors loads pydantic, which `--help` has no use for
 
         return report(error)
     return ExitCode.COMPLETED

@@ -1,1 +1,3 @@
 """Starts, lists and answers runs from any process."""
+
+from .client import BackstayClient as BackstayClient

@@ -21,9 +21,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from backstay.adapters.overview import Overview, overview_of
-from backstay.adapters.run_errors import in_our_words, result_of_failure
-from backstay.connection import connect
+from backstay.adapters.engine.errors import in_our_words, result_of_failure
+from backstay.client.connection import connect
+from backstay.client.overview import Overview, overview_of
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.messages import Answer, Edit, Hold, Kill, MessageState, Vote

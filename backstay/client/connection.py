@@ -7,7 +7,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from backstay.adapters.data_converter import data_converter
+from backstay.adapters.payload.converter import data_converter
 from backstay.errors import ConfigurationError, UnreachableError
 from backstay.telemetry.setup import client_plugins
 

@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from backstay.contracts import names
-from backstay.contracts.calls import AuthorizeResult
+from backstay.contracts.call import AuthorizeResult
 from backstay.contracts.decision import DecideResult, Decision, ProposedCall
 from backstay.kernel.verdict import Outcome, Verdict
 

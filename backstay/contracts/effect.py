@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from .calls import ToolResult
+from .call import ToolResult
 from .problems import Contract, Problem, problems_of
 
 LONGEST_SECONDS = 366 * 86_400.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .calls import ActInput, ToolResult
+from .call import ActInput, ToolResult
 from .decision import DecideInput, Decision
 
 

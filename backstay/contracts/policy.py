@@ -8,7 +8,7 @@ from typing import Any
 from backstay.kernel.verdict import Code, Outcome
 
 from .admission import ToolSpec
-from .calls import Consent, RunFacts
+from .call import Consent, RunFacts
 
 
 class Unheld(Enum):

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
-from backstay.contracts.calls import ActInput, AuthorizeInput, Reconciled, ToolResult
+from backstay.contracts.call import ActInput, AuthorizeInput, Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import ProposedCall
 from backstay.errors import ModelError

@@ -32,9 +32,9 @@ from backstay.contracts.status import RunStatusView
 from backstay.kernel.money import format_usd, parse_usd
 
 from . import genai
+from .activities import error_kind, failed
 from .genai import Value, Whose
 from .setup import SCOPE, tracer
-from .spans import error_kind, failed
 
 
 class TracingPlugin(OpenTelemetryPlugin):

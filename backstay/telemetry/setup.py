@@ -17,7 +17,7 @@ from backstay.errors import ConfigurationError
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
-    from .tracing import TracingPlugin
+    from .runs import TracingPlugin
 
 SCOPE = "backstay"
 FLUSH_SECONDS = 3.0
@@ -90,7 +90,7 @@ def _plugin() -> "TracingPlugin":
     """The one plugin of the process, with a provider that exports; a provider that is there already is kept."""
     from opentelemetry import trace
 
-    from .tracing import TracingPlugin
+    from .runs import TracingPlugin
 
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(_provider())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .improvise import improvise
-from .script import (
+from .model.improvise import improvise
+from .model.script import (
     JSON,
     MISSING,
     Answer,
@@ -27,10 +27,10 @@ from .script import (
     Turn,
     Usage,
 )
-from .script_file import ScriptError, read_script
+from .model.script_file import ScriptError, read_script
 
 if TYPE_CHECKING:
-    from .scripted_model import ScriptedModel
+    from .model.server import ScriptedModel
 
 __all__ = [
     "JSON",
@@ -59,6 +59,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name != "ScriptedModel":
         raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
-    from .scripted_model import ScriptedModel
+    from .model.server import ScriptedModel
 
     return ScriptedModel

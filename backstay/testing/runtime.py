@@ -11,15 +11,15 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from backstay.adapters.data_converter import data_converter
-from backstay.adapters.dev_server import dev_server
-from backstay.app import application
+from backstay.adapters.engine.dev_server import dev_server
+from backstay.adapters.payload.converter import data_converter
+from backstay.app.application import application
 from backstay.contracts.names import AGENT_RUN
 from backstay.contracts.run import RunResult
 from backstay.settings import Settings
 
-from .script import Script
-from .scripted_model import ScriptedModel
+from .model.script import Script
+from .model.server import ScriptedModel
 
 PATIENCE_SECONDS = 60.0
 

@@ -8,15 +8,15 @@ from typing import Literal
 
 from cedarpy import PolicySet, Schema
 
+from ..call import ToolRules
+from ..cedar.engine import formatted, prepared
+from ..cedar.schema import AgentSchema, agent_schema, schema_text
 from .approval import approval_of
-from .call import ToolRules
-from .engine import formatted, prepared
 from .lint import Reading
 from .problem import PolicyProblems, RuleProblem
 from .rule import Origin, Rule, actions_named
-from .schema import AgentSchema, agent_schema, schema_text
 from .source import RuleFile
-from .validate import validated
+from .typecheck import validated
 
 LISTED_TOOLS = "listed-tools"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from cedarpy import pst
 
+from ..cedar.engine import parsed
 from .approval import Approval, approval_of
-from .engine import parsed
 from .problem import RuleProblem
 from .rule import Origin, Rule, bare_tests, exception_for, lifted_by, reads_of
 from .source import Piece, RuleFile, pieces

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from cedarpy import Schema
 
-from .engine import faults
+from ..cedar.engine import faults
+from ..cedar.schema import ToolSchema
+from ..cedar.shape import Opaque, Record
 from .problem import RuleProblem
 from .rule import Origin, Path, Rule
-from .schema import ToolSchema
-from .shape import Opaque, Record
 
 _NO_ATTRIBUTE = re.compile(r'attribute `(.+)` in context for Action::"(.*)" not found', re.DOTALL)
 _UNSAFE = re.compile(r'safety of access to optional attribute `(.+)` in context for Action::"(.*)"', re.DOTALL)

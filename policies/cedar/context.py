@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, cast
 
-from backstay.contracts.gate import UNHELD
+from backstay.contracts.policy import UNHELD
 
-from .call import GateRequest, RunFacts
+from ..call import GateRequest, RunFacts
 from .schema import ToolSchema
 from .shape import Record, Scalar, SetOf, Shape
 

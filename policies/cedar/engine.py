@@ -8,7 +8,7 @@ from typing import Any
 import cedarpy
 from cedarpy import Entities, PolicySet, Schema, pst
 
-from .source import is_too_deep
+from ..bundle.source import is_too_deep
 
 _FOR_POLICY = "for policy `policy0`, "
 

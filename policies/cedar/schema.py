@@ -7,9 +7,9 @@ from typing import Any
 
 from cedarpy import Entities, Schema
 
-from .call import ToolRules
+from ..bundle.problem import PolicyProblems, RuleProblem
+from ..call import ToolRules
 from .engine import actions_of
-from .problem import PolicyProblems, RuleProblem
 from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
 
 EFFECTS = ("read", "write", "once")

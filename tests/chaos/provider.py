@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from backstay.kernel.price import Usage as BilledUsage
 from backstay.testing import JSON, MISSING, Call, Drip, Drop, Failure, Raw, RawUsage, Reply, Request, Usage
-from backstay.testing.script import Answer
+from backstay.testing.model.script import Answer
 
 INPUT, CACHED_INPUT, OUTPUT = 10, 1, 40
 PRICE = f"input={INPUT},cached_input={CACHED_INPUT},output={OUTPUT}"

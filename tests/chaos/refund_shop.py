@@ -13,12 +13,12 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from backstay.adapters.dev_server import dev_server, free_port
-from backstay.connection import connect
+from backstay.adapters.engine.dev_server import dev_server, free_port
+from backstay.client.connection import connect
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, Request, ScriptedModel
-from backstay.testing.script import Turn
-from backstay.testing.wire import assistant_turns
+from backstay.testing.model.script import Turn
+from backstay.testing.model.wire import assistant_turns
 
 from .worker_process import SOAK, supervised, worker_environment
 

@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from backstay.adapters.dev_server import DevServer
+from backstay.adapters.engine.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.contracts.run import RunResult
 from backstay.kernel.money import format_usd, parse_usd

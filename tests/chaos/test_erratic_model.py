@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from backstay.adapters.dev_server import DevServer
-from backstay.client import BackstayClient
+from backstay.adapters.engine.dev_server import DevServer
+from backstay.client.client import BackstayClient
 from backstay.contracts.run import RunRequest
 from backstay.kernel.stop import StopReason
 from backstay.testing import ScriptedModel

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from backstay.adapters.dev_server import DevServer
+from backstay.adapters.engine.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, ScriptedModel
 from tests.chaos.worker_process import ROOT, SOAK, worker_environment

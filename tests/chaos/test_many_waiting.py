@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from backstay.adapters.dev_server import DevServer
-from backstay.adapters.fleet import Waiting, waiting_approvals
+from backstay.adapters.engine.dev_server import DevServer
+from backstay.client.fleet import Waiting, waiting_approvals
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, ScriptedModel
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from backstay.adapters.organisation import load_organisation
-from backstay.app import agents_of, policy_folders
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.app.application import agents_of, policy_folders
+from backstay.app.rules import gate_of
+from backstay.checks.what_if import Question, judged
 from backstay.cli import execute
-from backstay.rules import gate_of
-from backstay.rulings import Question, judged
 from backstay.settings import Settings
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

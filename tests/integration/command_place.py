@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backstay.adapters.dev_server import DevServer, temporal_binary
+from backstay.adapters.engine.dev_server import DevServer, temporal_binary
 from backstay.testing import Call, Failure, Reply, ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[2]

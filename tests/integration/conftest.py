@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from temporalio.client import Client, WorkflowHandle
 
-from backstay.adapters.dev_server import DevServer, free_port
+from backstay.adapters.engine.dev_server import DevServer, free_port
 from backstay.testing import ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[2]

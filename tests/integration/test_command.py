@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from backstay.adapters.dev_server import DevServer, free_port
+from backstay.adapters.engine.dev_server import DevServer, free_port
 from tests.integration.command_place import Place, command_place, fresh, temporal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from backstay.adapters.dev_server import DevServer
-from backstay.connection import connect
+from backstay.adapters.engine.dev_server import DevServer
+from backstay.client.connection import connect
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from backstay.adapters.dev_server import DevServer
+from backstay.adapters.engine.dev_server import DevServer
 from workflows.agent_run import AgentRun
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,15 +24,15 @@ from temporalio.client import (
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from backstay.adapters.codec_server import Access, codec_server
-from backstay.adapters.data_converter import data_converter
-from backstay.adapters.dev_server import DevServer, temporal_binary
-from backstay.adapters.payload_codec import EncryptingCodec
-from backstay.client import BackstayClient
+from backstay.adapters.engine.dev_server import DevServer, temporal_binary
+from backstay.adapters.payload.codec import EncryptingCodec
+from backstay.adapters.payload.converter import data_converter
+from backstay.adapters.payload.server import Access, codec_server
+from backstay.client.client import BackstayClient
 from backstay.errors import CodecError
 from backstay.settings import Settings
 from backstay.testing import Call, Failure, Reply
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 GOAL = "find the white whale"
 ACCOUNT = "account-of-captain-ahab"

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from backstay.errors import ConfigurationError
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 TOOLS = '''
 from backstay.tools import tool

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.adapters.dev_server import free_port
+from backstay.adapters.engine.dev_server import free_port
 from backstay.cli import execute
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,9 +10,9 @@ from typing import Any
 
 from temporalio.client import Client
 
-from backstay.adapters.dev_server import DevServer
+from backstay.adapters.engine.dev_server import DevServer
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = '''

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from backstay.adapters.dev_server import DevServer
-from backstay.client import BackstayClient
+from backstay.adapters.engine.dev_server import DevServer
+from backstay.client.client import BackstayClient
 from backstay.testing import Call, Reply, ScriptedModel
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = 'canary/"4f1c+9'

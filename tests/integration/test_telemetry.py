@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 from temporalio.client import WorkflowFailureError
 
-from backstay.adapters.dev_server import free_port
+from backstay.adapters.engine.dev_server import free_port
 from backstay.testing import Call, Failure, Reply, Usage
 
 if TYPE_CHECKING:

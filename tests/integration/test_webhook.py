@@ -9,9 +9,9 @@ from typing import Any
 from aiohttp import web
 from temporalio.client import Client
 
-from backstay.adapters.webhook import signature
+from backstay.adapters.notice.webhook import signature
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 TOOLS = '''
 from backstay.tools import tool

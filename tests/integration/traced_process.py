@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 
-from backstay.client import BackstayClient
-from backstay.connection import connect
+from backstay.client.client import BackstayClient
+from backstay.client.connection import connect
 from backstay.contracts.run import RunRequest
 from backstay.settings import load_settings
 from backstay.telemetry.metrics import worker_runtime
@@ -20,7 +20,7 @@ from backstay.telemetry.setup import flush
 
 
 async def serve() -> None:
-    from backstay.app import application
+    from backstay.app.application import application
 
     settings = load_settings()
     if settings.log == "json":

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from policies.bundle import AgentPolicy, Bundle, build
+from policies.bundle.build import AgentPolicy, Bundle, build
+from policies.bundle.source import RuleFile
 from policies.call import GateRequest, RunFacts, ToolRules
 from policies.cedar_gate import Gate
-from policies.source import RuleFile
 
 EXAMPLE = Path(__file__).parent / "example"
 GROUPS = {"finance": ["ann@shop.example", "bo@shop.example"], "owner": ["olga@shop.example"]}

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.verdict import Code, Outcome
-from policies.bundle import AgentPolicy, build
+from policies.bundle.build import AgentPolicy, build
+from policies.bundle.source import RuleFile
 from policies.call import GateRequest, RunFacts, ToolRules
 from policies.cedar_gate import Gate
-from policies.source import RuleFile
 
 pytestmark = pytest.mark.soak
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.approval import Approval, approval_of, granted, needed
+from policies.bundle.approval import Approval, approval_of, granted, needed
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from policies.bundle import AgentPolicy, build
+from policies.bundle.build import AgentPolicy, build
+from policies.bundle.problem import PolicyProblems, RuleProblem
+from policies.bundle.source import RuleFile, pieces
 from policies.call import ToolRules
-from policies.problem import PolicyProblems, RuleProblem
-from policies.source import RuleFile, pieces
 
 from .conftest import DECIMAL, GROUPS, Rules
 

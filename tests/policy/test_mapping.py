@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.call import GateRequest, RunFacts, ToolRules
-from policies.mapping import Mapped, MismatchError, mapped
-from policies.schema import agent_schema
+from policies.cedar.context import Mapped, MismatchError, mapped
+from policies.cedar.schema import agent_schema
 
 
 def _map(schema: dict[str, Any], value: Any, **more: Any) -> Mapped:

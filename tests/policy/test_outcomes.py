@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from backstay.kernel.verdict import Code, Outcome
-from policies.bundle import AgentPolicy, Bundle, build
+from policies.bundle.build import AgentPolicy, Bundle, build
+from policies.bundle.problem import PolicyProblems
 from policies.call import GateRequest, Ruling, ToolRules
 from policies.cedar_gate import Gate
-from policies.problem import PolicyProblems
 
 from .conftest import Ask, Rules
 

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from policies.bundle.problem import PolicyProblems
 from policies.call import ToolRules
-from policies.problem import PolicyProblems
-from policies.schema import agent_schema
-from policies.shape import MAX_ATTRIBUTES, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
+from policies.cedar.schema import agent_schema
+from policies.cedar.shape import MAX_ATTRIBUTES, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
 
 
 class Colour(StrEnum):

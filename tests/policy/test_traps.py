@@ -7,9 +7,9 @@ import cedarpy
 import pytest
 
 from backstay.kernel.verdict import Code, Outcome
+from policies.bundle.problem import PolicyProblems
 from policies.call import ToolRules
 from policies.cedar_gate import Gate
-from policies.problem import PolicyProblems
 
 from .conftest import DECIMAL, Ask, Rules
 

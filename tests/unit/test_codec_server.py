@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads
 
-from backstay.adapters.codec_server import Access, codec_server
-from backstay.adapters.payload_codec import EncryptingCodec
+from backstay.adapters.payload.codec import EncryptingCodec
+from backstay.adapters.payload.server import Access, codec_server
 from backstay.errors import ConfigurationError
 
 UI = "http://localhost:8233"

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from backstay.cli.request import read_budget, read_metadata, read_request
+from backstay.cli.shell.request import read_budget, read_metadata, read_request
 from backstay.errors import InvalidInputError
 
 

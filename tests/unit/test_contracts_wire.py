@@ -5,7 +5,7 @@ import pytest
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Opening, ToolSpec
 from backstay.contracts.budget import BudgetLimits
-from backstay.contracts.calls import AuthorizeResult, ToolResult, shortened
+from backstay.contracts.call import AuthorizeResult, ToolResult, shortened
 from backstay.contracts.decision import (
     BilledUsage,
     DecideFailure,

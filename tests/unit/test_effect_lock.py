@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from backstay.contracts.calls import SharedEffect, ToolResult
+from backstay.contracts.call import SharedEffect, ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput
 from workflows.effect_lock import WAITING_ROOM, EffectLock, LockState
 

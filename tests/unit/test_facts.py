@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstay.facts import mail_domains, named_arguments, sql_only_reads, url_host
+from backstay.tools.facts import mail_domains, named_arguments, sql_only_reads, url_host
 
 READS = ["select 1", "select * from a union select * from b", "with a as (select 1) select * from a", "(select 1)"]
 WRITES = [

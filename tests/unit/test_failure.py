@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstay.cli.failure import explain
+from backstay.cli.shell.failure import explain
 from backstay.contracts.problems import Problem
 from backstay.errors import (
     BackstayError,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.app import sandbox
+from backstay.app.application import sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = frozenset({"backstay", "workflows", "activities", "policies", "agents"})
@@ -47,7 +47,7 @@ def test_every_module_of_the_kernel_loads_no_third_party_module() -> None:
     assert third_party(loaded_by(*modules)) == set()
 
 
-@pytest.mark.parametrize("modules", [("workflows.agent_run",), ("backstay.folders", "workflows.agent_run")])
+@pytest.mark.parametrize("modules", [("workflows.agent_run",), ("backstay.app.folders", "workflows.agent_run")])
 def test_a_workflow_loads_no_client_of_the_outside_world(modules: tuple[str, ...]) -> None:
     tops = third_party(loaded_by(*modules))
     assert tops.isdisjoint({"openai", "httpx2", "aiohttp", "aiosmtpd", "cedarpy", "genai_prices", "typer"})

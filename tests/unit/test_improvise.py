@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from backstay.testing import JSON, Api, Reply, Request, improvise
-from backstay.testing.improvise import made_up_arguments
+from backstay.testing.model.improvise import made_up_arguments
 
 GOAL = "Refund order A17 of 120 EUR to ann@example.com"
 

@@ -12,8 +12,8 @@ import httpx2
 import openai
 import pytest
 
-from backstay.adapters.openai_errors import LONGEST_WAIT, as_model_error, retry_after
-from backstay.adapters.openai_model import MAX_BYTES, OpenAIModel
+from backstay.adapters.model.openai import MAX_BYTES, OpenAIModel
+from backstay.adapters.model.openai_errors import LONGEST_WAIT, as_model_error, retry_after
 from backstay.contracts.admission import Api, ModelSpec
 from backstay.contracts.conversation import ModelReply, ModelRequest, Said
 from backstay.errors import ModelError

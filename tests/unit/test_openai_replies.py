@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backstay.adapters.openai_model import MAX_BYTES, OpenAIModel
+from backstay.adapters.model.openai import MAX_BYTES, OpenAIModel
 from backstay.contracts.admission import Api, ModelSpec
 from backstay.contracts.conversation import ModelReply, ModelRequest, Said
 from backstay.contracts.decision import BilledUsage, Decision, ProposedCall

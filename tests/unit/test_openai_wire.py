@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from backstay.adapters.openai_model import OpenAIModel
-from backstay.adapters.openai_wire import render
+from backstay.adapters.model.openai import OpenAIModel
+from backstay.adapters.model.openai_request import render
 from backstay.contracts.admission import Api, ModelSpec, ToolSpec
 from backstay.contracts.conversation import Decided, Item, ModelRequest, Observed, Said
 from backstay.contracts.decision import Decision, ProposedCall

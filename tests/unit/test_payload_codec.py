@@ -8,9 +8,9 @@ import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DefaultFailureConverterWithEncodedAttributes
 
-from backstay.adapters.codec_keys import codec_keys
-from backstay.adapters.data_converter import data_converter
-from backstay.adapters.payload_codec import EncryptingCodec
+from backstay.adapters.payload.codec import EncryptingCodec
+from backstay.adapters.payload.converter import data_converter
+from backstay.adapters.payload.keys import codec_keys
 from backstay.errors import CodecError, ConfigurationError
 from backstay.settings import Settings
 

@@ -11,7 +11,7 @@ from genai_prices import calc_price
 from genai_prices import types as lists
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
-from backstay.adapters.prices import price_of
+from backstay.adapters.model.prices import price_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.price import Price, Tier, Usage
 

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "backstay.testing.scripted_model", *arguments]
+    return [sys.executable, "-W", "error", "-m", "backstay.testing.model.server", *arguments]
 
 
 async def test_the_command_says_where_it_listens_and_plays_its_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.adapters.scrubber import Scrubber, ScrubbingFilter, scrubbed_logs, scrubbed_output
+from backstay.adapters.secret.scrubber import Scrubber, ScrubbingFilter, scrubbed_logs, scrubbed_output
 
 VALUE = 'pä$$ "w0rd"/+&?\\'
 

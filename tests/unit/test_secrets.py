@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.adapters.secrets import Secrets, worker_secrets
+from backstay.adapters.secret.store import Secrets, worker_secrets
 from backstay.errors import ConfigurationError, SecretError, ToolError
 from backstay.settings import Settings
 from backstay.tools import ToolCall, options_of, tool

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from backstay.adapters.tool_arguments import Arguments
-from backstay.contracts.gate import UNHELD
+from backstay.adapters.tool.arguments import Arguments
+from backstay.contracts.policy import UNHELD
 
 
 class Line(BaseModel):

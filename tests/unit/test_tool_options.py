@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstay.adapters.tool_function import tool_of
+from backstay.adapters.tool.function import tool_of
 from backstay.errors import ConfigurationError
 from backstay.tools import tool
 

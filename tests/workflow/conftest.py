@@ -16,9 +16,9 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from backstay.connection import connect
+from backstay.client.connection import connect
 from backstay.contracts.run import RunResult
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 PATIENCE = 40.0
 TOOLS = Path(__file__).with_name("workshop.py")

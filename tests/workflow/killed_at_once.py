@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 from backstay.contracts.decision import DecideFailure
 from backstay.contracts.run import RunRequest
 from backstay.kernel.events import Killed
-from workflows.live_run import LiveRun
+from workflows.run.live import LiveRun
 
 
 @workflow.defn

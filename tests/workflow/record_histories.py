@@ -19,10 +19,10 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
-from backstay.adapters.dev_server import dev_server
-from backstay.connection import connect
+from backstay.adapters.engine.dev_server import dev_server
+from backstay.client.connection import connect
 from backstay.testing import Call, Failure, Reply, Script
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 HISTORIES = Path(__file__).with_name("histories")
 TOOLS = {

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.errors import ConfigurationError
 from backstay.testing import Call, Reply, Usage
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 if TYPE_CHECKING:
     from tests.workflow.conftest import Opener, Workshop

@@ -11,10 +11,10 @@ import pytest_asyncio
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
-from backstay.adapters.data_converter import data_converter
-from backstay.adapters.dev_server import temporal_binary
+from backstay.adapters.engine.dev_server import temporal_binary
+from backstay.adapters.payload.converter import data_converter
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 TOOLS = '''
 from pathlib import Path

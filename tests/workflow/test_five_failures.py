@@ -12,7 +12,7 @@ from temporalio.client import Client
 from backstay.contracts.run import RunResult
 from backstay.kernel.stop import StopReason
 from backstay.testing import Call, Reply, Usage
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 from .erratic import erratic
 from .ungoverned import Trace, ungoverned

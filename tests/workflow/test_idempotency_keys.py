@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 from .resets import reset
 

@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from backstay.connection import connect
+from backstay.client.connection import connect
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.contracts.names import ADMIT, AGENT_RUN
 from backstay.testing import Call, Reply

@@ -8,9 +8,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from backstay import folders
-from backstay.adapters.data_converter import data_converter
-from backstay.app import sandbox
+from backstay.adapters.payload.converter import data_converter
+from backstay.app import folders
+from backstay.app.application import sandbox
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 HINT = "the workflow no longer does what it did; if it is not meant to, run `python -m tests.workflow.record_histories`"

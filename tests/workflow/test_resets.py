@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from backstay.adapters.run_history import RunHistory
+from backstay.adapters.engine.history import RunHistory
 from backstay.contracts.history import RunRef
 from backstay.contracts.names import EFFECT
 from backstay.errors import HistoryError
 from backstay.testing import Attempts, Call, Reply
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 from .resets import reset
 

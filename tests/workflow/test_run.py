@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from backstay.kernel.audit import AuditHead, verify
 from backstay.testing import Call, Reply, Usage
-from backstay.testing.local_runtime import local_runtime
+from backstay.testing.runtime import local_runtime
 
 COUNTING = '''
 from backstay.tools import ToolCall, tool

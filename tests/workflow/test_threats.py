@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from backstay.testing import Call, Reply
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 TOOLS = '''
 from decimal import Decimal

@@ -8,8 +8,8 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.kernel.events import Admitted
 
-from . import options
-from .live_run import ITEM_OVERHEAD, LiveRun
+from .. import options
+from .live import ITEM_OVERHEAD, LiveRun
 
 
 async def admit(run: LiveRun) -> Admission | None:

@@ -10,7 +10,7 @@ from temporalio import workflow
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.calls import RESULT_BYTES, Consent, Reconciled, shortened
+from backstay.contracts.call import RESULT_BYTES, Consent, Reconciled, shortened
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.messages import Answer, Edit, Vote
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
@@ -19,9 +19,9 @@ from backstay.kernel.audit import canonical
 from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, CallJudged
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from .judgement import judge
-from .live_run import LiveRun
-from .notices import Notices
+from .authorize import judge
+from .live import LiveRun
+from .notify import Notices
 
 WAITING_BYTES = 1_000_000
 UNKNOWN = "the call may have happened: its end was not seen"

@@ -8,12 +8,12 @@ from temporalio.exceptions import ActivityError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
-from backstay.contracts.calls import AuthorizeInput, AuthorizeResult, Consent, RunFacts
+from backstay.contracts.call import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from . import options
-from .live_run import LiveRun
+from .. import options
+from .live import LiveRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, ToolSpec
-from backstay.contracts.calls import ActInput, Reconciled, SharedEffect, ToolResult, shortened
+from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult, shortened
 from backstay.contracts.decision import Decision, Observation, ProposedCall, short_digest
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
@@ -31,13 +31,13 @@ from backstay.kernel.plan import open_call
 from backstay.kernel.run_state import gets_nowhere, interruption
 from backstay.kernel.verdict import Outcome, Verdict
 
-from . import options
-from .approvals import Approvals, Refused, Released, denial
-from .decision import observe
-from .ending import may_go_on, unfinished
-from .judgement import judge, run_facts
-from .live_run import LiveRun
-from .wording import call_summary
+from .. import options
+from ..outcome import may_go_on, unfinished
+from .approve import Approvals, Refused, Released, denial
+from .authorize import judge, run_facts
+from .decide import observe
+from .live import LiveRun
+from .words import call_summary
 
 SIDE_BY_SIDE = 16
 TOLD_BYTES = 160_000

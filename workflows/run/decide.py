@@ -13,8 +13,8 @@ from backstay.kernel.plan import ATTEMPTS, open_decision, settle_decision
 from backstay.kernel.price import Usage
 from backstay.kernel.reply import read_reply
 
-from . import options
-from .live_run import LiveRun, News
+from .. import options
+from .live import LiveRun, News
 
 CONCLUDE = "The runtime says: the budget is nearly spent. Conclude now: answer with what you know."
 

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import PendingApproval
-from backstay.contracts.calls import shortened
+from backstay.contracts.call import shortened
 from backstay.contracts.decision import Observation
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, RunResult
@@ -20,8 +20,8 @@ from backstay.kernel.events import Event
 from backstay.kernel.run_state import RunState, interruption, next_stop
 from backstay.kernel.stop import Stop
 
-from .ledger import Ledger
-from .noticeboard import Noticeboard
+from .publish import Noticeboard
+from .record import Ledger
 from .report import result_of, status_of
 
 ITEM_OVERHEAD = 64

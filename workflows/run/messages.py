@@ -13,7 +13,7 @@ from backstay.contracts.run import plain
 from backstay.kernel.approval import Approval, ApprovalKind
 from backstay.kernel.events import MessageRefused
 
-from .live_run import LiveRun
+from .live import LiveRun
 from .report import state_name
 
 AUDITED_REFUSALS = 100

@@ -11,8 +11,8 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import Notice, PendingApproval
 
-from . import options
-from .live_run import LiveRun
+from .. import options
+from .live import LiveRun
 
 LAST_SECONDS = timedelta(seconds=5)
 

@@ -9,7 +9,7 @@ from backstay.contracts.approval import MEMO_KEY, memo_of
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import RunStatusView
 
-from .wording import details
+from .words import details
 
 USD_EVERY_STEPS = 20
 

@@ -13,11 +13,11 @@ from backstay.kernel.budget import Limits
 from backstay.settings import Settings
 from backstay.tools import seconds
 
-from .agent_folder import Agent
-from .openai_model import OpenAIModel
+from ..model.openai import OpenAIModel
+from ..model.prices import price_of
+from ..tool.function import Tool
+from .folder import Agent
 from .organisation import Organisation
-from .prices import price_of
-from .tool_function import Tool
 
 OPENAI_HOST = "api.openai.com"
 

@@ -14,8 +14,8 @@ from types import ModuleType
 from backstay.errors import ConfigurationError
 from backstay.tools import options_of
 
-from .agent_config import AgentConfig, line_of, read_config
-from .tool_function import Tool, tool_of
+from ..tool.function import Tool, tool_of
+from .config import AgentConfig, line_of, read_config
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

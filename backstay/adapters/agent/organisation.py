@@ -12,7 +12,7 @@ from backstay.contracts.problems import Contract, problems_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.budget import Limits
 
-from .agent_config import Group, line_of
+from .config import Group, line_of
 
 
 class OrgTable(Contract):

@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 from backstay.contracts.names import SEARCH_ATTRIBUTES
 from backstay.errors import ConfigurationError
 
-from .data_converter import data_converter
+from ..payload.converter import data_converter
 
 HOST = "127.0.0.1"
 NAMESPACE = "default"

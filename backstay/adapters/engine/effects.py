@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from backstay.contracts import names
-from backstay.contracts.calls import ToolResult
+from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput
 from backstay.contracts.run import plain
 from backstay.errors import EffectUnreachedError

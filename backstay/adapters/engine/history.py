@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
-from backstay.contracts.calls import ActInput, ToolResult
+from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest

@@ -10,7 +10,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from backstay.adapters.run_errors import rpc_error
+from backstay.adapters.engine.errors import rpc_error
 from backstay.contracts.names import SEARCH_ATTRIBUTES
 from backstay.errors import BackstayError, ConfigurationError
 

@@ -12,8 +12,8 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.errors import ModelError
 
 from .openai_errors import as_model_error, shown
-from .openai_replies import read_reply, unreadable
-from .openai_wire import render
+from .openai_reply import read_reply, unreadable
+from .openai_request import render
 
 # A reply is stored whole, and the engine takes no payload of more than two megabytes.
 MAX_BYTES = 1_500_000

@@ -12,8 +12,8 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 
 from backstay.settings import Settings
 
-from .codec_keys import KEYS, KEYS_FILE, codec_keys
-from .payload_converter import TolerantPayloadConverter
+from .keys import KEYS, KEYS_FILE, codec_keys
+from .tolerant import TolerantPayloadConverter
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
@@ -28,7 +28,7 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
     plain = DataConverter(payload_converter_class=TolerantPayloadConverter)
     if not keys:
         return plain
-    from .payload_codec import EncryptingCodec  # cryptography is loaded where it is used only
+    from .codec import EncryptingCodec  # cryptography is loaded where it is used only
 
     return dataclasses.replace(
         plain,

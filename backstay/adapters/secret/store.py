@@ -14,8 +14,8 @@ from backstay.errors import SecretError
 from backstay.settings import Settings
 from backstay.tools import no_secret
 
-from .agent_folder import Agent
-from .codec_keys import KEYS, codec_keys
+from ..agent.folder import Agent
+from ..payload.keys import KEYS, codec_keys
 from .scrubber import SHORTEST, Scrubber
 
 FOLDER = "BACKSTAY_SECRETS"

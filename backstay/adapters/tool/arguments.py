@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypedDict
 
-from backstay.contracts.gate import UNHELD
+from backstay.contracts.policy import UNHELD
 from backstay.contracts.problems import Problem, problems_of
 from backstay.errors import ConfigurationError
 from backstay.tools import ToolCall

@@ -17,13 +17,13 @@ import rfc8785
 from pydantic_core import PydanticSerializationError, to_json
 
 from backstay.contracts.admission import ToolSpec
-from backstay.contracts.calls import Reconciled
+from backstay.contracts.call import Reconciled
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, OutcomeUnknownError
 from backstay.tools import NOT_HAPPENED, Happened, ToolCall, ToolOptions, options_of
 
-from .at_work import AtWork
-from .tool_arguments import Arguments, wants_call
+from .arguments import Arguments, wants_call
+from .in_progress import AtWork
 
 MAX_SCHEMA_BYTES = 64_000
 MOST_ITEMS = 100_000

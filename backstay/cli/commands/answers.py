@@ -7,16 +7,16 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from backstay.client import Run
+from backstay.client.client import Run
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.run import plain
 from backstay.errors import ConfigurationError
 
+from ..shell.connected import connected, person
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, progress, say, write_json
 from .approvals import facts
-from .connected import connected, person
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, progress, say, write_json
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 ApprovalId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The approval; may be left out if one is open.")]

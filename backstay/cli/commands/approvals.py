@@ -8,15 +8,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from backstay.adapters.fleet import Waiting, waiting_approvals
+from backstay.client.fleet import Waiting, waiting_approvals
 from backstay.contracts.approval import PendingApproval
 from backstay.contracts.run import plain
 from backstay.errors import ConfigurationError
 
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, clean, one_line, say, write, write_json
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, one_line, say, write, write_json
 
 
 def approvals(

@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from backstay.adapters.codec_keys import KEYS
-from backstay.adapters.codec_server import TOKEN, Access
-from backstay.adapters.codec_server import codec_server as serving
-from backstay.adapters.data_converter import keys_of_environment
-from backstay.adapters.payload_codec import EncryptingCodec
-from backstay.adapters.secrets import Secrets
+from backstay.adapters.payload.codec import EncryptingCodec
+from backstay.adapters.payload.converter import keys_of_environment
+from backstay.adapters.payload.keys import KEYS
+from backstay.adapters.payload.server import TOKEN, Access
+from backstay.adapters.payload.server import codec_server as serving
+from backstay.adapters.secret.store import Secrets
 from backstay.errors import ConfigurationError, SecretError
 
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import say
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import say
 
 PORT = 8234
 UI_ORIGINS = ("http://localhost:8233", "http://127.0.0.1:8233")

@@ -13,23 +13,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from backstay.adapters.dev_server import NAMESPACE, DevServer, dev_server
-from backstay.app import application
-from backstay.client import BackstayClient, Run
+from backstay.adapters.engine.dev_server import NAMESPACE, DevServer, dev_server
+from backstay.app.application import application
+from backstay.app.folders import SHIPPED_AGENTS
+from backstay.client.client import BackstayClient, Run
 from backstay.contracts.run import RunResult
 from backstay.errors import BackstayError
-from backstay.folders import SHIPPED_AGENTS
 from backstay.settings import Settings, load_settings
 
+from ..shell.exit import ExitCode
+from ..shell.links import run_link
+from ..shell.loop import run_loop
+from ..shell.terminal import clean, data, say, write
+from ..views.report import STATUS_STYLE
+from ..views.transcript import Follower, print_line
+from .demo_scenes import SCENES, Scene
 from .dev import has_model, model_in_use, model_line
-from .exit import ExitCode
-from .links import run_link
-from .loop import run_loop
-from .report import STATUS_STYLE
 from .run import follow_to_the_end
-from .scenes import SCENES, Scene
-from .terminal import clean, data, say, write
-from .transcript import Follower, print_line
 
 _LOOK_SECONDS = 0.5
 

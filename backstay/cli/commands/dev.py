@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from backstay.adapters.dev_server import dev_server, free_port
-from backstay.app import Application, application
+from backstay.adapters.engine.dev_server import dev_server, free_port
+from backstay.app.application import Application, application
 from backstay.settings import Settings, load_settings
 from backstay.testing import Turn, improvise
-from backstay.testing.script_file import Scripts
-from backstay.testing.scripted_model import ScriptedModel
+from backstay.testing.model.script_file import Scripts
+from backstay.testing.model.server import ScriptedModel
 
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import say, write
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import say, write
 from .worker import ready_line, serve
 
 PORT = 7233

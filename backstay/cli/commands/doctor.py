@@ -6,13 +6,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from backstay.checks.health import Check, Known, checks, known_settings
 from backstay.errors import ConfigurationError
-from backstay.health import Check, Known, checks, known_settings
 from backstay.settings import Settings, load_settings
 
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, clean, say, write, write_json
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, say, write, write_json
 
 
 def doctor(

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from backstay.client import Run
+from backstay.client.client import Run
 from backstay.contracts.run import RunResult, plain
 from backstay.errors import NoResultError, NoWorkerError, RunClosedError
 from backstay.kernel.stop import StopReason
 
-from .connected import connected, person
-from .exit import ExitCode
-from .loop import run_loop
-from .report import result_table
-from .terminal import Output, clean, say, write, write_json
+from ..shell.connected import connected, person
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, say, write, write_json
+from ..views.report import result_table
 
 _WAIT_SECONDS = 10.0
 _POSTED = "ordered"

@@ -6,14 +6,14 @@ from typing import Annotated, get_args
 import typer
 from rich.table import Table
 
-from backstay.adapters.fleet import Listed, runs
+from backstay.client.fleet import Listed, runs
 from backstay.contracts.status import State
 from backstay.errors import ConfigurationError
 
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, clean, say, write, write_json
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, say, write, write_json
 
 STATES = get_args(State)
 

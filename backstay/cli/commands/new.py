@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backstay.adapters.agent_folder import check_name
+from backstay.adapters.agent.folder import check_name
+from backstay.app.folders import SHIPPED_AGENTS
 from backstay.errors import ConfigurationError
-from backstay.folders import SHIPPED_AGENTS
 from backstay.settings import Settings, load_settings
 
-from .exit import ExitCode
-from .terminal import write
+from ..shell.exit import ExitCode
+from ..shell.terminal import write
 
 FILES = {
     "agent.toml": """\

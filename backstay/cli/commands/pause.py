@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from .connected import connected, person
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, say, write_json
+from ..shell.connected import connected, person
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, say, write_json
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 By = Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")]

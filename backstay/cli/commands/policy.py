@@ -7,20 +7,20 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from backstay import folders
-from backstay.adapters.agent_folder import Agent
-from backstay.adapters.organisation import load_organisation
-from backstay.app import agents_of, policy_folders
+from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.app import folders
+from backstay.app.application import agents_of, policy_folders
+from backstay.app.rules import gate_of
+from backstay.checks.cases import FILE, Checked, check_cases, read_cases
+from backstay.checks.rules import linted
+from backstay.checks.what_if import Question, judged
 from backstay.errors import ConfigurationError
-from backstay.policy_cases import FILE, Checked, check_cases, read_cases
-from backstay.policy_lint import linted
-from backstay.rules import gate_of
-from backstay.rulings import Question, judged
 from backstay.settings import load_settings
 
-from .exit import ExitCode
-from .ruling import as_json, ruling_table
-from .terminal import Output, clean, say, write, write_json
+from ..shell.exit import ExitCode
+from ..shell.terminal import Output, clean, say, write, write_json
+from ..views.ruling import as_json, ruling_table
 
 policy = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -141,7 +141,7 @@ def _in_force(only: Sequence[str]) -> "tuple[folders.gate.Gate, dict[str, Agent]
     return gate_of(agents.values(), load_organisation(policy_folders(settings))), agents
 
 
-def _rules(bundle: "folders.bundle.Bundle") -> list[dict[str, Any]]:
+def _rules(bundle: "folders.build.Bundle") -> list[dict[str, Any]]:
     """Every rule, enforced or only observed, sorted by id."""
     known = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
     return [

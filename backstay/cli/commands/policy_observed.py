@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from temporalio.client import Client
 
-from backstay.adapters.fleet import runs
-from backstay.adapters.verdicts import Judgement, judgements
+from backstay.client.fleet import runs
+from backstay.client.verdicts import Judgement, judgements
 
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import Output, clean, say, write, write_json
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, say, write, write_json
 
 
 def check_observed(agents: Sequence[str], limit: int, output: Output) -> int:

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from backstay.replay import first_difference, history_of_file, history_of_run
+from backstay.checks.replay import first_difference, history_of_file, history_of_run
 
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import clean, one_line, say, write
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import clean, one_line, say, write
 
 _LONGEST = 2_000
 

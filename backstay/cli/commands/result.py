@@ -8,11 +8,11 @@ import typer
 from backstay.contracts.run import plain
 from backstay.tools import seconds
 
-from .connected import connected
-from .exit import ExitCode, code_of_status
-from .loop import run_loop
-from .report import result_table
-from .terminal import Output, say, write, write_json
+from ..shell.connected import connected
+from ..shell.exit import ExitCode, code_of_status
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, say, write, write_json
+from ..views.report import result_table
 
 
 def result(

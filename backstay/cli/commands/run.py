@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from backstay.client import Run
+from backstay.client.client import Run
 from backstay.contracts.run import RunRequest, RunResult, plain
 from backstay.tools import seconds
 
-from .connected import Connected, connected
-from .exit import ExitCode, code_of_status
-from .loop import run_loop
-from .report import result_table
-from .request import read_request
-from .terminal import Output, say, write, write_json
-from .transcript import Follower, print_line
+from ..shell.connected import Connected, connected
+from ..shell.exit import ExitCode, code_of_status
+from ..shell.loop import run_loop
+from ..shell.request import read_request
+from ..shell.terminal import Output, say, write, write_json
+from ..views.report import result_table
+from ..views.transcript import Follower, print_line
 
 _SILENCE_SECONDS = 5.0
 _LAST_LOOK_SECONDS = 10.0

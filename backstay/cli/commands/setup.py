@@ -1,12 +1,12 @@
 """`backstay setup`: prepares a namespace for runs."""
 
-from backstay.adapters.search_attributes import register
+from backstay.adapters.engine.search_attributes import register
 from backstay.contracts.names import SEARCH_ATTRIBUTES
 
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .terminal import say, write
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import say, write
 
 
 def setup() -> int:

@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from backstay.adapters.overview import Overview, Pending
-from backstay.client import Run
+from backstay.client.client import Run
+from backstay.client.overview import Overview, Pending
 from backstay.contracts.run import RunResult, plain
 from backstay.contracts.status import RunStatusView, TranscriptItem
 from backstay.errors import (
@@ -21,13 +21,13 @@ from backstay.errors import (
     RefusedError,
 )
 
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import Output, clean, one_line, say, write, write_json
+from ..views.report import STATUS_STYLE, budget_table, spent_line
+from ..views.transcript import paragraphs
 from .approvals import facts
-from .connected import connected
-from .exit import ExitCode
-from .loop import run_loop
-from .report import STATUS_STYLE, budget_table, spent_line
-from .terminal import Output, clean, one_line, say, write, write_json
-from .transcript import paragraphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def show(
     if (run_id is None) == (agent is None):
         raise ConfigurationError("name a run, or an agent with `--agent`, and not both")
     if agent is not None:
-        from .show_agent import show_agent  # loads the agents and the rules, which a run is shown without
+        from ..views.show_agent import show_agent  # loads the agents and the rules, which a run is shown without
 
         return show_agent(agent, output)
     return run_loop(_show(run_id or "", output))

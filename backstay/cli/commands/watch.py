@@ -8,16 +8,16 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from backstay.client import Run
+from backstay.client.client import Run
 from backstay.errors import NoWorkerError
 
-from .connected import connected
-from .exit import code_of_status
-from .loop import run_loop
-from .report import budget_table, result_table
+from ..shell.connected import connected
+from ..shell.exit import code_of_status
+from ..shell.loop import run_loop
+from ..shell.terminal import clean, progress, say, write
+from ..views.report import budget_table, result_table
+from ..views.transcript import Follower, print_line
 from .run import follow_to_the_end
-from .terminal import clean, progress, say, write
-from .transcript import Follower, print_line
 
 _REDRAW_SECONDS = 0.5
 

@@ -7,17 +7,17 @@ from typing import Annotated, NoReturn
 import typer
 from temporalio.client import Client
 
-from backstay.adapters.scrubber import scrubbed_output
-from backstay.adapters.search_attributes import register
-from backstay.app import Application, application
-from backstay.connection import connect
+from backstay.adapters.engine.search_attributes import register
+from backstay.adapters.secret.scrubber import scrubbed_output
+from backstay.app.application import Application, application
+from backstay.client.connection import connect
 from backstay.settings import Settings, load_settings
 from backstay.telemetry.metrics import worker_runtime
 
-from .exit import ExitCode, leave
-from .failure import report
-from .loop import Log, run_loop
-from .terminal import say
+from ..shell.exit import ExitCode, leave
+from ..shell.failure import report
+from ..shell.loop import Log, run_loop
+from ..shell.terminal import say
 
 _LEFT_SECONDS = 5.0
 _SETUP = "run `backstay setup` as somebody who may add them"

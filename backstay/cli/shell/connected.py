@@ -4,8 +4,8 @@ import asyncio
 import getpass
 from dataclasses import dataclass
 
-from backstay.client import BackstayClient
-from backstay.connection import connect
+from backstay.client.client import BackstayClient
+from backstay.client.connection import connect
 from backstay.errors import ConfigurationError
 from backstay.settings import Settings, load_settings
 

@@ -3,7 +3,7 @@
 import sys
 import traceback
 
-from backstay.adapters.codec_keys import KEYS
+from backstay.adapters.payload.keys import KEYS
 from backstay.errors import (
     BackstayError,
     CodecError,

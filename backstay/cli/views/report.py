@@ -8,7 +8,7 @@ from rich.text import Text
 from backstay.contracts.budget import BudgetLimits, Spent
 from backstay.contracts.run import RunResult
 
-from .terminal import clean
+from ..shell.terminal import clean
 
 _BAR = 20
 _DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")

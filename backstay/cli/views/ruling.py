@@ -7,15 +7,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from backstay import folders
-from backstay.rulings import Judged
+from backstay.app import folders
+from backstay.checks.what_if import Judged
 
-from .terminal import clean
+from ..shell.terminal import clean
 
 _STYLE = {"allow": "green", "deny": "red", "require_approval": "yellow"}
 
 
-def as_json(agent: str, tool: str, judged: Judged, bundle: "folders.bundle.Bundle") -> dict[str, Any]:
+def as_json(agent: str, tool: str, judged: Judged, bundle: "folders.build.Bundle") -> dict[str, Any]:
     """The whole explanation as plain JSON values."""
     found, ruling = judged.explanation, judged.ruling
     named = sorted({*ruling.rules, *found.permits, *found.forbids})

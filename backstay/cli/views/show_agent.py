@@ -6,15 +6,15 @@ from typing import Any, cast
 
 from rich.table import Table
 
-from backstay.adapters.organisation import load_organisation
-from backstay.adapters.tool_function import Tool
-from backstay.agent_settings import Setting, settings_in_force
-from backstay.app import agents_of, policy_folders
-from backstay.rules import gate_of
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.adapters.tool.function import Tool
+from backstay.app.application import agents_of, policy_folders
+from backstay.app.rules import gate_of
+from backstay.checks.settings import Setting, settings_in_force
 from backstay.settings import load_settings
 
-from .exit import ExitCode
-from .terminal import Output, clean, one_line, write, write_json
+from ..shell.exit import ExitCode
+from ..shell.terminal import Output, clean, one_line, write, write_json
 
 _LONGEST = 120
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from rich.text import Text
 
-from backstay.client import Run
+from backstay.client.client import Run
 from backstay.contracts.status import TranscriptItem
 from backstay.errors import NoWorkerError, RefusedError
 
-from .terminal import clean, one_line, progress
+from ..shell.terminal import clean, one_line, progress
 
 POLL_SECONDS = 0.3
 _SILENT_SECONDS = 2.0

@@ -23,21 +23,7 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from .script import (
-    JSON,
-    MISSING,
-    Attempts,
-    Call,
-    Drip,
-    Drop,
-    Failure,
-    Raw,
-    RawUsage,
-    Reply,
-    Script,
-    Turn,
-    Usage,
-)
+from .script import JSON, MISSING, Attempts, Call, Drip, Drop, Failure, Raw, RawUsage, Reply, Script, Turn, Usage
 
 Scripts: TypeAlias = Script | Mapping[str, Script]
 

@@ -10,7 +10,7 @@ Which turn a request gets: its `Idempotency-Key` is `<conversation>/decide-<n>`.
 new key takes the next turn of the script, and a key seen before keeps its place and counts one more attempt.
 A request without such a key gets the turn after as many assistant turns as it carries.
 
-As a command: `python -m backstay.testing.scripted_model [--port 0] [--script FILE.json]`; `script_file`
+As a command: `python -m backstay.testing.model.server [--port 0] [--script FILE.json]`; `script_file`
 documents the file. Without a script it improvises.
 """
 
@@ -30,21 +30,7 @@ from typing import Self
 from aiohttp import web
 
 from .improvise import improvise
-from .script import (
-    JSON,
-    Answer,
-    Api,
-    Drip,
-    Drop,
-    Failure,
-    Raw,
-    Reply,
-    Request,
-    Script,
-    Turn,
-    answer_for,
-    turn_at,
-)
+from .script import JSON, Answer, Api, Drip, Drop, Failure, Raw, Reply, Request, Script, Turn, answer_for, turn_at
 from .script_file import ScriptError, Scripts, read_script
 from .wire import Bill, assistant_turns, goal_of, render, render_error, render_models
 
@@ -251,11 +237,11 @@ async def _serve(scripts: Scripts | None, port: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code: 2 for a script or a port that cannot be used."""
     parser = argparse.ArgumentParser(
-        prog="python -m backstay.testing.scripted_model",
+        prog="python -m backstay.testing.model.server",
         description="A model server with no model behind it: it plays a script, or improvises.",
     )
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--script", type=Path, help="a JSON file; see `backstay.testing.script_file`")
+    parser.add_argument("--script", type=Path, help="a JSON file; see `backstay.testing.model.script_file`")
     given = parser.parse_args(arguments)
     try:
         scripts = None if given.script is None else read_script(given.script.read_bytes())

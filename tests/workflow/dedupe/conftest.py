@@ -18,12 +18,12 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer
 
-from backstay import folders
-from backstay.adapters.data_converter import data_converter
-from backstay.app import application, sandbox
-from backstay.connection import connect
+from backstay.adapters.payload.converter import data_converter
+from backstay.app import folders
+from backstay.app.application import application, sandbox
+from backstay.client.connection import connect
 from backstay.testing import Call, Reply, Request
-from backstay.testing.local_runtime import LocalRuntime, local_runtime
+from backstay.testing.runtime import LocalRuntime, local_runtime
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
