@@ -59,9 +59,11 @@ def test_a_workflow_loads_no_activity_and_no_policy() -> None:
 
 
 def test_a_worker_loads_only_the_definitions_anew_for_each_run_and_a_replay_everything() -> None:
-    parts = {f"workflows.{file.stem}" for file in (ROOT / "workflows").glob("*.py")} - {"workflows.__init__"}
+    files = [file.relative_to(ROOT).with_suffix("") for file in (ROOT / "workflows").rglob("*.py")]
+    parts = {".".join(file.parts) for file in files if file.name != "__init__"}
     definitions = {"workflows.agent_run", "workflows.effect"}
     through = sandbox().restrictions.passthrough_modules
+    assert "workflows.run.live" in parts
     assert through & parts == parts - definitions
     assert "workflows" not in through
     assert not sandbox(checked=True).restrictions.passthrough_modules & parts
