@@ -5,8 +5,8 @@ from dataclasses import replace
 from temporalio import activity
 
 from backstay.contracts import names
-from backstay.contracts.call import AuthorizeInput, AuthorizeResult, Consent
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent
 from backstay.kernel.verdict import Verdict
 from backstay.telemetry import activities as spans
 

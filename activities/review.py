@@ -6,9 +6,8 @@ from typing import Any, cast
 
 import rfc8785
 
-from backstay.contracts.call import Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.policy import GateCall, Ruling
+from backstay.contracts.policy import Consent, GateCall, Ruling, RunFacts
 from backstay.contracts.problems import summary
 from backstay.kernel.approval import names_of
 from backstay.kernel.arguments import Unreadable, read_arguments

@@ -9,8 +9,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from backstay.contracts import names
-from backstay.contracts.call import AuthorizeResult
 from backstay.contracts.decision import DecideResult, Decision, ProposedCall
+from backstay.contracts.policy import AuthorizeResult
 from backstay.kernel.verdict import Outcome, Verdict
 
 _LOCAL_ACTIVITY = "core_local_activity"

@@ -9,9 +9,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
-from backstay.contracts.call import ActInput, AuthorizeInput, Reconciled, ToolResult
+from backstay.contracts.call import ActInput, Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.policy import AuthorizeInput
 from backstay.errors import ModelError
 from backstay.kernel.money import format_usd
 from backstay.kernel.price import Price, Usage

@@ -10,9 +10,10 @@ from temporalio import workflow
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.call import RESULT_BYTES, Consent, Reconciled, shortened
+from backstay.contracts.call import RESULT_BYTES, Reconciled, shortened
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.messages import Answer, Edit, Vote
+from backstay.contracts.policy import Consent
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical

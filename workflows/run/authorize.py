@@ -8,8 +8,8 @@ from temporalio.exceptions import ActivityError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
-from backstay.contracts.call import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .. import options

@@ -5,7 +5,7 @@ import pytest
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Opening, ToolSpec
 from backstay.contracts.budget import BudgetLimits
-from backstay.contracts.call import AuthorizeResult, ToolResult, shortened
+from backstay.contracts.call import ToolResult, shortened
 from backstay.contracts.decision import (
     BilledUsage,
     DecideFailure,
@@ -16,6 +16,7 @@ from backstay.contracts.decision import (
     ProposedCall,
     short_digest,
 )
+from backstay.contracts.policy import AuthorizeResult
 from backstay.contracts.problems import Contract
 from backstay.kernel.budget import Limits, ToolLimit
 from backstay.kernel.price import Price, Tier

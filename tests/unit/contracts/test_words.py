@@ -1,11 +1,10 @@
 """The words that adapters, activities and workflows share without sending them."""
 
 from backstay.contracts.admission import ModelSpec
-from backstay.contracts.call import Consent, RunFacts
 from backstay.contracts.conversation import Decided, ModelReply, ModelRequest, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision
 from backstay.contracts.history import Recorded, RunRef
-from backstay.contracts.policy import Ruling
+from backstay.contracts.policy import Consent, Ruling, RunFacts
 from backstay.contracts.status import RunStatusView
 from backstay.contracts.trace import Untraced
 from backstay.kernel.verdict import Code, Outcome
