@@ -10,10 +10,8 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from temporalio.converter import DataConverter
 from temporalio.exceptions import FailureError
 
-from backstay.contracts.names import act_id
 from backstay.errors import CodecError
-
-_ACT = act_id("")
+from backstay.kernel.keys import acted_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ async def _pending(info: PendingActivityInfo, converter: DataConverter) -> Pendi
     name = info.activity_id
     return Pending(
         activity=name,
-        call_id=name.removeprefix(_ACT) if name.startswith(_ACT) else None,
+        call_id=acted_call(name),
         running=info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
         attempt=info.attempt,
         trouble=await _trouble(info, converter),

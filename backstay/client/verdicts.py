@@ -11,10 +11,10 @@ from temporalio.client import Client
 from backstay.contracts import names
 from backstay.contracts.decision import DecideResult, Decision, ProposedCall
 from backstay.contracts.policy import AuthorizeResult
+from backstay.kernel.keys import decided_step
 from backstay.kernel.verdict import Outcome, Verdict
 
 _LOCAL_ACTIVITY = "core_local_activity"
-_DECIDE = f"{names.DECIDE}-"
 T = TypeVar("T")
 
 
@@ -47,8 +47,8 @@ async def judgements(client: Client, run_id: str) -> list[Judgement]:
     async for event in client.get_workflow_handle(run_id).fetch_history_events():
         if event.HasField("activity_task_scheduled_event_attributes"):
             activity_id = event.activity_task_scheduled_event_attributes.activity_id
-            if activity_id.startswith(_DECIDE):
-                scheduled[event.event_id] = int(activity_id.removeprefix(_DECIDE))
+            if (decided := decided_step(activity_id)) is not None:
+                scheduled[event.event_id] = decided
         elif event.HasField("activity_task_completed_event_attributes"):
             done = event.activity_task_completed_event_attributes
             if done.scheduled_event_id in scheduled:

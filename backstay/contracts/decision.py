@@ -1,18 +1,14 @@
 """One decision of the model: what it is asked with, what it answers."""
 
-import hashlib
 from typing import Any, Literal
 
 from pydantic import Field
 
+from backstay.kernel.keys import short_digest
+
 from .problems import Contract
 
 Finish = Literal["stop", "length", "filtered"]
-
-
-def short_digest(text: str) -> str:
-    """A short digest of a text that stands in the history."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class ProposedCall(Contract):

@@ -34,6 +34,14 @@ class CallOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A call that was running when the run was interrupted, and how it ended (None: not yet)."""
+
+    tool: str
+    outcome: CallOutcome | None = None
+
+
 @functools.cache
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -25,8 +25,9 @@ from backstay.kernel.events import (
 )
 from backstay.kernel.plan import open_call, open_decision, settle_decision
 from backstay.kernel.price import Price, Tier, Usage
-from backstay.kernel.run_state import RunState, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import StopReason
+from backstay.kernel.stopping import next_stop
 
 from .strategies import PRICES, THRESHOLDS, TOOLS, VERDICTS, exceeded, usages
 

@@ -18,8 +18,9 @@ from backstay.kernel.events import (
     Event,
     Killed,
 )
-from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import INTERRUPTING, RunStatus, Stop, StopReason
+from backstay.kernel.stopping import interruption, next_stop
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .strategies import ADMITTED, EVENTS, MONOTONE, exceeded, totals

@@ -28,7 +28,7 @@ from backstay.kernel.events import (
     Warned,
 )
 from backstay.kernel.plan import open_call
-from backstay.kernel.run_state import gets_nowhere, interruption
+from backstay.kernel.stopping import gets_nowhere, interruption
 from backstay.kernel.verdict import Outcome, Verdict
 
 from .. import options

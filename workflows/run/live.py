@@ -17,8 +17,9 @@ from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, TranscriptItem
 from backstay.kernel.events import Event
-from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop
+from backstay.kernel.stopping import interruption, next_stop
 
 from .publish import Noticeboard
 from .record import Ledger

@@ -7,8 +7,9 @@ from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, State
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.events import CallOutcome
-from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop
+from backstay.kernel.stopping import interruption, next_stop
 
 
 def state_name(state: RunState, closed: bool) -> State:

@@ -21,6 +21,7 @@ from backstay.contracts.decision import DecideInput, DecideResult, Decision
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest
 from backstay.errors import HistoryError, HistoryGoneError
+from backstay.kernel.keys import act_id
 
 PAGE_EVENTS = 30
 OPENING_EVENTS = 12
@@ -133,7 +134,7 @@ class RunHistory:
                 over.add(attributes.scheduled_event_id)
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     results[attributes.scheduled_event_id] = attributes.result.payloads
-            elif _scheduled(event) == names.act_id(call_id) and attributes.activity_type.name == names.ACT:
+            elif _scheduled(event) == act_id(call_id) and attributes.activity_type.name == names.ACT:
                 given = await self._decoded(attributes.input.payloads, ActInput)
                 result = results.get(event.event_id)
                 seen = await self._decoded(result, ToolResult) if result is not None else None

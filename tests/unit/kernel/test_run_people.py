@@ -16,8 +16,9 @@ from backstay.kernel.events import (
     Event,
     Warned,
 )
-from backstay.kernel.run_state import RunState, gets_nowhere
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Thresholds
+from backstay.kernel.stopping import gets_nowhere
 
 ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "d", ("finance",), {"finance": ("ann", "bob")})
 

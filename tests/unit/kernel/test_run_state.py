@@ -22,6 +22,7 @@ from backstay.kernel.events import (
     DecisionSettled,
     DecisionUnusable,
     Event,
+    Flight,
     Killed,
     MessageRefused,
     ModelLost,
@@ -30,8 +31,9 @@ from backstay.kernel.events import (
     Tainted,
 )
 from backstay.kernel.price import Price, Tier
-from backstay.kernel.run_state import Flight, RunState, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop, StopReason, Thresholds
+from backstay.kernel.stopping import next_stop
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 PRICE = Price((Tier(0, 1, 1, 1),))

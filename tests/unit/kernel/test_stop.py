@@ -24,8 +24,9 @@ from backstay.kernel.events import (
     Killed,
     ModelLost,
 )
-from backstay.kernel.run_state import RunState, interruption, next_stop
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import INTERRUPTING, RunStatus, Stop, StopReason, Thresholds
+from backstay.kernel.stopping import interruption, next_stop
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 DENIED = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v", rules=("no-refunds",))

@@ -1,0 +1,62 @@
+"""Whether a run may go on: the strongest reason to stop, and whether to wait for what still runs."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .progress import LONGEST_CYCLE
+from .stop import INTERRUPTING, Stop, StopReason
+
+if TYPE_CHECKING:
+    from .run_state import RunState
+
+
+def next_stop(state: "RunState") -> Stop | None:
+    """The strongest reason to stop that holds now, or None: the run may go on."""
+    return next((stop for holds in _STOPS if (stop := holds(state))), None)
+
+
+def gets_nowhere(state: "RunState") -> bool:
+    """Whether the agent is one repetition away from being stopped for it, and has not been told yet."""
+    limit = state.thresholds.repeats
+    close = state.progress.repetitions() >= max(2, limit - 1) or state.progress.stale() >= limit * LONGEST_CYCLE // 2
+    return close and not state.warned
+
+
+def interruption(state: "RunState") -> bool:
+    """Whether running activities must be cancelled now, and not waited for."""
+    stop = next_stop(state)
+    return state.cancelled or state.deadline_passed or (stop is not None and stop.reason in INTERRUPTING)
+
+
+def stuck(state: "RunState") -> bool:
+    """Whether the run is to stop because it gets nowhere; what siblings still bring does not change that."""
+    return _repeating(state) or _stale(state)
+
+
+def _repeating(state: "RunState") -> bool:
+    return state.progress.repetitions() >= state.thresholds.repeats
+
+
+def _stale(state: "RunState") -> bool:
+    return state.progress.stale() >= state.thresholds.repeats * LONGEST_CYCLE
+
+
+def _stop_if(holds: bool, reason: StopReason, detail: str | None = None) -> Stop | None:
+    return Stop(reason, detail) if holds else None
+
+
+# INVARIANT: in the order of StopReason, so that the first that holds is the strongest.
+_STOPS: tuple["Callable[[RunState], Stop | None]", ...] = (
+    lambda s: Stop(StopReason.KILLED, f"by {s.killed.by}: {s.killed.reason}") if s.killed else None,
+    lambda s: _stop_if(s.unknown_tool is not None, StopReason.OUTCOME_UNKNOWN, s.unknown_tool),
+    lambda s: s.last_denial if s.denials >= s.thresholds.denials else None,
+    lambda s: _stop_if(s.expired is not None, StopReason.APPROVAL_EXPIRED, s.expired),
+    lambda s: _stop_if(s.shortfall is not None, StopReason.BUDGET_EXHAUSTED, s.shortfall),
+    lambda s: _stop_if(s.deadline_passed, StopReason.DEADLINE_EXCEEDED, "seconds"),
+    lambda s: _stop_if(_repeating(s), StopReason.NO_PROGRESS, "the same calls with the same results"),
+    lambda s: _stop_if(_stale(s), StopReason.NO_PROGRESS, "calls that bring nothing new"),
+    lambda s: _stop_if(s.malformed >= s.thresholds.malformed, StopReason.MALFORMED_CALLS, f"{s.malformed} in a row"),
+    lambda s: _stop_if(s.failures >= s.thresholds.failures, StopReason.TOOL_FAILURES, f"{s.failures} in a row"),
+    lambda s: _stop_if(s.model_lost is not None, StopReason.MODEL_UNAVAILABLE, s.model_lost),
+    lambda s: _stop_if(s.answered, StopReason.COMPLETED),
+)
