@@ -6,18 +6,20 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, PerformInput
 from backstay.contracts.messages import read_message
-from backstay.contracts.problems import Problem, summary
+from backstay.contracts.problems import Problem
 from backstay.contracts.run import plain
+from backstay.kernel.keys import perform_id
 
 from . import options
 from .effect_lock import EffectLock, LockState
+from .messages import fitting, invalid_input
 from .outcome import may_go_on, unfinished
-from .run.messages import invalid_input
 
 CLAIMS_PER_LINK = 1_000
 """The engine takes about 2,000 updates in one link of a chain."""
@@ -96,15 +98,14 @@ class Effect:
         if not lock.waiting:
             return ToolResult(status="cancelled", text="cancelled: the run was stopped before the effect began")
         call = lock.performer.call
-        self._handle = workflow.start_activity(
-            names.PERFORM,
-            PerformInput(call=call, key=given.key, again=lock.performances),
-            result_type=ToolResult,
-            activity_id=f"{names.PERFORM}-{lock.performances + 1}",
-            task_queue=names.effects_queue(call.task_queue),
-            summary=f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180],
+        how: ActivityConfig = {
             **options.perform_options(given.effect, given.timeout),
-        )
+            "activity_id": perform_id(lock.performances + 1),
+            "task_queue": names.effects_queue(call.task_queue),
+            "summary": f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180],
+        }
+        perform = PerformInput(call=call, key=given.key, again=lock.performances)
+        self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **how)
         try:
             return await self._handle
         except ActivityError as error:
@@ -175,10 +176,7 @@ class Effect:
         """The claim; what does not fit is refused before it enters the history."""
         if self._given is None:
             raise invalid_input(self._problems)
-        claim = read_message(Claim, args)
-        if isinstance(claim, list):
-            raise ApplicationError(f"invalid message: {summary(claim)}", type="InvalidMessage", non_retryable=True)
-        return claim
+        return fitting(Claim, args)
 
     def _show(self, given: EffectInput, lock: EffectLock) -> None:
         """The effect as people read it: whose it is and where it stands, never what it was called with."""

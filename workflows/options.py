@@ -1,10 +1,9 @@
 """How each activity is run: time limits and retries, in one table."""
 
 from datetime import timedelta
-from typing import Any
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityCancellationType
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 from backstay.contracts.admission import Effect, ModelSpec, ToolSpec
 
@@ -16,25 +15,25 @@ WRITE_ATTEMPTS = 10
 CLAIM_ATTEMPTS = 10
 LONGEST_INTERVAL = timedelta(seconds=30)
 
-ADMIT: dict[str, Any] = {
+ADMIT: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(maximum_attempts=10, maximum_interval=timedelta(seconds=10)),
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 
 # A local activity runs inside a workflow task, and signals wait while it does: short, and few attempts.
-AUTHORIZE: dict[str, Any] = {
+AUTHORIZE: LocalActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=5),
     "retry_policy": RetryPolicy(maximum_attempts=3, initial_interval=timedelta(milliseconds=100)),
 }
 
-NOTIFY: dict[str, Any] = {
+NOTIFY: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=15),
     "schedule_to_close_timeout": timedelta(minutes=2),
     "retry_policy": RetryPolicy(maximum_attempts=5),
 }
 
-RECONCILE: dict[str, Any] = {
+RECONCILE: ActivityConfig = {
     "start_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": HEARTBEAT,
     "retry_policy": RetryPolicy(maximum_attempts=3),
@@ -42,7 +41,7 @@ RECONCILE: dict[str, Any] = {
 }
 
 
-def decide_options(model: ModelSpec) -> dict[str, Any]:
+def decide_options(model: ModelSpec) -> ActivityConfig:
     """A decision is tried again until `give_up_after`; how many attempts may be billed is the budget's matter."""
     give_up = timedelta(seconds=model.give_up_after)
     return {
@@ -59,7 +58,7 @@ def paid_attempts(tool: ToolSpec) -> int:
     return READ_ATTEMPTS if tool.cost and tool.effect == "read" else 1
 
 
-def act_options(tool: ToolSpec, paid: int) -> dict[str, Any]:
+def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:
     """A call is tried again after a crash or a timeout where its effect allows it, and never where not.
 
     `paid` is for how many attempts the budget has room, where each may cost something.
@@ -73,7 +72,7 @@ def act_options(tool: ToolSpec, paid: int) -> dict[str, Any]:
     return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS)
 
 
-def perform_options(effect: Effect, timeout: float) -> dict[str, Any]:
+def perform_options(effect: Effect, timeout: float) -> ActivityConfig:
     """One attempt for an effect that must happen once, more where another does no harm."""
     return _executing(timedelta(seconds=timeout) + MARGIN, _attempts(effect))
 
@@ -82,7 +81,7 @@ def _attempts(effect: Effect) -> int:
     return {"read": READ_ATTEMPTS, "write": WRITE_ATTEMPTS, "once": 1}[effect]
 
 
-def _executing(longest: timedelta, attempts: int) -> dict[str, Any]:
+def _executing(longest: timedelta, attempts: int) -> ActivityConfig:
     return {
         "start_to_close_timeout": longest,
         "heartbeat_timeout": HEARTBEAT,

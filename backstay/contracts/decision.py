@@ -1,9 +1,13 @@
 """One decision of the model: what it is asked with, what it answers."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
 
+from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.audit import canonical
 from backstay.kernel.keys import short_digest
 
 from .problems import Contract
@@ -17,6 +21,22 @@ class ProposedCall(Contract):
     call_id: str
     tool: str
     arguments: str
+
+    @cached_property
+    def parsed(self) -> dict[str, Any] | Unreadable:
+        """The arguments as one JSON object, read once; or why they are none."""
+        return read_arguments(self.arguments)
+
+    @property
+    def content(self) -> str:
+        """What the call asks for, in one spelling."""
+        arguments = self.arguments if isinstance(self.parsed, Unreadable) else canonical(self.parsed)
+        return f"{self.tool}\n{arguments}"
+
+    def edited(self, arguments: Mapping[str, Any]) -> "ProposedCall":
+        """Returns the same call with other arguments."""
+        # Built anew: a copy would keep what was parsed of the old ones.
+        return ProposedCall(call_id=self.call_id, tool=self.tool, arguments=canonical(arguments))
 
 
 class BilledUsage(Contract):

@@ -42,8 +42,8 @@ class Page(Contract):
 class TranscriptItem(Contract):
     """One item of the conversation, in the order in which the model reads it."""
 
-    n: int
-    step: int
+    n: int = 0
+    step: int = 0
     kind: Literal["goal", "decision", "result", "note"]
     text: str | None = None
     call_id: str | None = None

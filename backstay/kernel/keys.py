@@ -31,6 +31,11 @@ def reconcile_id(call_id: str) -> str:
     return f"{_RECONCILE}{call_id}"
 
 
+def perform_id(number: int) -> str:
+    """Returns the id of the activity that performs a shared effect for the `number`-th time, counted from 1."""
+    return f"perform-{number}"
+
+
 def decided_step(activity_id: str) -> int | None:
     """Returns the step that a `decide_id` names; None for any other activity."""
     step = activity_id.removeprefix(_DECIDE)

@@ -82,18 +82,17 @@ def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, re
     return DecisionSettled(held.step, replace(amount, steps=1), unbilled.usd, lost_attempts, context)
 
 
-def open_call(
-    state: RunState, call_id: str, tool: str, at_ms: int, usd: int = 0, attempts: int = 1
-) -> CallHeld | BudgetShort:
-    """The hold of one tool call, or the dimension that has no room for it.
+def open_call(state: RunState, one: CallHeld, attempts: int = 1) -> CallHeld | BudgetShort:
+    """Returns the hold of one tool call, or the dimension that has no room for it.
 
-    `usd` is what an attempt may cost; held is as much as for `attempts` of them, or for fewer where that is all.
+    `one` is the hold of a single attempt. Held is for as many `attempts` as the budget has room for.
     """
-    short = state.budget.shortfall(Amount(tool_calls=1, usd=usd * attempts, tools={tool: 1}), at_ms)
+    usd = one.usd * attempts
+    short = state.budget.shortfall(Amount(tool_calls=1, usd=usd, tools={one.tool: 1}), one.at_ms)
     if short is None:
-        return CallHeld(call_id, tool, at_ms, usd * attempts)
+        return replace(one, usd=usd)
     if attempts > 1:
-        return open_call(state, call_id, tool, at_ms, usd, attempts - 1)
+        return open_call(state, one, attempts - 1)
     return BudgetShort(short.dimension)
 
 

@@ -141,7 +141,7 @@ def test_a_bill_above_its_hold_stops_the_run(state: RunState, added: int, usage:
 @given(LIMITS, st.sampled_from(["a", "b"]), st.integers(0, 3), st.integers(0, 3))
 def test_a_call_opens_exactly_where_it_fits(limits: Limits, tool: str, usd: int, before: int) -> None:
     state = RunState(admitted=True, budget=Budget(limits, Amount(tool_calls=before, tools={tool: before})))
-    opened = open_call(state, "1-0", tool, 5, usd)
+    opened = open_call(state, CallHeld("1-0", tool, 5, usd))
     own = limits.tools.get(tool, ToolLimit())
     room = (
         limits.tool_calls is None or before + 1 <= limits.tool_calls,

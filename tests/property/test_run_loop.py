@@ -12,6 +12,7 @@ from backstay.kernel.events import (
     Admitted,
     BudgetShort,
     CallEnded,
+    CallHeld,
     CallJudged,
     CallOutcome,
     CallReleased,
@@ -129,7 +130,9 @@ class World:
 
     def _called(self, call_id: str, tool: str) -> None:
         self.now += self.data.draw(st.integers(0, 40_000), "milliseconds")
-        held = open_call(self.state, call_id, tool, self.now, self.data.draw(st.integers(0, 100), "price of the call"))
+        held = open_call(
+            self.state, CallHeld(call_id, tool, self.now, self.data.draw(st.integers(0, 100), "price of the call"))
+        )
         self.apply(held)
         if isinstance(held, BudgetShort):
             self.refused.append(held.dimension)

@@ -3,35 +3,43 @@
 import json
 
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
+from backstay.contracts.run import RunRequest
+from backstay.contracts.status import TranscriptItem
 from backstay.kernel.events import Admitted
 
 from .. import options
-from .live import ITEM_OVERHEAD, LiveRun
+from .live import LiveRun
+from .news import ITEM_OVERHEAD
+from .record import Record
+from .running import Running
 
 
-async def admit(run: LiveRun) -> Admission | None:
-    """Lets the worker admit the run, and records with what; None where the run was interrupted meanwhile.
+async def ask_admission(request: RunRequest, record: Record, running: Running) -> Admission | None:
+    """Asks a worker what the run is admitted with; returns None where the run was interrupted meanwhile.
 
     Raises:
         ApplicationError: of type `InvalidInput`, where the agent is unknown or a ceiling is exceeded.
     """
-    request = run.request
     given = AdmitInput(agent=request.agent, requested_by=request.requested_by, budget=request.budget)
+    how: ActivityConfig = {**options.ADMIT, "activity_id": names.ADMIT, "summary": f"admit · {request.agent}"}
     try:
-        admission: Admission = await run.execute(
-            names.ADMIT, given, Admission, activity_id=names.ADMIT, summary=f"admit · {request.agent}", **options.ADMIT
-        )
+        return await running.execute(names.ADMIT, given, Admission, how)
     except ActivityError as error:
-        if run.over:
+        if record.over:
             return None
         if isinstance(error.cause, ApplicationError):
             raise error.cause from None
         raise
-    run.admitted(admission)
-    run.say("goal", text=request.goal)
+
+
+def begin(run: LiveRun) -> None:
+    """Records what the run was admitted with, and weighs what its first decision is asked with."""
+    request, admission = run.request, run.admission
+    run.record.say(TranscriptItem(kind="goal", text=request.goal))
     run.news.weigh(request.goal)
     run.news.weigh(admission.instructions)
     for tool in admission.tools:
@@ -50,4 +58,3 @@ async def admit(run: LiveRun) -> Admission | None:
             max_output_tokens=admission.model.max_output_tokens,
         )
     )
-    return admission

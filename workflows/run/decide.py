@@ -3,24 +3,27 @@
 from dataclasses import replace
 
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.admission import Admission
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
+from backstay.contracts.status import TranscriptItem
 from backstay.kernel.arguments import repeated_arguments
 from backstay.kernel.events import Concluding, Decided, DecisionHeld, DecisionKind, ModelLost
+from backstay.kernel.keys import decide_id
 from backstay.kernel.plan import ATTEMPTS, open_decision, settle_decision
 from backstay.kernel.price import Usage
-from backstay.kernel.reply import read_reply
+from backstay.kernel.reply import Reading, read_reply
 
 from .. import options
-from .live import LiveRun, News
+from .live import LiveRun
+from .news import News
 
 CONCLUDE = "The runtime says: the budget is nearly spent. Conclude now: answer with what you know."
 
 
-async def decide(run: LiveRun, admission: Admission) -> Decision | None:
-    """The model's next decision; None where it did not come to one, or none that can be acted upon."""
+async def decide(run: LiveRun) -> Decision | None:
+    """Asks the model for its next decision; returns None where none came that can be acted upon."""
     held = open_decision(run.state, run.news.size)
     if isinstance(held, Concluding):
         run.apply(held)
@@ -29,14 +32,14 @@ async def decide(run: LiveRun, admission: Admission) -> Decision | None:
     run.apply(held)
     if not isinstance(held, DecisionHeld) or run.state.decision != held:
         return None
-    result = await _ask(run, admission, held)
+    result = await _ask(run, held)
     if result is None or result.decision is None:
         return None
     run.last_decision = result.decision.digest(held.step)
-    return _read(run, admission, result.decision)
+    return _read(run, result.decision)
 
 
-async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> DecideResult | None:
+async def _ask(run: LiveRun, held: DecisionHeld) -> DecideResult | None:
     given = DecideInput(
         step=held.step,
         run_key=run.key,
@@ -47,17 +50,13 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
         notes=run.news.notes,
     )
     for note in given.notes:
-        run.say("note", text=note)
+        run.record.say(TranscriptItem(kind="note", text=note))
     news, run.news = run.news, News()
+    model = run.admission.model
+    summary = f"step {held.step} · decide · {model.name}"
+    how: ActivityConfig = {**options.decide_options(model), "activity_id": decide_id(held.step), "summary": summary}
     try:
-        result: DecideResult = await run.execute(
-            names.DECIDE,
-            given,
-            DecideResult,
-            activity_id=names.decide_id(held.step),
-            summary=f"step {held.step} · decide · {admission.model.name}",
-            **options.decide_options(admission.model),
-        )
+        result = await run.running.execute(names.DECIDE, given, DecideResult, how)
     except ActivityError as error:
         run.apply(settle_decision(run.state, None, _lost_attempts(error, held.attempts), replied=False))
         if _may_go_on(error, held):
@@ -70,16 +69,12 @@ async def _ask(run: LiveRun, admission: Admission, held: DecisionHeld) -> Decide
     return result
 
 
-def _read(run: LiveRun, admission: Admission, decision: Decision) -> Decision | None:
-    tools = {tool.name for tool in admission.tools}
+def _read(run: LiveRun, decision: Decision) -> Decision | None:
+    tools = {tool.name for tool in run.admission.tools}
     _weigh_rewritten(run, decision, tools)
     reading = read_reply(decision.text, len(decision.calls), decision.finish, tools)
-    run.say(
-        "decision",
-        text=decision.text,
-        calls=[call.model_dump() for call in decision.calls] or None,
-        status=reading.kind.value,
-    )
+    calls = [call.model_dump() for call in decision.calls] or None
+    run.record.say(TranscriptItem(kind="decision", text=decision.text, calls=calls, status=reading.kind.value))
     run.apply(Decided(run.state.step, reading.kind, len(decision.calls), reading.problem))
     match reading.kind:
         case DecisionKind.ANSWER:
@@ -88,15 +83,21 @@ def _read(run: LiveRun, admission: Admission, decision: Decision) -> Decision | 
         case DecisionKind.CALLS:
             return decision
         case DecisionKind.MALFORMED:
-            problem = reading.problem or "your reply cannot be used"
-            for call in decision.calls:
-                observe(run, Observation(call_id=call.call_id, text=f"not executed: {problem}"), call.tool)
-            run.news.note(f"The runtime says: {problem}.")
+            _refuse(run, decision, reading)
             return None
 
 
+def _refuse(run: LiveRun, decision: Decision, reading: Reading) -> None:
+    """Tells the model why its reply cannot be used; each of its calls gets that as its result."""
+    problem = reading.problem or "your reply cannot be used"
+    for call in decision.calls:
+        text = f"not executed: {problem}"
+        run.observe(Observation(call_id=call.call_id, text=text), call.tool, text, "denied")
+    run.news.note(f"The runtime says: {problem}.")
+
+
 def _weigh_rewritten(run: LiveRun, decision: Decision, tools: set[str]) -> None:
-    """Counts what later requests repeat in other words than the model's own, which alone are in its bill."""
+    """Counts text that is rewritten before it is sent again; the bill covers only the original."""
     for call in decision.calls:
         if call.tool not in tools:
             run.news.weigh(call.tool)
@@ -104,16 +105,8 @@ def _weigh_rewritten(run: LiveRun, decision: Decision, tools: set[str]) -> None:
             run.news.weigh(repeated)
 
 
-def observe(run: LiveRun, observation: Observation, tool: str, text: str | None = None, status: str = "denied") -> None:
-    """Takes down the one result of a call; `text` is the recorded result of an activity, where it has one."""
-    shown = observation.text if text is None else text
-    run.news.observations.append(observation)
-    run.news.weigh(shown or "")
-    run.say("result", call_id=observation.call_id, tool=tool, text=shown, status=status)
-
-
 def _lost_attempts(error: ActivityError, attempts: int) -> int:
-    """How many attempts may have been billed; all that were allowed, unless a typed failure says better."""
+    """Returns how many attempts may have been billed: all allowed ones, unless a typed failure says better."""
     if isinstance(error.cause, ApplicationError) and error.cause.details:
         try:
             return DecideFailure.model_validate(error.cause.details[0]).lost_attempts
@@ -123,7 +116,7 @@ def _lost_attempts(error: ActivityError, attempts: int) -> int:
 
 
 def _may_go_on(error: ActivityError, held: DecisionHeld) -> bool:
-    """Whether another decision may fare better: the model itself is not known to have failed all that it was given.
+    """Tells whether another decision may fare better, because the model is not known to have failed every attempt.
 
     Either nobody saw how the attempts ended, as when workers die, or the hold had room for too few of them.
     """

@@ -7,34 +7,30 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.messages import M, MessageState, Vote, read_message
-from backstay.contracts.names import INVALID_INPUT
-from backstay.contracts.problems import Contract, Problem, plain_problems, summary
+from backstay.contracts.problems import Contract, Problem, summary
 from backstay.contracts.run import plain
-from backstay.kernel.approval import Approval, ApprovalKind
+from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.events import MessageRefused
 
-from .live import LiveRun
-from .report import state_name
+from ..messages import fitting, invalid_input
+from .record import Record
+from .report import open_state
 
 AUDITED_REFUSALS = 100
 
 
-def invalid_input(problems: list[Problem]) -> ApplicationError:
-    """The error of a start that cannot be admitted: names the fields, lists every problem in its details."""
-    return ApplicationError(
-        f"invalid input: {summary(problems)}", plain_problems(problems), type=INVALID_INPUT, non_retryable=True
-    )
+class Messages:
+    """Reads messages; a refusal stands in the audit, the first hundred of a run each with its record.
 
+    `problems` are those of a start that cannot be admitted: nothing can be said to such a run.
+    """
 
-class Inbox:
-    """Reads messages; a refusal stands in the audit, the first hundred of a run each with its record."""
-
-    def __init__(self, run: LiveRun, problems: list[Problem] | None) -> None:
-        self._run = run
+    def __init__(self, record: Record, problems: list[Problem]) -> None:
+        self._record = record
         self._problems = problems
 
     def read(self, name: str, model: type[M], args: tuple[Any, ...]) -> M:
-        """The message, where it fits its shape.
+        """Reads a message.
 
         Raises:
             ApplicationError: of type `InvalidMessage`; names what does not fit, without its values.
@@ -46,17 +42,17 @@ class Inbox:
 
     def refused(self, name: str, code: str, text: str, by: str | None = None) -> ApplicationError:
         """Takes a refusal down, and returns the error that says it."""
-        if self._run.state.refused_messages < AUDITED_REFUSALS:
-            self._run.apply(MessageRefused(name, code, by))
+        if self._record.state.refused_messages < AUDITED_REFUSALS:
+            self._record.apply(MessageRefused(name, code, by))
         return ApplicationError(text, type=code, non_retryable=True)
 
-    def approval(self, name: str, vote: Vote, kind: ApprovalKind = ApprovalKind.ACTION) -> Approval:
-        """The open approval that a message answers, by somebody who may.
+    def check_approval(self, name: str, vote: Vote, kind: ApprovalKind = ApprovalKind.ACTION) -> None:
+        """Checks that a message answers an open approval, and comes from somebody who may answer it.
 
         Raises:
             ApplicationError: the approval is unknown or closed, or this person may not answer it.
         """
-        approval = self._run.state.approvals.get(vote.approval_id)
+        approval = self._record.state.approvals.get(vote.approval_id)
         if approval is None:
             raise self.refused(name, "ApprovalUnknown", "the run has no approval of that id", vote.by)
         if approval.kind is not kind:
@@ -66,7 +62,6 @@ class Inbox:
             raise self.refused(name, "WrongKind", text, vote.by)
         if refusal := approval.refuses(vote.by):
             raise self.refused(name, refusal.code, refusal.text, vote.by)
-        return approval
 
     def validate(self, model: type[M], args: tuple[Any, ...]) -> None:
         """Rejects an update before it enters the history: where the run never began, or refusals are too many.
@@ -74,25 +69,14 @@ class Inbox:
         Raises:
             ApplicationError: of type `InvalidInput` or `InvalidMessage`.
         """
-        if self._problems is not None:
+        if self._problems:
             raise invalid_input(self._problems)
-        if self._run.state.refused_messages >= AUDITED_REFUSALS:
-            self.asked(model, args)
-
-    def asked(self, model: type[M], args: tuple[Any, ...]) -> M:
-        """The input of a query, or of an update that is only looked at; nothing is taken down.
-
-        Raises:
-            ApplicationError: of type `InvalidMessage`.
-        """
-        message = read_message(model, args or ({},))
-        if isinstance(message, list):
-            raise ApplicationError(f"invalid message: {summary(message)}", type="InvalidMessage", non_retryable=True)
-        return message
+        if self._record.state.refused_messages >= AUDITED_REFUSALS:
+            fitting(model, args or ({},))
 
     def quietly(self, handle: Callable[[tuple[Any, ...]], Contract], args: tuple[Any, ...]) -> None:
         """Handles a signal: nobody waits for an answer, and a refusal stands in the audit."""
-        if self._problems is not None:
+        if self._problems:
             return
         try:
             handle(args)
@@ -100,30 +84,30 @@ class Inbox:
             return
 
     def state(self) -> MessageState:
-        """What an accepted message answers."""
-        return MessageState(state=state_name(self._run.state, closed=False))
+        """Returns what an accepted message answers."""
+        return MessageState(state=open_state(self._record.state))
 
 
 class Receiver(Protocol):
     """A workflow that receives messages."""
 
     @property
-    def inbox(self) -> Inbox:
-        """Where they are read."""
+    def messages(self) -> Messages:
+        """Reads and refuses them."""
         ...
 
 
 def accepts(
     name: str, description: str, model: type[Contract], handle: Callable[[Any, tuple[Any, ...]], Contract]
 ) -> tuple[Callable[..., None], Callable[..., Any]]:
-    """The signal and the update of one name, for the body of a workflow class; `handle` does what both mean.
+    """Returns the signal and the update of one name, for the body of a workflow class; `handle` does what both mean.
 
     They take any arguments and read them by hand: a message that does not fit is refused, and harms nothing.
     """
 
     @workflow.signal(name=name, description=description)
     def signal(self: Receiver, *args: Any) -> None:
-        self.inbox.quietly(lambda given: handle(self, given), args)
+        self.messages.quietly(lambda given: handle(self, given), args)
 
     @workflow.update(name=name, description=description)
     def update(self: Receiver, *args: Any) -> dict[str, Any]:
@@ -131,6 +115,6 @@ def accepts(
 
     @update.validator
     def fits(self: Receiver, *args: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        self.inbox.validate(model, args)
+        self.messages.validate(model, args)
 
     return signal, update

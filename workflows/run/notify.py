@@ -1,4 +1,4 @@
-"""Tells people's systems of approvals, without ever making a run wait for it."""
+"""Sends notices of approvals, without ever making a run wait for one."""
 
 import asyncio
 from datetime import timedelta
@@ -6,9 +6,9 @@ from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
+from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.admission import Admission
 from backstay.contracts.approval import Notice, PendingApproval
 
 from .. import options
@@ -18,15 +18,15 @@ LAST_SECONDS = timedelta(seconds=5)
 
 
 class Notices:
-    """Notices under way; they are sent beside the run."""
+    """The notices under way; they are sent beside the run."""
 
     def __init__(self, run: LiveRun) -> None:
         self._run = run
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def tell(self, admission: Admission, approval_id: str, event: Literal["opened", "expiring", "closed"]) -> None:
-        """Sends a notice of an approval, if the agent has somebody to tell."""
-        if not admission.approval.notify:
+    def tell(self, approval_id: str, event: Literal["opened", "expiring", "closed"]) -> None:
+        """Sends a notice of an approval, if the agent names somebody to tell."""
+        if not self._run.admission.approval.notify:
             return
         approval = self._run.state.approvals[approval_id]
         notice = Notice(
@@ -34,7 +34,7 @@ class Notices:
             run_id=workflow.info().workflow_id,
             agent=self._run.request.agent,
             tenant=self._run.request.tenant,
-            approval=PendingApproval.of(approval, self._run.asked.get(approval_id, {})),
+            approval=PendingApproval.of(approval, self._run.record.asked.get(approval_id, {})),
             end=approval.end.value if approval.end else None,
         )
         task = asyncio.create_task(self._send(notice))
@@ -50,7 +50,8 @@ class Notices:
 
     async def _send(self, notice: Notice) -> None:
         summary = f"tell · approval of {notice.approval.tool} {notice.event}"
+        how: ActivityConfig = {**options.NOTIFY, "summary": summary}
         try:
-            await workflow.execute_activity(names.NOTIFY, notice, summary=summary, **options.NOTIFY)
+            await workflow.execute_activity(names.NOTIFY, notice, **how)
         except ActivityError:
             workflow.logger.warning("a notice was not taken")

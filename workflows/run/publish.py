@@ -1,5 +1,7 @@
-"""Tells the engine where a run stands: search attributes for fleets, current details for people."""
+"""Tells the engine where a run stands: search attributes and memo for fleets, current details for people."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
@@ -21,25 +23,40 @@ _PENDING = SearchAttributeKey.for_int("BackstayPendingApprovals")
 _USD = SearchAttributeKey.for_float("BackstayUsd")
 
 
-class Noticeboard:
-    """Publishes changes of state, and the spend every 20 steps; says nothing twice."""
+class Publisher:
+    """Publishes changes of state, and the spend every 20 steps; says nothing twice.
 
-    def __init__(self, request: RunRequest) -> None:
+    `has_attributes` tells whether the search attributes exist, which only the admission knows.
+    """
+
+    def __init__(
+        self, request: RunRequest, status: Callable[[], RunStatusView], has_attributes: Callable[[], bool]
+    ) -> None:
         self._request = request
-        self.search_attributes = False
+        self._status = status
+        self._has_attributes = has_attributes
+        self._due = False
         self._state: str | None = None
         self._pending = 0
         self._usd_step = 0
         self._memo: list[dict[str, Any]] = []
 
-    def publish(self, status: RunStatusView) -> None:
-        """Shows the status, where it changed."""
+    def heed(self) -> None:
+        """Publishes soon, once for all that happens together."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self.publish)
+
+    def publish(self) -> None:
+        """Publishes where the run stands, as far as that changed."""
+        self._due = False
+        status = self._status()
         workflow.set_current_details(details(workflow.info().workflow_id, self._request.goal, status))
         due = status.step >= self._usd_step + USD_EVERY_STEPS
         self._show_approvals(status)
         pending = len(status.pending_approvals)
         same = (status.state, pending) == (self._state, self._pending)
-        if not self.search_attributes or (same and not due):
+        if not self._has_attributes() or (same and not due):
             return
         updates: list[SearchAttributeUpdate[Any]] = [
             _STATE.value_set(status.state),

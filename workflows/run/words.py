@@ -8,7 +8,7 @@ from typing import Any
 from backstay.contracts.approval import PendingApproval
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.status import RunStatusView
-from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.arguments import Unreadable
 
 _SUMMARY = 180
 _VALUE = 60
@@ -17,7 +17,7 @@ _BAR = 20
 
 def call_summary(step: int, call: ProposedCall) -> str:
     """A call as a line: step 3 · issue_refund(order_id='A17', amount=120)."""
-    arguments = read_arguments(call.arguments)
+    arguments = call.parsed
     inside = "…" if isinstance(arguments, Unreadable) else ", ".join(_argument(k, v) for k, v in arguments.items())
     return _cut(f"step {step} · {call.tool}({inside})", _SUMMARY)
 

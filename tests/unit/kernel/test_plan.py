@@ -209,13 +209,15 @@ def test_settling_where_no_decision_is_open_bills_nothing_and_changes_nothing() 
 )
 def test_a_call_is_held_where_every_dimension_has_room_for_it(limits: Limits, dimension: str | None) -> None:
     expected = BudgetShort(dimension) if dimension else CallHeld("5-0", "pay", 17, 7)
-    assert open_call(a_state(limits), "5-0", "pay", at_ms=17, usd=7) == expected
+    assert open_call(a_state(limits), CallHeld("5-0", "pay", at_ms=17, usd=7)) == expected
 
 
 @pytest.mark.parametrize(("usd", "held"), [(30, 30), (29, 20), (10, 10)])
 def test_a_call_is_held_for_as_many_attempts_as_the_budget_covers(usd: int, held: int) -> None:
-    assert open_call(a_state(Limits(usd=usd)), "1-0", "look", 0, usd=10, attempts=3) == CallHeld("1-0", "look", 0, held)
+    assert open_call(a_state(Limits(usd=usd)), CallHeld("1-0", "look", 0, usd=10), attempts=3) == CallHeld(
+        "1-0", "look", 0, held
+    )
 
 
 def test_a_call_that_not_even_one_attempt_of_is_covered_is_short() -> None:
-    assert open_call(a_state(Limits(usd=9)), "1-0", "look", 0, usd=10, attempts=3) == BudgetShort("usd")
+    assert open_call(a_state(Limits(usd=9)), CallHeld("1-0", "look", 0, usd=10), attempts=3) == BudgetShort("usd")

@@ -1,0 +1,74 @@
+"""The activities of a run that are under way: an interruption cancels them, and they are waited for."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.workflow import ActivityConfig
+
+from backstay.contracts.problems import Contract
+from backstay.kernel.stopping import interruption
+
+from .record import Record
+
+R = TypeVar("R", bound=Contract)
+
+
+class Running:
+    """Runs activities, and cancels them as soon as the run is interrupted."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._handles: dict[str, workflow.ActivityHandle[Any]] = {}
+
+    def heed(self) -> None:
+        """Cancels what is under way, where the run was interrupted."""
+        if interruption(self._record.state):
+            for handle in self._handles.values():
+                handle.cancel()
+
+    async def execute(self, name: str, given: Contract, result: type[R], how: ActivityConfig) -> R:
+        """Runs an activity to its end; `how` names its `activity_id`.
+
+        Raises:
+            ActivityError: the activity failed, or was cancelled.
+        """
+        activity_id = how.get("activity_id") or name
+        handle = workflow.start_activity(name, given, result_type=result, **how)
+        self._handles[activity_id] = handle
+        try:
+            # Anything may have happened to the run when this returns: a kill, an answer, the end of a sibling.
+            return await handle
+        except asyncio.CancelledError:
+            # Cancelled in the very task that scheduled it: the engine is never told of it.
+            raise _never_begun(name, activity_id) from CancelledError()
+        finally:
+            del self._handles[activity_id]
+
+    async def go_ahead(self) -> bool:
+        """Waits while the run is paused; returns False where it was interrupted."""
+        await workflow.wait_condition(lambda: not self._record.state.paused or interruption(self._record.state))
+        return not interruption(self._record.state)
+
+    async def interrupted_within(self, time: timedelta) -> bool:
+        """Waits for a time, or until the run is interrupted; tells whether it was."""
+        try:
+            await workflow.wait_condition(lambda: interruption(self._record.state), timeout=time)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _never_begun(name: str, activity_id: str) -> ActivityError:
+    """Returns the error of an activity that was cancelled before it began."""
+    return ActivityError(
+        "cancelled before it began",
+        scheduled_event_id=0,
+        started_event_id=0,
+        identity="",
+        activity_type=name,
+        activity_id=activity_id,
+        retry_state=None,
+    )
