@@ -1,0 +1,117 @@
+"""A run that was carried into another link of its chain decides as it would have decided in the one before."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backstay.contracts.admission import Admission, ModelSpec
+from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.decision import Observation, ProposedCall
+from backstay.contracts.messages import Answer
+from backstay.kernel.audit import AuditHead
+from backstay.kernel.events import CallHeld, Event
+from backstay.kernel.plan import open_call, open_decision, settle_decision
+from backstay.kernel.price import Usage
+from backstay.kernel.run_state import RunState
+from backstay.kernel.stopping import gets_nowhere, interruption, next_stop
+
+from .strategies import ADMITTED, CALL_IDS, EVENTS, LIMITS, PRICES, THRESHOLDS, TOOLS, usages
+
+HISTORIES = st.lists(EVENTS, max_size=15)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NEWS = st.builds(
+    CarriedNews,
+    observations=st.lists(st.builds(Observation, call_id=CALL_IDS, text=st.none() | TEXTS, digest=st.none() | TEXTS)),
+    notes=st.lists(TEXTS, max_size=3),
+    size=st.integers(0, 3_000),
+)
+CALLS = st.builds(ProposedCall, call_id=CALL_IDS, tool=TOOLS, arguments=TEXTS)
+ANSWERS = st.builds(Answer, approval_id=st.just("apr_1"), by=st.just("ann"), answer=TEXTS, result=st.none() | TEXTS)
+WAITING = st.builds(
+    CarriedApprovals,
+    calls=st.dictionaries(st.just("apr_1"), CALLS),
+    answers=st.dictionaries(st.just("apr_1"), ANSWERS),
+)
+MODELS = st.builds(
+    ModelSpec,
+    name=TEXTS,
+    api=st.just("chat"),
+    max_output_tokens=st.integers(1, 500),
+    give_up_after=st.just(600.0),
+    price=st.none() | PRICES,
+)
+ADMISSIONS = st.builds(
+    Admission,
+    agent=TEXTS,
+    agent_version=TEXTS,
+    instructions=TEXTS,
+    model=MODELS,
+    tools=st.just([]),
+    limits=LIMITS,
+    thresholds=THRESHOLDS,
+    policy_version=TEXTS,
+)
+HEADS = st.builds(AuditHead, st.integers(0, 9), TEXTS)
+
+
+def after(state: RunState, history: list[Event]) -> RunState:
+    for event in history:
+        state = state.after(event)
+    return state
+
+
+@st.composite
+def carried(draw: st.DrawFn) -> Carried:
+    """A run after any history."""
+    return Carried(
+        admission=draw(ADMISSIONS),
+        state=after(RunState().after(draw(ADMITTED)), draw(HISTORIES)),
+        audit=draw(HEADS),
+        items=draw(st.integers(0, 99)),
+        news=draw(NEWS),
+        approvals=draw(WAITING),
+        last_decision=draw(st.none() | TEXTS),
+        started_ms=draw(st.integers(0, 10**13)),
+        waited_ms=draw(st.integers(0, 10**9)),
+    )
+
+
+def rebuilt(run: Carried) -> Carried:
+    return Carried.model_validate_json(run.model_dump_json())
+
+
+@given(carried())
+def test_nothing_is_lost_on_the_way(run: Carried) -> None:
+    assert rebuilt(run) == run
+
+
+@given(carried(), HISTORIES)
+def test_it_goes_the_same_way_whatever_happens_to_it(run: Carried, later: list[Event]) -> None:
+    here, there = after(run.state, later), after(rebuilt(run).state, later)
+    assert there == here
+    assert (next_stop(there), interruption(there), gets_nowhere(there)) == (
+        next_stop(here),
+        interruption(here),
+        gets_nowhere(here),
+    )
+
+
+@given(carried(), CALL_IDS, TOOLS, st.integers(0, 200_000), st.integers(0, 9), st.integers(1, 3), usages())
+def test_it_asks_for_the_same_holds_and_settles_the_same_bills(
+    run: Carried, call_id: str, tool: str, at_ms: int, usd: int, attempts: int, usage: Usage
+) -> None:
+    there = rebuilt(run)
+    held = CallHeld(call_id, tool, at_ms, usd)
+    assert open_decision(there.state, there.news.size) == open_decision(run.state, run.news.size)
+    assert open_call(there.state, held, attempts) == open_call(run.state, held, attempts)
+    assert settle_decision(there.state, usage, 1, replied=True) == settle_decision(run.state, usage, 1, replied=True)
+
+
+@given(carried(), st.sampled_from(["ann", "bob", "eve"]))
+def test_the_same_people_may_answer_the_same_approvals(run: Carried, person: str) -> None:
+    for approval_id, approval in run.state.approvals.items():
+        there = rebuilt(run).state.approvals[approval_id]
+        assert (there.refuses(person), there.granted, there.required) == (
+            approval.refuses(person),
+            approval.granted,
+            approval.required,
+        )
