@@ -1,4 +1,4 @@
-"""How each activity is run: time limits and retries, in one table."""
+"""Time limits and retries of every activity, in one table."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ RECONCILE: ActivityConfig = {
 
 
 def decide_options(model: ModelSpec) -> ActivityConfig:
-    """A decision is tried again until `give_up_after`; how many attempts may be billed is the budget's matter."""
+    """Returns how a decision is run: tried again until `give_up_after`. The budget limits the billed attempts."""
     give_up = timedelta(seconds=model.give_up_after)
     return {
         "start_to_close_timeout": min(LONGEST_REPLY + MARGIN, give_up),
@@ -54,12 +54,12 @@ def decide_options(model: ModelSpec) -> ActivityConfig:
 
 
 def paid_attempts(tool: ToolSpec) -> int:
-    """How many attempts at one call may each cost something; what is idempotent is paid for once."""
+    """Returns how many attempts at one call may each cost money; an idempotent call is paid for once."""
     return READ_ATTEMPTS if tool.cost and tool.effect == "read" else 1
 
 
 def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:
-    """A call is tried again after a crash or a timeout where its effect allows it, and never where not.
+    """Returns how a call is run: tried again after a crash or a timeout only where its effect allows it.
 
     `paid` is for how many attempts the budget has room, where each may cost something.
     A call of a tool with `dedupe` only claims the effect, and may do so any number of times: it waits for as long as
@@ -73,7 +73,7 @@ def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:
 
 
 def perform_options(effect: Effect, timeout: float) -> ActivityConfig:
-    """One attempt for an effect that must happen once, more where another does no harm."""
+    """Returns how a shared effect is performed: once, or again where another attempt does no harm."""
     return _executing(timedelta(seconds=timeout) + MARGIN, _attempts(effect))
 
 

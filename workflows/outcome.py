@@ -1,4 +1,4 @@
-"""What it means for a call that the activity which executed it ended without a result."""
+"""Reads the outcome of a call from an activity that ended without a result."""
 
 from datetime import timedelta
 from typing import Literal
@@ -17,7 +17,7 @@ _RESET = "the outcome is unknown: the run was reset after the call had begun, an
 
 
 def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) -> tuple[Status, str]:
-    """How the call ended, and in words: for a tool with an effect, that nobody knows.
+    """Returns how a call ended, and says so to the model; with an effect, the outcome is often unknown.
 
     `shared`: the activity only claimed the effect, which another one performs, and may go on performing.
     """
@@ -35,7 +35,7 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
 
 
 def may_go_on(error: ActivityError, timeout: float) -> timedelta:
-    """For how long the call may still be executed, out of the engine's sight.
+    """Returns how long a lost worker may still be executing the call.
 
     A worker that is not heard of any more may be cut off and alive, and so may one from which a reset took the call.
     The first began at least one heartbeat ago; both let go of the call once the tool's time limit is over.

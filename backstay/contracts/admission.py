@@ -1,4 +1,4 @@
-"""What a run is admitted with: fixed for its life, whatever is deployed meanwhile."""
+"""The admission of a run: fixed for its life, whatever is deployed meanwhile."""
 
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ Api = Literal["responses", "chat"]
 
 
 class ToolSpec(Contract):
-    """A tool as the model sees it, as the runtime treats it and as rules see it.
+    """A tool as the model, the runtime and the rules see it.
 
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds.
@@ -40,7 +40,7 @@ class ToolSpec(Contract):
 
 
 class ApprovalSpec(Contract):
-    """How people are asked: `expires_after` in seconds; `notify` says whether a webhook is told.
+    """The settings of approvals: `expires_after` in seconds; `notify` says whether a webhook is told.
 
     `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
     """
@@ -62,7 +62,7 @@ class ModelSpec(Contract):
 
 
 class AdmitInput(Contract):
-    """What `admit` decides by."""
+    """The input of `admit`."""
 
     agent: str
     requested_by: str | None = None
@@ -85,12 +85,12 @@ class Admission(Contract):
     search_attributes: bool = True
 
     def tool(self, name: str) -> ToolSpec | None:
-        """The admitted tool of that name."""
+        """Returns the admitted tool of that name; None where there is none."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
 class Opening(Contract):
-    """What every step of a run starts from: who asked for what, what was admitted, and whether the run was reset."""
+    """The start of a run: its request, its admission, and whether it was reset."""
 
     run_id: str
     goal: str

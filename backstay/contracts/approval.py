@@ -33,7 +33,7 @@ class PendingApproval(Contract):
 
     @classmethod
     def of(cls, approval: Approval, args: dict[str, Any]) -> "PendingApproval":
-        """The kernel's approval with the arguments it is about."""
+        """Returns the kernel's approval together with the arguments it is about."""
         return cls(
             approval_id=approval.approval_id,
             kind=approval.kind.value,
@@ -51,7 +51,7 @@ class PendingApproval(Contract):
 
 
 class Notice(Contract):
-    """What a webhook is told of an approval; `end` says how it closed."""
+    """The message a webhook gets about an approval; `end` says how it closed."""
 
     event: Literal["opened", "expiring", "closed"]
     run_id: str
@@ -62,7 +62,7 @@ class Notice(Contract):
 
 
 class VoteResult(Contract):
-    """What approve, deny and answer return; `open` where more people are needed."""
+    """The answer to approve, deny and answer; `open` where more people are needed."""
 
     approval_id: str
     state: Literal["closed", "open"]
@@ -70,7 +70,7 @@ class VoteResult(Contract):
 
 
 class EditResult(Contract):
-    """What edit returns: the verdict over the edited call, and the approval it now waits for, if any."""
+    """The answer to edit: the verdict over the edited call, and the approval it now waits for, if any."""
 
     approval_id: str
     outcome: Literal["allow", "deny", "require_approval"]
@@ -78,7 +78,7 @@ class EditResult(Contract):
 
 
 def memo_of(pending: Sequence[PendingApproval]) -> list[dict[str, Any]]:
-    """Open approvals small enough for a memo: at most 20, arguments cut to 1 kB, 32 kB in all."""
+    """Returns open approvals small enough for a memo: at most 20, arguments cut to 1 kB, 32 kB in all."""
     entries: list[dict[str, Any]] = []
     room = MEMO_BYTES
     for approval in pending[:MEMO_APPROVALS]:

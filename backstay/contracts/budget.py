@@ -22,7 +22,7 @@ class ToolBudget(Contract):
 
 
 class BudgetLimits(Contract):
-    """Limits; None is none of its own. In a request they may only narrow the agent's ceilings."""
+    """Limits; None sets none. In a request they may only narrow the agent's ceilings."""
 
     steps: Count | None = None
     model_calls: Count | None = None
@@ -33,7 +33,7 @@ class BudgetLimits(Contract):
     tools: dict[Annotated[str, Field(max_length=200)], ToolBudget] = Field(default_factory=dict, max_length=MAX_TOOLS)
 
     def limits(self) -> Limits:
-        """The same limits as the kernel counts them."""
+        """Returns the same limits as the kernel counts them."""
         return Limits(
             steps=self.steps,
             model_calls=self.model_calls,
@@ -46,7 +46,7 @@ class BudgetLimits(Contract):
 
     @classmethod
     def of(cls, limits: Limits) -> "BudgetLimits":
-        """Kernel limits as a caller reads them."""
+        """Returns kernel limits as a caller reads them."""
         return cls(
             steps=limits.steps,
             model_calls=limits.model_calls,
@@ -64,7 +64,7 @@ DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")
 
 
 def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Problem]:
-    """The ceilings, narrowed by a request; or the fields in which the request asks for more than a ceiling."""
+    """Returns the ceilings narrowed by a request, or the fields in which it asks for more than a ceiling."""
     if request is None:
         return ceilings
     asked = request.limits()
@@ -89,7 +89,7 @@ def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Pr
 
 
 def lowest(first: Limits, second: Limits) -> Limits:
-    """The tighter of two limits in every dimension."""
+    """Returns the tighter of two limits in every dimension."""
     tools = {
         name: ToolLimit(
             _lower(first.tools.get(name, ToolLimit()).calls, second.tools.get(name, ToolLimit()).calls),
@@ -114,7 +114,7 @@ def _narrowed(field: str, ceiling: int | None, asked: int | None, problems: list
 
 
 class Spent(Contract):
-    """What a run has spent, or holds. `usd_unbilled` is the part settled at its hold because no bill came."""
+    """The spend of a run, or its holds. `usd_unbilled` is the part settled at its hold because no bill came."""
 
     steps: int
     model_calls: int
@@ -128,7 +128,7 @@ class Spent(Contract):
 
     @classmethod
     def of(cls, amount: Amount, seconds: int, usd_unbilled: int = 0) -> "Spent":
-        """Kernel amounts as a caller reads them; `seconds` is wall clock."""
+        """Returns kernel amounts as a caller reads them; `seconds` is wall clock."""
         return cls(
             steps=amount.steps,
             model_calls=amount.model_calls,
@@ -143,5 +143,5 @@ class Spent(Contract):
 
     @classmethod
     def by(cls, budget: Budget, seconds: int) -> "Spent":
-        """The spend of a budget."""
+        """Returns the spend of a budget."""
         return cls.of(budget.spent, seconds, budget.usd_unbilled)

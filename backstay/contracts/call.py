@@ -8,11 +8,11 @@ from .policy import Consent, RunFacts
 from .problems import Contract
 
 RESULT_BYTES = 32_000
-"""What the model reads of one tool result at most, in bytes of UTF-8."""
+"""The most the model reads of one tool result, in bytes of UTF-8."""
 
 
 def shortened(text: str, limit: int) -> tuple[str, bool]:
-    """A text of at most `limit` bytes of UTF-8 and a note where it was longer, and whether it was."""
+    """Returns a text cut to `limit` bytes of UTF-8, with a note where it was cut, and whether it was."""
     clean = text.encode("utf-8", "replace")
     if len(clean) <= limit:
         return clean.decode(), False
@@ -21,7 +21,7 @@ def shortened(text: str, limit: int) -> tuple[str, bool]:
 
 
 class ActInput(Contract):
-    """The input of `act`: which call, not what it says; its arguments stand in the decision that proposed it.
+    """The input of `act`: names a call; its arguments stand in the decision that proposed it.
 
     `run_key` is the run's own part of the idempotency key, and `content` the call's: a short digest of tool and
     arguments, whatever the tool's schema. `decision` is the short digest of the decision that proposed the call,
@@ -53,7 +53,7 @@ class SharedEffect(Contract):
 
 
 class ToolResult(Contract):
-    """How a call ended and what the model reads of it.
+    """The end of a call, and the text the model reads.
 
     `verdict` is that of the boundary, just before the side effect, where it was no. `cut` says that the result was
     longer; `usd` is what the call reported as its cost, in micro-dollars. `shared` stands in the results of a tool with
@@ -69,7 +69,7 @@ class ToolResult(Contract):
 
 
 class Reconciled(Contract):
-    """What became of a call whose end nobody saw: `text` is its result, where it happened."""
+    """The truth about a call that was lost from sight; `text` is its result, where it happened."""
 
     answer: Literal["happened", "not_happened", "unknown"]
     text: str = ""

@@ -1,4 +1,4 @@
-"""The conversation of a run in words both model APIs share, and one call of the model with it."""
+"""The conversation of a run in words both model APIs share, and one request to a model."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from .decision import BilledUsage, Decision
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Words of the user's side: the goal, and what the runtime tells the model between its decisions."""
+    """A text from the user's side: the goal, or a note of the runtime between two decisions."""
 
     text: str
 
@@ -45,7 +45,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A reply that was understood; `usage` is None where the report was missing or made no sense."""
+    """A reply that was understood; `usage` is None where the report was missing or contradicts itself."""
 
     decision: Decision
     usage: BilledUsage | None

@@ -1,4 +1,4 @@
-"""One decision of the model: what it is asked with, what it answers."""
+"""One decision of the model: the question and the answer."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,12 +24,12 @@ class ProposedCall(Contract):
 
     @cached_property
     def parsed(self) -> dict[str, Any] | Unreadable:
-        """The arguments as one JSON object, read once; or why they are none."""
+        """The arguments as one JSON object, parsed once; or why they are none."""
         return read_arguments(self.arguments)
 
     @property
     def content(self) -> str:
-        """What the call asks for, in one spelling."""
+        """Tool and arguments in one spelling, whatever the model wrote."""
         arguments = self.arguments if isinstance(self.parsed, Unreadable) else canonical(self.parsed)
         return f"{self.tool}\n{arguments}"
 
@@ -40,7 +40,7 @@ class ProposedCall(Contract):
 
 
 class BilledUsage(Contract):
-    """Tokens of one reply as the provider reported them, where that report made sense."""
+    """Tokens of one reply as the provider reported them, where the report is consistent."""
 
     input_tokens: int
     output_tokens: int
@@ -60,12 +60,12 @@ class Decision(Contract):
     reasoning: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
 
     def digest(self, step: int) -> str:
-        """A short digest by which a worker knows whether what it remembers of a step is the recorded decision."""
+        """Returns a digest by which a worker knows whether it remembers the recorded decision of a step."""
         return short_digest(f"{step} {self.model_dump_json()}")
 
 
 class Observation(Contract):
-    """What the model reads as the result of a call.
+    """The result of a call as the model reads it.
 
     `text` is set where the workflow itself made it (a denial, a stop); None says that it is the result of the
     activity `act-{call_id}`, and stands there. `digest` tells a worker whether it remembers the recorded text.
@@ -77,7 +77,7 @@ class Observation(Contract):
 
 
 class DecideInput(Contract):
-    """The input of `decide`: what is new in the conversation and not in the history yet, and what may be spent.
+    """The input of `decide`: the news since the last decision, and what may be spent.
 
     `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
     decision before this one, for the same use as an observation's.
@@ -105,6 +105,6 @@ class DecideResult(Contract):
 
 
 class DecideFailure(Contract):
-    """The detail of a failed `decide`: what its attempts may have cost."""
+    """The detail of a failed `decide`: how many attempts may have been billed."""
 
     lost_attempts: int

@@ -1,4 +1,4 @@
-"""One effect that several calls may ask for: what it is started with, who claims it, what a claim is answered."""
+"""The messages of a shared effect: its start, a claim, the answer to a claim."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CallRef(Contract):
-    """One call of one run, by where it stands in the engine; `task_queue` serves the run's agent."""
+    """The place of one call in the engine; `task_queue` serves the run's agent."""
 
     workflow_id: Id
     run_id: Id
@@ -35,7 +35,7 @@ class Claim(Contract):
 
 
 class HeldEffect(Contract):
-    """What a link of an effect's chain hands to the next: the last result, whose it is, and until when it counts.
+    """The state that a link of an effect's chain hands to the next: the last result, its performer, its end.
 
     `free`: the performance was cut short, and the next claim performs once more under the same key.
     """
@@ -48,7 +48,7 @@ class HeldEffect(Contract):
 
 
 class EffectInput(Contract):
-    """The input of `Effect`: which call asked first, never what it says; that stands in its run's history.
+    """The input of `Effect`: names the first call; its arguments stand in its run's history.
 
     `key` is the first call's idempotency key, `timeout` seconds of one attempt, `window` seconds the effect is held.
     """
@@ -77,7 +77,7 @@ class EffectInput(Contract):
 
 
 class PerformInput(Contract):
-    """The input of `perform`: the call, the key it is performed with, and how many performances came before."""
+    """The input of `perform`: the call, its idempotency key, and how many performances came before."""
 
     call: CallRef
     key: Id
@@ -85,7 +85,7 @@ class PerformInput(Contract):
 
 
 class Claimed(Contract):
-    """What a claim is answered: a result; or none, and then to claim again, with `wait` once nobody performs."""
+    """The answer to a claim: a result; or none, and then claim again, with `wait` once nobody performs."""
 
     result: ToolResult | None = None
     wait: bool = False

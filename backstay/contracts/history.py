@@ -1,4 +1,4 @@
-"""What a run's own history holds, in the words of those who read it back."""
+"""The parts of a run's own history that activities read back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """The last time a call was handed to `act`, whether that is over, and the result where one is recorded."""
+    """The last execution of a call by `act`: its input, whether it is over, and its recorded result."""
 
     given: ActInput
     over: bool

@@ -1,4 +1,4 @@
-"""What people send to a run, by signal or by update of the same name."""
+"""The messages people send to a run, by signal or by update of the same name."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -12,11 +12,11 @@ from .problems import Contract, Problem, problems_of
 Person = Annotated[str, Field(min_length=1, max_length=200, strict=True)]
 Words = Annotated[str, Field(max_length=2_000, strict=True)]
 EDIT_BYTES = 100_000
-"""Of arguments that a person writes: those of all calls that are handed out together have to fit into a message."""
+"""The longest arguments a person may write: those of all waiting calls go into one message."""
 
 
 def _as_a_model_may_write(args: dict[str, Any]) -> dict[str, Any]:
-    """A person's arguments are as strict as a model's: what cannot be spelled in JSON must not reach the run."""
+    """Reads a person's arguments as strictly as a model's."""
     try:
         spelled = canonical(args)
     except (TypeError, ValueError, RecursionError):
@@ -66,7 +66,7 @@ class Edit(Vote):
 
 
 class MessageState(Contract):
-    """What `kill`, `pause` and `resume` answer: the state of the run after them."""
+    """The answer to `kill`, `pause` and `resume`: the state of the run."""
 
     state: str
 

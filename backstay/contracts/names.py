@@ -46,7 +46,7 @@ SEARCH_ATTRIBUTES: Final = {
 
 
 def effects_queue(task_queue: str) -> str:
-    """The task queue where effects are performed that the calls of a task queue share."""
+    """Returns the task queue on which shared effects of a task queue are performed."""
     return f"{task_queue}-effects"
 
 

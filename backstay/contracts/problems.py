@@ -9,7 +9,7 @@ _MAX_NAME = 80
 
 
 class Problem(BaseModel):
-    """One thing that is wrong with an input: the field, dotted, `$` for the whole, and what it must be."""
+    """One fault of an input: the dotted field, `$` for the whole, and what it must be."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class Contract(BaseModel):
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
-    """Every problem of a validation error, at most 50; values of the input are never repeated."""
+    """Returns the problems of a validation error, at most 50; values of the input are never repeated."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     found = [Problem(field=_field(entry["loc"]), problem=_message(entry)) for entry in errors[:MAX_PROBLEMS]]
     if len(errors) > MAX_PROBLEMS:
@@ -36,13 +36,13 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def summary(problems: list[Problem]) -> str:
-    """One line that names the fields."""
+    """Returns one line that names the fields."""
     shown = "; ".join(str(problem) for problem in problems[:10])
     return shown if len(problems) <= 10 else f"{shown}; and {len(problems) - 10} more"
 
 
 def plain_problems(problems: list[Problem]) -> list[dict[str, str]]:
-    """Problems as plain JSON values."""
+    """Returns problems as plain JSON values."""
     return [{"field": problem.field, "problem": problem.problem} for problem in problems]
 
 

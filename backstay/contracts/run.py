@@ -1,4 +1,4 @@
-"""What a caller sends to start a run, and what a run answers."""
+"""The request that starts a run, and the run's result."""
 
 import json
 from typing import Annotated, Any, cast
@@ -44,14 +44,14 @@ class InFlight(Contract):
 
 
 class AuditSummary(Contract):
-    """How many audit records a run wrote, and the hash of the last."""
+    """The number of audit records of a run, and the hash of the last."""
 
     records: int
     head: str
 
 
 class RunResult(Contract):
-    """What a run answers, the same for a completed, a stopped and a failed one."""
+    """The result of a run, in one shape for completed, stopped and failed ones."""
 
     run_id: str
     agent: str
@@ -70,5 +70,5 @@ class RunResult(Contract):
 
 
 def plain(contract: Contract) -> dict[str, Any]:
-    """A contract as plain JSON values."""
+    """Returns a contract as plain JSON values."""
     return cast("dict[str, Any]", json.loads(contract.model_dump_json()))

@@ -1,4 +1,4 @@
-"""What can be asked of a run while it runs and after."""
+"""The answers to a run's queries."""
 
 from typing import Annotated, Any, Literal
 
@@ -56,7 +56,7 @@ PAGE_BYTES = 1_000_000
 
 
 def page(items: list[dict[str, Any]], sizes: list[int], request: PageRequest) -> Page:
-    """The asked part, at most 1 MB of it; `sizes` are the items' sizes in bytes."""
+    """Returns the requested part, at most 1 MB; `sizes` are the items' sizes in bytes."""
     chosen: list[dict[str, Any]] = []
     room = PAGE_BYTES
     at = request.after

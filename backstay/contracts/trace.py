@@ -1,4 +1,4 @@
-"""How a run lets others follow its steps. Whoever follows sees; what happens does not depend on it."""
+"""A read-only hook for tracing the steps of a run."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -8,16 +8,16 @@ from .status import RunStatusView
 
 
 class Trace(Protocol):
-    """Follows one run."""
+    """A tracer of one run."""
 
     def step(self, status: Callable[[], RunStatusView]) -> AbstractContextManager[None]:
-        """Goes around one turn of the loop; `status` says where the run stands, before and after."""
+        """Wraps one turn of the loop; `status` returns where the run stands, before and after."""
         ...
 
 
 class Untraced:
-    """Follows nothing."""
+    """A tracer that records nothing."""
 
     def step(self, status: Callable[[], RunStatusView]) -> AbstractContextManager[None]:
-        """Does nothing around the step."""
+        """Wraps a step without recording it."""
         return nullcontext()

@@ -14,7 +14,7 @@ _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Arguments that are no JSON object, and why; `problem` never repeats their values."""
+    """Why some arguments are no usable JSON object; `problem` never repeats their values."""
 
     problem: str
 
@@ -43,9 +43,9 @@ def read_arguments(raw: str) -> dict[str, Any] | Unreadable:
 
 
 def repeated_arguments(raw: str) -> str:
-    """The arguments as later requests repeat them: what is no object is shown, cut short, in one.
+    """Returns the arguments for later requests; what is no object is wrapped in one, cut short.
 
-    Some servers read them in their chat template, and fail on what is no JSON.
+    Some servers parse the arguments in their chat template, and fail where they are not JSON.
     """
     if not isinstance(read_arguments(raw), Unreadable):
         return raw
@@ -54,7 +54,7 @@ def repeated_arguments(raw: str) -> str:
 
 
 class _RefusedError(ValueError):
-    """Valid for Python's reader, refused by ours."""
+    """JSON that Python's reader accepts and this one refuses."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _finite(text: str) -> float:
 
 
 def _depth(raw: str) -> int:
-    """How deep a text nests; 0 for one that cannot come to be too deep."""
+    """Returns how deep a text nests, or 0 where it has too few brackets to be too deep."""
     if raw.count("[") + raw.count("{") <= MAX_DEPTH:
         return 0  # however they nest, they are not too deep
     deepest = depth = 0

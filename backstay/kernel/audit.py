@@ -10,7 +10,7 @@ GENESIS = "sha256:" + "0" * 64
 
 
 def canonical(facts: Mapping[str, Any]) -> str:
-    """The one spelling of a record that is hashed: sorted keys, no spaces.
+    """Returns the one spelling of a record that is hashed: sorted keys, no spaces.
 
     Records hold strings, integers, booleans, null, lists and objects with ASCII keys, never a float; on those this is
     RFC 8785.
@@ -20,13 +20,13 @@ def canonical(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """How far the chain has come: the number of records and the hash of the last one."""
+    """The end of a chain: the number of its records and the hash of the last one."""
 
     records: int = 0
     head: str = GENESIS
 
     def chained(self, at: str, event: str, facts: Mapping[str, Any]) -> tuple["AuditHead", dict[str, Any]]:
-        """The next record, linked to this head, and the head after it. `at` is RFC 3339 in UTC."""
+        """Returns the head after one more record, and that record, linked to this head; `at` is RFC 3339 in UTC."""
         record = {"seq": self.records + 1, "at": at, "event": event, "facts": dict(facts), "prev": self.head}
         record["hash"] = _hash(record)
         return AuditHead(self.records + 1, record["hash"]), record

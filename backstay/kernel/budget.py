@@ -39,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """So much of each dimension, all of it zero or more; `usd` is micro-dollars."""
+    """An amount of each dimension, zero or more; `usd` is micro-dollars."""
 
     steps: int = 0
     model_calls: int = 0
@@ -69,7 +69,7 @@ class Amount:
         )
 
     def __sub__(self, other: "Amount") -> "Amount":
-        """What is left of this; only ever taken away is what was added before."""
+        """Returns the difference; `other` must have been added earlier."""
         tools = {name: count - other.tools.get(name, 0) for name, count in self.tools.items()}
         return Amount(
             self.steps - other.steps,
@@ -82,7 +82,7 @@ class Amount:
         )
 
     def exceeds(self, other: "Amount") -> str | None:
-        """The first dimension in which this is more than `other`, money first: `usd`, `tokens`, ..., `tool:x`."""
+        """Returns the first dimension that exceeds `other`, money first: `usd`, `tokens`, ..., `tool:x`."""
         for dimension in ("usd", "tokens", "steps", "model_calls", "tool_calls"):
             if getattr(self, dimension) > getattr(other, dimension):
                 return dimension
@@ -92,14 +92,14 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A hold that does not fit, and the dimension that refuses it: `usd`, `tool:send_email`, ..."""
+    """The dimension in which a hold does not fit: `usd`, `tool:send_email`, ..."""
 
     dimension: str
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settled hold; `overbilled` names the dimension in which the bill was above the hold."""
+    """A budget after a hold was settled; `overbilled` names a dimension billed above the hold."""
 
     budget: "Budget"
     overbilled: str | None = None
@@ -122,7 +122,7 @@ class Budget:
     recent: Mapping[str, tuple[Held, ...]] = field(default_factory=dict[str, tuple[Held, ...]])
 
     def shortfall(self, amount: Amount, at_ms: int = 0) -> Shortfall | None:
-        """The first dimension in which `amount` does not fit beside what is spent and held."""
+        """Returns the first dimension in which `amount` does not fit beside spend and holds; None where it fits."""
         total = self.spent + self.held + amount
         for dimension in ("steps", "model_calls", "tool_calls", "tokens", "usd"):
             limit = getattr(self.limits, dimension)
@@ -140,7 +140,7 @@ class Budget:
         return None
 
     def hold(self, name: str, amount: Amount, at_ms: int = 0) -> "Budget | Shortfall":
-        """Reserves the worst case of a call under a name of its own; a name that is held already is a shortfall."""
+        """Reserves the worst case of a call under its own name; a name that is held already is a shortfall."""
         if name in self.holds:
             return Shortfall(f"hold:{name}")
         if short := self.shortfall(amount, at_ms):
@@ -151,7 +151,7 @@ class Budget:
         return replace(self, holds={**self.holds, name: amount}, held=self.held + amount, recent=recent)
 
     def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
-        """Replaces a hold by what was really used; a name that is not held changes nothing."""
+        """Replaces a hold by the real usage; a name that is not held changes nothing."""
         if name not in self.holds:
             return Settled(self)
         held = self.holds[name]
@@ -174,12 +174,12 @@ class Budget:
         return replace(self, holds=rest, held=self.held - self.holds[name], recent=recent)
 
     def left(self, dimension: str) -> int | None:
-        """What neither spend nor holds have taken of a dimension; None where there is no limit."""
+        """Returns the rest of a dimension beside spend and holds; None where it has no limit."""
         limit = getattr(self.limits, dimension)
         return None if limit is None else limit - getattr(self.spent, dimension) - getattr(self.held, dimension)
 
     def calls_in_window(self, tool: str, at_ms: int, before: str | None = None) -> int:
-        """How many calls of a tool were held in the 60 seconds before a time; of those `before` a hold, if named."""
+        """Counts the calls of a tool held in the 60 seconds before a time; only those held `before` one, if named."""
         names = [name for _, name in self._window(tool, at_ms)]
         return names.index(before) if before in names else len(names)
 

@@ -17,7 +17,7 @@ from .verdict import Verdict
 
 
 class DecisionKind(StrEnum):
-    """What a reply of the model amounts to."""
+    """The kinds of a model's reply."""
 
     ANSWER = "answer"
     CALLS = "calls"
@@ -48,7 +48,7 @@ def _snake_case(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What `dataclasses.asdict` makes of a field, without its deep copies: every event of every run comes by here."""
+    """Returns a field as `dataclasses.asdict` would, without its deep copies, which every event would pay for."""
     kind = type(value).__name__  # `isinstance` costs ten times as much in a workflow's sandbox
     if kind == "dict":
         return {key: _plain(entry) for key, entry in value.items()}
@@ -64,11 +64,11 @@ class Event:
 
     @classmethod
     def name(cls) -> str:
-        """The event's name in the audit: `CallEnded` is `call_ended`."""
+        """Returns the event's name in the audit: `CallEnded` is `call_ended`."""
         return _snake_case(cls.__name__)
 
     def facts(self) -> dict[str, Any]:
-        """The event's fields as plain JSON values."""
+        """Returns the event's fields as plain JSON values."""
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
@@ -151,7 +151,7 @@ class CallEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Tainted(Event):
-    """The run read what may not be trusted; the taint stays for its life."""
+    """The run read untrusted content; the taint stays for its life."""
 
     tool: str
     taint: str = "untrusted"
@@ -193,7 +193,7 @@ class ApprovalEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeLearned(Event):
-    """It became known what had become of a call whose end nobody saw."""
+    """The tool or a person told how a call ended that had been lost from sight."""
 
     call_id: str
     tool: str
@@ -273,7 +273,7 @@ class ModelLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageRefused(Event):
-    """A signal or an update was refused; nothing of its content is kept but who it named, where it fits."""
+    """A signal or an update was refused; of its content only a valid `by` is kept."""
 
     message: str
     code: str

@@ -1,4 +1,4 @@
-"""The holds a run asks for, and what becomes of them: each function answers with the event that has to happen."""
+"""Plans holds and bills: each function returns the event that has to happen next."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ USEFUL_OUTPUT_TOKENS = 64
 
 
 def open_decision(state: RunState, added_bytes: int) -> DecisionHeld | BudgetShort | Concluding:
-    """The hold of the next decision, or the dimension that has no room for it, or that it is time to conclude.
+    """Returns the hold of the next decision, or the dimension without room for it, or that it is time to conclude.
 
-    `added_bytes` is the size of what the conversation gained since the last reply. A token is never less than one
-    byte, so last reply's count plus these bytes bounds the input from above without a tokenizer. The full output for
-    several attempts is held where the budget covers it, for one where not, and a capped output where that is all.
-    Until the agent is told to conclude, a last answer after this decision is held back.
+    `added_bytes` is what the conversation gained since the last reply. A token is never less than one byte, so the last
+    reply's count plus these bytes bounds the input from above without a tokenizer. The hold covers the full output of
+    several attempts where the budget has room, else of one, else a capped output. Until the agent is told to conclude,
+    room for a last answer stays free.
     """
     bound = state.context_tokens + added_bytes
     if state.thresholds.conclude_at is not None and not state.concluding:
@@ -32,7 +32,7 @@ def open_decision(state: RunState, added_bytes: int) -> DecisionHeld | BudgetSho
 
 
 def _fitting(state: RunState, bound: int, reserve: Amount) -> DecisionHeld:
-    """The best decision that fits beside a reserve; the smallest useful one where none does."""
+    """Returns the largest decision that fits beside a reserve, or the smallest useful one where none fits."""
     useful = min(USEFUL_OUTPUT_TOKENS, state.max_output_tokens)
     for attempts in range(ATTEMPTS, 0, -1):
         held = _decision(state, attempts, bound, state.max_output_tokens)
@@ -43,7 +43,7 @@ def _fitting(state: RunState, bound: int, reserve: Amount) -> DecisionHeld:
 
 
 def _last_answer(state: RunState, bound: int) -> Amount:
-    """What a short answer after a full decision may cost: its input repeats all that was said."""
+    """Returns the most a short answer costs after a full decision; its input repeats the whole conversation."""
     useful = min(USEFUL_OUTPUT_TOKENS, state.max_output_tokens)
     return replace(_attempts(state, 1, bound + state.max_output_tokens, useful), steps=1)
 
@@ -59,10 +59,10 @@ def _nearly_spent(state: RunState) -> str | None:
 
 
 def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, replied: bool) -> DecisionSettled:
-    """The bill of the open decision.
+    """Returns the bill of the open decision.
 
-    An attempt that was lost, and a reply without usable usage, count at their hold; `usage` is what the provider
-    billed for the reply, None where it did not say.
+    A lost attempt, and a reply without usable usage, count at their hold. `usage` is the provider's bill for the reply,
+    or None where it sent none.
     """
     held = state.decision
     if held is None:
@@ -111,7 +111,7 @@ def _times(each: Amount, count: int) -> Amount:
 
 
 def _output_left(state: RunState, bound: int, reserve: Amount) -> int:
-    """How many output tokens fit beside a reserve and an input of `bound` tokens, by tokens and by money."""
+    """Returns how many output tokens fit beside a reserve and an input of `bound` tokens, by tokens and by money."""
     room = [state.max_output_tokens]
     if (tokens := state.budget.left("tokens")) is not None:
         room.append(tokens - reserve.tokens - bound)

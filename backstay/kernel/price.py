@@ -1,4 +1,4 @@
-"""What a model call costs, in exact integer arithmetic."""
+"""Prices model calls in exact integer arithmetic."""
 
 from dataclasses import dataclass
 
@@ -38,19 +38,19 @@ class Price:
     source: str = "agent.toml"
 
     def cost(self, usage: Usage) -> int:
-        """Micro-dollars of one call, rounded up, so that a sum of calls is never below the bill."""
+        """Returns the micro-dollars of one call, rounded up, so that a sum of calls is never below the bill."""
         tier = max(self._reached(usage.input_tokens), key=lambda tier: tier.above)
         fresh = usage.input_tokens - usage.cached_tokens
         total = fresh * tier.input + usage.cached_tokens * tier.cached_input + usage.output_tokens * tier.output
         return -(-total // TOKENS_PER_PRICE)
 
     def worst_case(self, input_tokens: int, output_tokens: int) -> int:
-        """The most that a call with at most these tokens can cost: nothing cached, the dearest tier it can reach."""
+        """Returns the most that a call with these tokens can cost: nothing cached, the dearest tier in reach."""
         dearest = self._dearest(input_tokens)
         return -(-(input_tokens * dearest.input + output_tokens * dearest.output) // TOKENS_PER_PRICE)
 
     def affordable_output(self, usd: int, input_tokens: int) -> int | None:
-        """How many output tokens `usd` micro-dollars still cover after the input; None where output is free."""
+        """Returns how many output tokens `usd` micro-dollars cover after the input; None where output is free."""
         dearest = self._dearest(input_tokens)
         left = usd * TOKENS_PER_PRICE - input_tokens * dearest.input
         if dearest.output == 0:

@@ -1,4 +1,4 @@
-"""Whether a run gets anywhere: the same calls with the same results, alone or in a short cycle."""
+"""Notices when a run gets nowhere: the same calls with the same results, alone or in a short cycle."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ class Progress:
     outcomes: tuple[str, ...] = ()
 
     def noted(self, outcome: str) -> "Progress":
-        """The progress after one more call ended."""
+        """Returns the progress after one more call ended."""
         return Progress((*self.outcomes, outcome)[-REMEMBERED:])
 
     def repetitions(self) -> int:
-        """How often the newest call, or cycle of up to four calls, has come in a row with the same results.
+        """Counts how often the newest call, or cycle of up to four calls, came in a row with the same results.
 
-        1 says that nothing repeats, 0 that nothing has happened yet.
+        1 means that nothing repeats, 0 that nothing has happened yet.
         """
         return max((self._repetitions(length) for length in range(1, LONGEST_CYCLE + 1)), default=0)
 
     def stale(self) -> int:
-        """How many of the newest calls, in a row, brought nothing that had not come before in the run."""
+        """Counts the newest calls in a row that brought nothing new to the run."""
         seen: set[str] = set()
         count = 0
         for outcome in self.outcomes:

@@ -1,4 +1,4 @@
-"""What a reply of the model amounts to, before anything of it is checked."""
+"""Reads the kind of a model's reply: an answer, calls, or unusable."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from .events import DecisionKind
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The kind of a reply, and for an unusable one what the model is told about it."""
+    """The kind of a reply; `problem` tells the model why an unusable one is."""
 
     kind: DecisionKind
     problem: str | None = None
@@ -42,7 +42,7 @@ def read_reply(text: str | None, calls: int, finish: str, tools: Collection[str]
 
 
 def written_call(text: str, tools: Collection[str]) -> bool:
-    """Whether a text is, or fences, a tool call spelled out as JSON: a user must not get it as the answer."""
+    """Tells whether a text spells out a tool call as JSON, fenced or not; no user may get that as the answer."""
     fenced = [part for groups in _FENCED.findall(text) for part in groups if part.strip()]
     return any(_spells_call(part, tools) for part in (text, *fenced))
 

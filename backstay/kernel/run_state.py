@@ -1,4 +1,4 @@
-"""The whole memory of a run as one frozen value, and the only way it changes."""
+"""The whole memory of a run as one frozen value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +52,6 @@ class RunState:
         return [approval for approval in self.approvals.values() if approval.end is None]
 
     def after(self, event: Event) -> "RunState":
-        """The state once `event` has happened; an event that changes nothing returns an equal state."""
+        """Returns the state once `event` has happened; this is the only way a state changes."""
         transition = TRANSITIONS.get(type(event))
         return transition(self, event) if transition else self

@@ -43,7 +43,7 @@ class Stop:
 
     @property
     def status(self) -> RunStatus:
-        """Completed only with an answer; failed where the model could not be had; stopped by governance else."""
+        """Completed with an answer, failed without a model, else stopped by governance."""
         match self.reason:
             case StopReason.COMPLETED:
                 return RunStatus.COMPLETED

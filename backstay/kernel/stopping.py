@@ -1,4 +1,4 @@
-"""Whether a run may go on: the strongest reason to stop, and whether to wait for what still runs."""
+"""Decides whether a run may go on, and whether running activities are waited for."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 def next_stop(state: "RunState") -> Stop | None:
-    """The strongest reason to stop that holds now, or None: the run may go on."""
+    """Returns the strongest reason to stop that holds now; None where the run may go on."""
     return next((stop for holds in _STOPS if (stop := holds(state))), None)
 
 
 def gets_nowhere(state: "RunState") -> bool:
-    """Whether the agent is one repetition away from being stopped for it, and has not been told yet."""
+    """Tells whether one more repetition would stop the run, and the agent does not know yet."""
     limit = state.thresholds.repeats
     close = state.progress.repetitions() >= max(2, limit - 1) or state.progress.stale() >= limit * LONGEST_CYCLE // 2
     return close and not state.warned
 
 
 def interruption(state: "RunState") -> bool:
-    """Whether running activities must be cancelled now, and not waited for."""
+    """Tells whether running activities must be cancelled now."""
     stop = next_stop(state)
     return state.cancelled or state.deadline_passed or (stop is not None and stop.reason in INTERRUPTING)
 
 
 def stuck(state: "RunState") -> bool:
-    """Whether the run is to stop because it gets nowhere; what siblings still bring does not change that."""
+    """Tells whether the run must stop because it gets nowhere; results of siblings no longer change that."""
     return _repeating(state) or _stale(state)
 
 

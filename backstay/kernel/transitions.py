@@ -137,7 +137,7 @@ def _call_ended(state: "RunState", event: CallEnded) -> "RunState":
 
 
 def _failures(state: "RunState", outcome: CallOutcome) -> int:
-    """Failures in a row. The one that reached the threshold stops the run, however siblings of it end."""
+    """Counts failures in a row; once they reach the threshold, a sibling's success does not reset them."""
     if outcome is CallOutcome.FAILED:
         return state.failures + 1
     return 0 if outcome is CallOutcome.COMPLETED and state.failures < state.thresholds.failures else state.failures

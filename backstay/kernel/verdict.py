@@ -1,4 +1,4 @@
-"""The verdict over one call: what was decided, by which rules, for exactly which call."""
+"""The verdict over one call: the outcome, the deciding rules, and the digest of the exact call."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ class Outcome(StrEnum):
 
 
 class Code(StrEnum):
-    """Why, as a stable code that programs can compare."""
+    """The reason of a verdict, as a stable code that programs can compare."""
 
     PERMITTED = "permitted"
     NOT_PERMITTED = "not_permitted"

@@ -1,4 +1,4 @@
-"""One released call to its end: executed, and asked after where nobody saw how it ended."""
+"""Brings one released call to its end."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,7 +50,7 @@ class Held:
 
     @property
     def paid(self) -> int:
-        """For how many attempts money is held, where they cost any."""
+        """The number of attempts that money is held for."""
         return self.usd // self.tool.cost if self.tool.cost else 1
 
 

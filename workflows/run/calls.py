@@ -31,7 +31,7 @@ from .live import LiveRun
 
 SIDE_BY_SIDE = 16
 TOLD_BYTES = 160_000
-"""Of all results of a decision that no activity recorded; JSON may spell each byte with six."""
+"""The most all unrecorded results of a decision may take, in bytes; JSON may spell each byte with six."""
 
 NOWHERE = (
     "The runtime says: these calls bring the same results again and again. Do something else, or answer with what you "

@@ -1,4 +1,4 @@
-"""What people say to a run: reads it, refuses what does not fit, and never lets it harm the run."""
+"""Reads and refuses the messages of people, so that none of them harms the run."""
 
 from collections.abc import Callable
 from typing import Any, Protocol

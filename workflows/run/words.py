@@ -1,4 +1,4 @@
-"""The words people read in the Temporal UI: summaries of activities, and the page of a run's current details."""
+"""Texts for the Temporal UI: summaries of activities, and the page of a run's current details."""
 
 import json
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ _BAR = 20
 
 
 def call_summary(step: int, call: ProposedCall) -> str:
-    """A call as a line: step 3 · issue_refund(order_id='A17', amount=120)."""
+    """Returns a call as a line: step 3 · issue_refund(order_id='A17', amount=120)."""
     arguments = call.parsed
     inside = "…" if isinstance(arguments, Unreadable) else ", ".join(_argument(k, v) for k, v in arguments.items())
     return _cut(f"step {step} · {call.tool}({inside})", _SUMMARY)
 
 
 def details(run_id: str, goal: str, status: RunStatusView) -> str:
-    """The run as a Markdown page: goal, state, a bar for each limit."""
+    """Returns the run as a Markdown page: goal, state, a bar for each limit."""
     lines = [
         f"**Goal:** {_cut(' '.join(goal.split()), 300)}",
         "",
@@ -54,7 +54,7 @@ def _budget(name: str, spent: str | int, held: str | int, limit: str | int) -> s
 
 
 def _approval(run_id: str, approval: PendingApproval) -> list[str]:
-    """An open approval: what is asked, of whom, and the exact command and JSON that answer it."""
+    """Returns the lines of an open approval: the call, the people, and the exact command and JSON to answer it."""
     call = f"{approval.tool}({_cut(_json(approval.args), _SUMMARY)})"
     asked = f"{approval.required} of {', '.join(approval.groups)}, until {approval.expires_at}"
     update, more, command = "approve", "", f"backstay approve {run_id} {approval.approval_id}"
