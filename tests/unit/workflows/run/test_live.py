@@ -1,0 +1,81 @@
+"""Nothing that a part of a run remembers may be forgotten between two links of its chain."""
+
+import pytest
+
+from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.decision import Observation
+from backstay.contracts.status import PageRequest
+from workflows.run.approve import Approvals
+from workflows.run.live import LiveRun
+
+REQUEST = "the input of the next link"
+MADE_ANEW = "is made anew, and wired to the other parts"
+NONE_UNDER_WAY = "nothing is under way between two links"
+READ_BACK = "pages of earlier links are read from their own histories"
+AT_THE_END = "is set where the run ends, and no link follows then"
+
+PARTS = {
+    "run": {
+        "request": REQUEST,
+        "admission": "admission",
+        "record": MADE_ANEW,
+        "clock": MADE_ANEW,
+        "running": MADE_ANEW,
+        "news": "news",
+        "last_decision": "last_decision",
+        "answer": AT_THE_END,
+    },
+    "record": {
+        "state": "state",
+        "audit": "audit",
+        "asked": "approvals.calls",
+        "closed": AT_THE_END,
+        "_now": MADE_ANEW,
+        "_last_stop": AT_THE_END,
+        "_records": READ_BACK,
+        "_items": "items",
+        "_heeding": MADE_ANEW,
+    },
+    "clock": {
+        "excludes_waiting": "admission",
+        "_record": MADE_ANEW,
+        "_now": MADE_ANEW,
+        "_started": "started_ms",
+        "_waited": "waited_ms",
+        "_waits_since": "waited_ms",
+        "_stopped_at": AT_THE_END,
+    },
+    "running": {"_record": MADE_ANEW, "_handles": NONE_UNDER_WAY},
+    "approvals": {
+        "_run": MADE_ANEW,
+        "_calls": "approvals.calls",
+        "_edits": NONE_UNDER_WAY,
+        "_answers": "approvals.answers",
+        "_notices": NONE_UNDER_WAY,
+    },
+}
+"""For each attribute of each part: the field of `Carried` that holds it, or why none does."""
+
+FIELDS = {
+    *Carried.model_fields,
+    *(f"approvals.{name}" for name in CarriedApprovals.model_fields),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> None:
+    parts = {"run": run, "record": run.record, "clock": run.clock, "running": run.running, "approvals": Approvals(run)}
+    assert set(vars(parts[part])) == set(PARTS[part])
+
+
+def test_every_field_holds_what_some_part_remembers() -> None:
+    named = {where for part in PARTS.values() for where in part.values()}
+    assert FIELDS - {"approvals"} <= named
+    assert set(CarriedNews.model_fields) == {"observations", "notes", "size"}
+
+
+def test_a_result_is_told_to_the_model_and_stands_in_the_transcript(run: LiveRun) -> None:
+    run.observe(Observation(call_id="1-0", digest="d"), "look", "17 orders", "completed")
+    assert [one.call_id for one in run.news.observations] == ["1-0"]
+    (item,) = run.record.items(PageRequest()).items
+    assert (item["kind"], item["tool"], item["text"], item["status"]) == ("result", "look", "17 orders", "completed")
