@@ -33,6 +33,7 @@ endef
 
 # uv knows nothing of a mirror, a proxy or a certificate that only pip is told of: then pip installs the same files.
 define install
+@echo "$(UV) pip install -r $(1)"
 @$(UV) pip install --python $(BIN)/python $(CLOSED) -r $(1) || \
   { echo "uv could not install $(1): pip tries, with its own configuration" >&2; \
     $(PIP) --python $(BIN)/python install $(CLOSED) -r $(1); }
