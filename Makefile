@@ -31,10 +31,12 @@ define fit_python
   { echo "$(PYTHON) lacks venv or ensurepip: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 endef
 
-# uv knows nothing of a mirror, a proxy or a certificate that only pip is told of: then pip installs the same files.
+# From uv's cache alone first: what is pinned by its hash is never out of date, and a network may be away. Last by pip:
+# uv knows nothing of a mirror, a proxy or a certificate that only pip is told of.
 define install
 @echo "$(UV) pip install -r $(1)"
-@$(UV) pip install --python $(BIN)/python $(CLOSED) -r $(1) || \
+@$(UV) pip install --python $(BIN)/python $(CLOSED) --offline -r $(1) 2>/dev/null || \
+  $(UV) pip install --python $(BIN)/python $(CLOSED) -r $(1) || \
   { echo "uv could not install $(1): pip tries, with its own configuration" >&2; \
     $(PIP) --python $(BIN)/python install $(CLOSED) -r $(1); }
 endef
