@@ -1,9 +1,15 @@
-# Needs python3 (3.11 or newer, with venv), make and git. Everything else comes from requirements.lock into .venv.
+# Needs python3 (3.11 or newer, with venv), make and git. Everything else comes from the lock files: what running needs from
+# requirements.lock into .venv, what developing adds from requirements-dev.lock, and uv, which installs both, into .uv.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input
+UVENV  := .uv
+UV     := $(UVENV)/bin/uv
+PIP    := $(UVENV)/bin/python -m pip --disable-pip-version-check --no-input
+
+# A lock is a closed set: nothing is resolved. Wheels only, by their hashes: no package's own build script runs.
+CLOSED := --quiet --no-deps --only-binary :all: --require-hashes
 
 # The wheel of pyright holds the version that is pinned: no look at the network for a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -16,26 +22,64 @@ help:  ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 
-venv: $(VENV)/.installed  ## set up .venv from the lock file
+venv: $(VENV)/.dev  ## set up .venv for developing, from the lock files
 
-# Two stamps, because hashes can't be required of a checkout: an edit of pyproject.toml repeats the short step only.
-# A changed lock rebuilds the environment from nothing, so that it never holds more than the lock names. Wheels only:
-# installing runs no package's own build script.
-$(VENV)/.locked: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than 3.11: install a newer one, or name it with 'make PYTHON=python3.12 ...'" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --quiet --only-binary :all: --require-hashes -r requirements.lock
+define fit_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "$(PYTHON) is older than 3.11: install a newer one, or name it with 'make PYTHON=python3.12 ...'" >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+  { echo "$(PYTHON) lacks venv or ensurepip: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+endef
+
+# From uv's cache alone first: what is pinned by its hash is never out of date, and a network may be away. Last by pip:
+# uv knows nothing of a mirror, a proxy or a certificate that only pip is told of.
+define install
+@echo "$(UV) pip install -r $(1)"
+@$(UV) pip install --python $(BIN)/python $(CLOSED) --offline -r $(1) 2>/dev/null || \
+  $(UV) pip install --python $(BIN)/python $(CLOSED) -r $(1) || \
+  { echo "uv could not install $(1): pip tries, with its own configuration" >&2; \
+    $(PIP) --python $(BIN)/python install $(CLOSED) -r $(1); }
+endef
+
+# Resolves what pyproject.toml asks for from the environment alone, extras and groups too, which `pip check` leaves out.
+define closed
+@UV_FIND_LINKS= $(UV) pip install --quiet --python $(BIN)/python --offline --no-index --dry-run -r pyproject.toml --group $(1) || \
+  { echo "$(2) lacks a package that pyproject.toml or another package needs, named above: 'make lock' mends it" >&2; exit 1; }
+endef
+
+$(UVENV)/.installed: requirements-uv.lock
+	$(fit_python)
+	$(PYTHON) -m venv --clear $(UVENV)
+	$(PIP) install $(CLOSED) -r $<
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.locked pyproject.toml
-	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+# A stamp per stage, each written when the stage is whole: what an interruption leaves is built anew. A changed lock rebuilds
+# the environment from nothing, so that it never holds more than the locks name.
+$(VENV)/.run: requirements.lock $(if $(wildcard $(VENV)/.dev),requirements-dev.lock) | $(UVENV)/.installed
+	$(fit_python)
+	$(PYTHON) -m venv --clear --without-pip $(VENV)
+	$(call install,requirements.lock)
 	@touch $@
 
-demo: venv  ## run a governed agent to its end: engine, worker and model all local, no key
+# Hashes can't be required of a checkout, so it has a stage of its own: an edit of pyproject.toml repeats that one only.
+$(VENV)/.installed: $(VENV)/.run pyproject.toml
+	$(call closed,build,requirements.lock)
+	$(UV) pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Only adds to what running needs. `.adding` outlives an interruption, and says that packages may be there by half.
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.lock
+	@test ! -e $(VENV)/.adding || { rm -f $(VENV)/.run && $(MAKE) $(VENV)/.installed; }
+	@touch $(VENV)/.adding
+	$(call install,requirements-dev.lock)
+	@rm $(VENV)/.adding
+	$(call closed,dev,requirements-dev.lock)
+	@touch $@
+
+demo: $(VENV)/.installed  ## run a governed agent to its end: engine, worker and model all local, no key
 	$(BIN)/backstay demo
 
-dev: venv  ## Temporal dev server and worker until Ctrl-C
+dev: $(VENV)/.installed  ## Temporal dev server and worker until Ctrl-C
 	$(BIN)/backstay dev
 
 check: venv  ## format, lint, types, the dependency rule, and the fast tests
@@ -53,7 +97,7 @@ test: venv  ## the whole suite, against a real Temporal server
 soak: venv  ## the long tests in full
 	BACKSTAY_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=3600 --durations=10
 
-bench: venv  ## steps per second, CPU, events and bytes per step, beside a bare floor
+bench: $(VENV)/.installed  ## steps per second, CPU, events and bytes per step, beside a bare floor
 	$(BIN)/python -m benchmarks
 
 format: venv  ## mend format and the lint that can be mended
@@ -64,16 +108,19 @@ coverage: venv  ## hold kernel and contracts to 100 % branch coverage
 	$(BIN)/python -m pytest -q tests/unit tests/property --cov=backstay.kernel --cov=backstay.contracts \
 	  --cov-branch --cov-report=term-missing --cov-fail-under=100
 
-# Keeps the versions that are pinned and still fit; `make lock UPGRADE=--upgrade` takes the newest.
-lock: venv  ## write requirements.lock anew from pyproject.toml
-	$(PIP) install --quiet --only-binary :all: 'uv>=0.9,<1'
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-	  --generate-hashes --only-binary :all: --no-header --no-emit-index-url --no-emit-find-links \
-	  --quiet $(UPGRADE) --output-file requirements.lock
+# Keeps the versions that are pinned and still fit; `make lock UPGRADE=--upgrade` takes the newest. The pins for running are
+# those for developing that running needs: the two can't disagree.
+lock: $(UVENV)/.installed  ## write the lock files anew from pyproject.toml
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --group build --constraints requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --group uv --output-file requirements-uv.lock
+
+COMPILE = $(UV) pip compile --python $(UVENV)/bin/python --universal --python-version 3.11 --generate-hashes \
+  --only-binary :all: --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
 
 build: venv  ## the wheel, into dist/
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist
 
-clean:  ## remove .venv, caches and dist
-	rm -rf $(VENV) dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+clean:  ## remove .venv, .uv, caches and dist
+	rm -rf $(VENV) $(UVENV) dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
