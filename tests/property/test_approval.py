@@ -19,6 +19,8 @@ MEMBERS = st.fixed_dictionaries(
 )
 EVERYBODY = ["ann", "bob", "cem", "dan"]
 VOTES = st.lists(PEOPLE, max_size=6)
+COUNTS = st.sampled_from(["", "0", "1", "02", "9", "99", "100", "x", "-1", "\u0662", "2\n"])
+TEXTS = st.tuples(st.text("aZ0.@/-_: ", max_size=3), st.sampled_from(["", ":"]), COUNTS).map("".join)
 
 
 def seated_by_trying(wanted: list[str], members: dict[str, list[str]], people: list[str]) -> bool:
@@ -37,7 +39,7 @@ def test_seats_are_filled_exactly_where_some_way_to_seat_people_exists(
     assert filled(specs, members, people) == seated_by_trying(seats(specs), members, people)
 
 
-@given(st.text("az0129:.@/-_ \n\u0662", max_size=6) | SPECS)
+@given(TEXTS | SPECS)
 def test_a_spec_is_read_to_one_spelling_or_not_at_all(text: str) -> None:
     quorum = quorum_of(text)
     if quorum is None:
