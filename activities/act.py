@@ -1,4 +1,4 @@
-"""Executes one tool call: checks it once more, then runs it, or claims the effect where identical calls share one."""
+"""Executes one tool call: reviews it once more, then runs it, or claims the effect that identical calls share."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -12,38 +12,38 @@ from backstay.telemetry import activities as spans
 from .claim import claimed
 from .execute import denied, executed
 from .heartbeat import Pulse, beating
-from .prepare import Desk, own_key, this_run
+from .prepare import Preparer, own_key, this_run
 
 
 class Act:
     """The activity `act`."""
 
-    def __init__(self, desk: Desk, effects: Effects, history: History) -> None:
-        self._desk = desk
+    def __init__(self, preparer: Preparer, effects: Effects, history: History) -> None:
+        self._preparer = preparer
         self._effects = effects
         self._history = history
 
     @activity.defn(name=names.ACT)
     async def act(self, given: ActInput) -> ToolResult:
-        """The call's one result; a failed call is a result too.
+        """Returns the call's one result; a failed call has one too.
 
         Raises:
-            ApplicationError: of type `ToolTimeout`, `HistoryError` or `EffectUnreached`, tried again where the tool's
-                effect allows it; of type `BegunBeforeReset` where the call may have happened, or may still.
+            ApplicationError: of type `ToolTimeout`, `HistoryError` or `EffectUnreached`, retried where the tool's
+                effect allows it; of type `BegunBeforeReset` where the call may have happened, or may still happen.
         """
         run = this_run()
         async with beating() as pulse:
             try:
-                with spans.execute_tool(await self._desk.opening(run), given) as ended:
+                with spans.execute_tool(await self._preparer.opening(run), given) as ended:
                     result = await self._result(given, pulse)
                     ended(result)
             except (HistoryError, EffectUnreachedError) as error:
                 raise ApplicationError(str(error), type=error.code) from error
-        self._desk.memory.acted(run, given.call_id, result.text)
+        self._preparer.conversations.acted(run, given.call_id, result.text)
         return result
 
     async def _result(self, given: ActInput, pulse: Pulse) -> ToolResult:
-        verdict, prepared = await self._desk.prepared(this_run(), given)
+        verdict, prepared = await self._preparer.prepare(this_run(), given)
         if not verdict.allowed or prepared is None:
             return denied(verdict)
         spec = prepared.tool.spec
@@ -51,21 +51,21 @@ class Act:
             return known
         if spec.dedupe is not None:
             return await claimed(self._effects, given, prepared, pulse)
-        return await executed(prepared, self._desk.secrets)
+        return await executed(prepared, self._preparer.secrets)
 
     async def _known(self, given: ActInput, shared: bool) -> ToolResult | None:
-        """What became of this very call where the run was reset; None where nothing did, or its effect is shared.
+        """Returns the call's result from before a reset of the run; None where the call may be executed now.
 
         Raises:
-            ApplicationError: of type `BegunBeforeReset`: it may have happened, or may still.
+            ApplicationError: of type `BegunBeforeReset`: the call may have happened, or may still happen.
         """
-        if not (await self._desk.opening(this_run())).reset:
+        if not (await self._preparer.opening(this_run())).reset:
             return None
         try:
             results = await self._results_before(given)
         except HistoryError as error:
             if shared or given.again:
-                return None  # the effect itself knows, or somebody was asked already
+                return None  # the shared effect knows, or a person was asked already
             raise ApplicationError(f"whether it was executed before: {error}", type=names.BEGUN_BEFORE_RESET) from error
         seen = {result.status: result for result in results if result is not None}
         if "completed" in seen:
@@ -75,7 +75,10 @@ class Act:
         return seen.get("unknown")
 
     async def _results_before(self, given: ActInput) -> list[ToolResult | None]:
-        """How the call ended in other runs of the workflow; executions that are known not to have been do not count."""
+        """Returns the call's results in other runs of the workflow, None for one without a known end.
+
+        Executions that are known not to have happened do not count.
+        """
         found: list[ToolResult | None] = []
         for relative in await self._history.relatives(this_run()):
             handed = await self._history.handed(relative, given.call_id)

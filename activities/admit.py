@@ -1,4 +1,4 @@
-"""Admits a run: what it may do and spend, fixed before anything happens."""
+"""Admits a run: fixes what it may do and spend, before anything happens."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -20,10 +20,10 @@ class Admit:
 
     @activity.defn(name=names.ADMIT)
     async def admit(self, given: AdmitInput) -> Admission:
-        """The admission record.
+        """Returns the admission record.
 
         Raises:
-            ApplicationError: of type `InvalidInput`, final; its details list every problem.
+            ApplicationError: of type `InvalidInput`, not retried; its details list every problem.
         """
         try:
             admission = self._catalog.admission(given)

@@ -6,14 +6,14 @@ from temporalio import activity
 
 from backstay.contracts import names
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent
+from backstay.contracts.policy import AuthorizeInput, AuthorizeResult
 from backstay.kernel.verdict import Verdict
 from backstay.telemetry import activities as spans
 
-from .review import Asked, Reviewer
+from .review import Reviewer
 
 WORDS_BYTES = 600_000
-"""Of what rules say in the verdicts of one decision, which stand in one event of the history."""
+"""The most bytes of words in the verdicts of one decision, because one event of the history holds them all."""
 
 
 class Authorize:
@@ -24,20 +24,20 @@ class Authorize:
 
     @activity.defn(name=names.AUTHORIZE)
     async def authorize(self, given: AuthorizeInput) -> AuthorizeResult:
-        """The verdicts, in the order asked."""
+        """Returns the verdicts, in the order asked."""
         room = WORDS_BYTES // max(1, len(given.calls))
         verdicts = [_briefly(self._verdict(given, call), room) for call in given.calls]
         return AuthorizeResult(verdicts=verdicts, members=self._reviewer.members(given.agent, verdicts))
 
     def _verdict(self, given: AuthorizeInput, call: ProposedCall) -> Verdict:
         with spans.authorize(given, call) as judged:
-            verdict = self._reviewer.review(_asked(given, call), call).verdict
+            verdict = self._reviewer.review(given, call).verdict
             judged(verdict)
         return verdict
 
 
 def _briefly(verdict: Verdict, room: int) -> Verdict:
-    """A verdict with so many bytes of words; its rules and groups stay whole."""
+    """Cuts the words of a verdict to `room` bytes; its rules and groups stay whole."""
     each = room // (2 + len(verdict.reasons))
     return replace(
         verdict,
@@ -49,19 +49,3 @@ def _briefly(verdict: Verdict, room: int) -> Verdict:
 
 def _cut(text: str, limit: int) -> str:
     return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
-
-
-def _asked(given: AuthorizeInput, call: ProposedCall) -> Asked:
-    return Asked(
-        run_id=given.run_id,
-        run_key=given.run_key,
-        agent=given.agent,
-        tenant=given.tenant,
-        step=given.facts.step,
-        schema=given.tools.get(call.tool),
-        goal=given.goal,
-        requested_by=given.requested_by,
-        facts=given.facts,
-        now=given.now,
-        consent=given.consents.get(call.call_id, Consent()),
-    )

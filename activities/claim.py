@@ -1,4 +1,4 @@
-"""Claims the effect that identical calls share: one of them performs it, and each gets its result."""
+"""Claims the effect that identical calls share: it is performed once, and each call gets its result."""
 
 import asyncio
 import hashlib
@@ -13,14 +13,14 @@ from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.ports import Effects
 
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
-from .prepare import Prepared, own_key, this_run
+from .prepare import PreparedCall, own_key, this_run
 
 
-async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: Pulse) -> ToolResult:
-    """The effect's one result; a call whose run is stopped meanwhile withdraws, and says what became of it.
+async def claimed(effects: Effects, given: ActInput, prepared: PreparedCall, pulse: Pulse) -> ToolResult:
+    """Claims the effect and returns its one result; withdraws the claim where the run is stopped meanwhile.
 
     Raises:
-        EffectUnreachedError: the effect could not be asked; another attempt of this call meets the same one.
+        EffectUnreachedError: the effect could not be asked; another attempt at this call meets the same one.
     """
     claim = Claim(call=_this_call(given), again=given.again)
     details = activity.info().heartbeat_details
@@ -31,7 +31,7 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
     try:
         return await claiming.result()
     except asyncio.CancelledError:
-        # Not so where only this attempt ends: the worker stops, or another attempt has taken the call over.
+        # Not where only this attempt ends, because the worker stops or another attempt has taken the call over.
         if cancelled_by_the_run() or (engine_knows_it_no_more() and await effects.is_over(claim.call)):
             return await claiming.withdraw()
         raise
@@ -39,10 +39,10 @@ async def claimed(effects: Effects, given: ActInput, prepared: Prepared, pulse: 
         claiming.drop()
 
 
-def effect_id(given: ActInput, prepared: Prepared) -> str:
-    """The id of the effect: a digest of scope, tenant, run (in its scope), tool and canonical arguments.
+def effect_id(given: ActInput, prepared: PreparedCall) -> str:
+    """Digests scope, tenant, run (for the scope `run`), tool and canonical arguments into the effect's id.
 
-    Arguments are the same where the tool gets the same: one that is left out is its default, written out.
+    Arguments are the same where the tool gets the same: one that is left out counts as its default.
     """
     dedupe = prepared.tool.spec.dedupe
     identity: Mapping[str, Any] = {
@@ -62,7 +62,7 @@ def _this_call(given: ActInput) -> CallRef:
     )
 
 
-def _start(given: ActInput, prepared: Prepared) -> EffectInput:
+def _start(given: ActInput, prepared: PreparedCall) -> EffectInput:
     spec = prepared.tool.spec
     return EffectInput(
         call=_this_call(given),

@@ -1,7 +1,7 @@
-"""What a worker remembers of runs: their conversation, rebuilt from their own history where something is missing.
+"""Keeps the conversations of runs in memory, and rebuilds from the history what is missing.
 
-INVARIANT: what is remembered is what the history records. A reply or a result that this worker produced itself is
-trusted only where the digest in the next input says that it is the recorded one: another attempt may have won.
+INVARIANT: only what the history records is used. A worker trusts a reply or a result of its own only once the next
+input repeats its digest, because another attempt may have won.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from backstay.ports import History
 
 
 @dataclass(slots=True)
-class _Memory:
-    """One run: `items` is the conversation up to and with the decision of `step`."""
+class _Conversation:
+    """The conversation of one run: `items` end with the decision of `step`."""
 
     opening: Opening
     items: list[Item]
@@ -30,56 +30,56 @@ class _Memory:
 
     @property
     def last(self) -> Decision | None:
-        """The last decision that is remembered."""
+        """The last decision that is remembered; None before the first."""
         return next((item.decision for item in reversed(self.items) if isinstance(item, Decided)), None)
 
     def decided(self, step: int, new: list[Item], decision: Decision) -> None:
-        """Takes down what a decision was asked with, and the decision."""
+        """Adds what was new to a decision, and the decision."""
         self.items += [*new, Decided(decision)]
         self.size += sum(_size(item) for item in new) + len(decision.model_dump_json())
         self.step = step
         self.results.clear()
 
     def forget(self) -> None:
-        """Goes back to the goal; the history has the rest."""
+        """Forgets all but the goal; the history has the rest."""
         self.items, self.step, self.size = self.items[:1], 0, 0
         self.results.clear()
 
 
-class RunMemory:
-    """Conversations of the runs a worker works on; `capacity` bytes, 0 remembers nothing."""
+class Conversations:
+    """The conversations of the runs that a worker works on; holds `capacity` bytes, with 0 none."""
 
     def __init__(self, history: History, capacity: int) -> None:
         self._history = history
         self._capacity = capacity
-        self._runs: OrderedDict[RunRef, _Memory] = OrderedDict()
+        self._runs: OrderedDict[RunRef, _Conversation] = OrderedDict()
 
     async def opening(self, run: RunRef) -> Opening:
-        """Who asked for what, and what was admitted."""
-        return (await self._memory(run)).opening
+        """Reads who asked for what, and what was admitted."""
+        return (await self._of(run)).opening
 
     async def conversation(self, run: RunRef, given: DecideInput) -> list[Item]:
-        """The whole conversation that the decision of `given` is asked with.
+        """Returns the whole conversation that a decision is asked with.
 
         Raises:
-            HistoryError: the history lacks something that it must hold; worth another try.
+            HistoryError: the history lacks something that it must hold; another try may find it.
         """
-        memory = await self._memory(run)
-        async with memory.lock:
-            new = self._remembered(memory, given)
+        kept = await self._of(run)
+        async with kept.lock:
+            new = self._remembered(kept, given)
             if new is None:
-                new = await self._read(run, memory, given)
-            return [*memory.items, *new]
+                new = await self._read(run, kept, given)
+            return [*kept.items, *new]
 
     async def call(self, run: RunRef, given: ActInput) -> ProposedCall:
-        """A call as the model proposed it.
+        """Returns a call as the model proposed it.
 
         Raises:
             HistoryError: the history does not hold that call.
         """
-        memory = await self._memory(run)
-        async with memory.lock:
-            decision = memory.last if memory.step == given.step else None
+        kept = await self._of(run)
+        async with kept.lock:
+            decision = kept.last if kept.step == given.step else None
             if decision is None or decision.digest(given.step) != given.decision:
                 decision = (await self._history.since(run, given.step)).decisions.get(given.step)
         calls = {call.call_id: call for call in decision.calls} if decision else {}
@@ -88,60 +88,60 @@ class RunMemory:
         return calls[given.call_id]
 
     def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
-        """Remembers a decision that this worker brought about, where it goes on from what is remembered."""
-        memory = self._runs.get(run)
-        if memory is not None and memory.items == conversation[: len(memory.items)]:
-            memory.decided(given.step, conversation[len(memory.items) :], decision)
+        """Remembers a decision that this worker got from the model, if it continues what is remembered."""
+        kept = self._runs.get(run)
+        if kept is not None and kept.items == conversation[: len(kept.items)]:
+            kept.decided(given.step, conversation[len(kept.items) :], decision)
 
     def acted(self, run: RunRef, call_id: str, text: str) -> None:
-        """Remembers a result that this worker brought about."""
-        memory = self._runs.get(run)
-        if memory is not None:
-            memory.results[call_id] = text
-            memory.size += len(text)
+        """Remembers a result that this worker produced."""
+        kept = self._runs.get(run)
+        if kept is not None:
+            kept.results[call_id] = text
+            kept.size += len(text)
 
-    def _remembered(self, memory: _Memory, given: DecideInput) -> list[Item] | None:
+    def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Item] | None:
         if given.step == 1:
-            memory.forget()  # an attempt at it whose reply was lost may have left one
+            kept.forget()  # an earlier attempt may have left a decision that was never recorded
             return _news(given, {})
-        last = memory.last
-        if memory.step != given.step - 1 or last is None or last.digest(memory.step) != given.previous:
+        last = kept.last
+        if kept.step != given.step - 1 or last is None or last.digest(kept.step) != given.previous:
             return None
         for seen in given.observations:
-            known = memory.results.get(seen.call_id)
+            known = kept.results.get(seen.call_id)
             if seen.text is None and (known is None or short_digest(known) != seen.digest):
                 return None
-        return _news(given, memory.results)
+        return _news(given, kept.results)
 
-    async def _read(self, run: RunRef, memory: _Memory, given: DecideInput) -> list[Item]:
-        """Reads back to the last step that is remembered, and further where that one is not the recorded one."""
-        if memory.step >= given.step:
-            memory.forget()
-        recorded = await self._history.since(run, memory.step)
-        last = memory.last
-        if last is not None and recorded.decisions.get(memory.step) != last:
-            memory.forget()
+    async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Item]:
+        """Reads the history from the last remembered step on, or from the start where that step differs from it."""
+        if kept.step >= given.step:
+            kept.forget()
+        recorded = await self._history.since(run, kept.step)
+        last = kept.last
+        if last is not None and recorded.decisions.get(kept.step) != last:
+            kept.forget()
             recorded = await self._history.since(run, 0)
         if given.step not in recorded.inputs:
             raise HistoryError("the history does not show this decision yet")
-        for step in range(memory.step + 1, given.step):
+        for step in range(kept.step + 1, given.step):
             if step not in recorded.decisions:
-                continue  # nothing came of it, and the next decision is told what this one was
+                continue  # that request brought no decision; the next one is told the same
             new = _news(_recorded_input(recorded, step), _texts(recorded))
-            memory.decided(step, new, recorded.decisions[step])
+            kept.decided(step, new, recorded.decisions[step])
         return _news(given, _texts(recorded))
 
-    async def _memory(self, run: RunRef) -> _Memory:
-        memory = self._runs.get(run)
-        if memory is None:
+    async def _of(self, run: RunRef) -> _Conversation:
+        kept = self._runs.get(run)
+        if kept is None:
             opening = await self._history.opening(run)
-            memory = self._runs.setdefault(run, _Memory(opening, [Said(opening.goal)]))
+            kept = self._runs.setdefault(run, _Conversation(opening, [Said(opening.goal)]))
         self._runs.move_to_end(run)
         while len(self._runs) > 1 and sum(other.size for other in self._runs.values()) > self._capacity:
             self._runs.popitem(last=False)
         if self._capacity == 0:
             self._runs.pop(run, None)
-        return memory
+        return kept
 
 
 def _recorded_input(recorded: Recorded, step: int) -> DecideInput:
@@ -155,7 +155,7 @@ def _texts(recorded: Recorded) -> dict[str, str]:
 
 
 def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
-    """What a decision is told that the one before it was not."""
+    """Returns what a decision is told beyond the one before it."""
     items: list[Item] = []
     for seen in given.observations:
         text = seen.text if seen.text is not None else results.get(seen.call_id)

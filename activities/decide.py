@@ -1,4 +1,4 @@
-"""Asks the model for one decision, and says exactly what the asking may have cost."""
+"""Asks the model for one decision, and counts exactly what the attempts may have cost."""
 
 import asyncio
 from datetime import timedelta
@@ -15,22 +15,22 @@ from backstay.errors import HistoryError, ModelError
 from backstay.ports import Models
 from backstay.telemetry import activities as spans
 
-from .conversation import RunMemory
+from .conversation import Conversations
 from .heartbeat import beating, cancelled_by_the_run
 
 
 class Decide:
     """The activity `decide`."""
 
-    def __init__(self, memory: RunMemory, models: Models) -> None:
-        self._memory = memory
+    def __init__(self, conversations: Conversations, models: Models) -> None:
+        self._conversations = conversations
         self._models = models
 
     @activity.defn(name=names.DECIDE)
     async def decide(self, given: DecideInput) -> DecideResult:
-        """The model's decision, unchecked.
+        """Returns the model's decision, unchecked.
 
-        An attempt counts as billed unless a heartbeat or its typed failure proves that it was not.
+        An attempt counts as billed unless a heartbeat or its typed failure proves otherwise.
 
         Raises:
             ApplicationError: of type `ModelError` or `HistoryError`; its detail says how many attempts may be billed.
@@ -60,8 +60,8 @@ class Decide:
     async def _ask(self, given: DecideInput, bill: "_Bill") -> DecideResult:
         info = activity.info()
         run = RunRef(info.workflow_id or "", info.workflow_run_id or "")
-        opening = await self._memory.opening(run)
-        conversation = await self._memory.conversation(run, given)
+        opening = await self._conversations.opening(run)
+        conversation = await self._conversations.conversation(run, given)
         request = ModelRequest(
             model=opening.admission.model,
             instructions=opening.admission.instructions,
@@ -76,12 +76,12 @@ class Decide:
                 opening.agent, request, lambda index: names.call_id(given.step, index)
             )
             answered(reply)
-        self._memory.decided(run, given, conversation, reply.decision)
+        self._conversations.decided(run, given, conversation, reply.decision)
         return DecideResult(decision=reply.decision, usage=reply.usage, lost_attempts=bill.lost, model=reply.model)
 
 
 class _Bill:
-    """What the attempts at one decision may have cost; `unbilled` lists those that certainly cost nothing."""
+    """The possible cost of the attempts at one decision; `unbilled` lists those that certainly cost nothing."""
 
     def __init__(self, attempt: int, unbilled: list[int]) -> None:
         self.attempt = attempt
@@ -91,18 +91,18 @@ class _Bill:
 
     @classmethod
     def of_this_attempt(cls) -> "_Bill":
-        """Reads what earlier attempts left in their heartbeats."""
+        """Reads from the heartbeats which earlier attempts cost nothing."""
         info = activity.info()
         left: Any = info.heartbeat_details[0] if info.heartbeat_details else []
         return cls(info.attempt, [number for number in left if isinstance(number, int)])
 
     def prove_unbilled(self) -> None:
-        """Leaves word that this attempt cost nothing; sent just before a failure, a heartbeat arrives."""
+        """Records that this attempt cost nothing; a heartbeat sent just before a failure arrives."""
         self.unbilled.append(self.attempt)
         activity.heartbeat(self.unbilled)
 
     def failure(self, text: str, kind: str, final: bool = False, retry_after: float | None = None) -> ApplicationError:
-        """The failure of this attempt, with what all of them may have cost."""
+        """Returns the failure of this attempt, with the possible cost of all attempts."""
         delay = None if retry_after is None else timedelta(seconds=retry_after)
         detail = DecideFailure(lost_attempts=self.lost)
         return ApplicationError(text, detail, type=kind, non_retryable=final, next_retry_delay=delay)

@@ -1,4 +1,4 @@
-"""Runs a prepared call under its time limit, and says how it ended."""
+"""Runs a prepared call under its time limit, and turns every end into a result."""
 
 import asyncio
 
@@ -12,27 +12,27 @@ from backstay.kernel.verdict import Verdict
 from backstay.ports import Secrets
 
 from .heartbeat import cancelled_at_all, cancelled_by_the_run
-from .prepare import Prepared
+from .prepare import PreparedCall
 
 ERROR_CHARACTERS = 2_000
 
 
-async def executed(prepared: Prepared, secrets: Secrets) -> ToolResult:
-    """The call's one result; a failed call is a result too.
+async def executed(prepared: PreparedCall, secrets: Secrets) -> ToolResult:
+    """Runs the call and returns its one result; a failed call has one too.
 
     Raises:
-        ApplicationError: of type `ToolTimeout`.
+        ApplicationError: of type `ToolTimeout`: the call had no end in time.
     """
     status, text, limit = await _run(prepared)
-    # Freed of secrets first and cut then: a cut could leave a part of one that nobody finds.
+    # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
     result = _cut(status, secrets.scrubbed(text), limit)
     return result.model_copy(update={"usd": _cost(prepared)})
 
 
-def _cost(prepared: Prepared) -> int | None:
-    """What the call may have cost, the attempts before this one included; None for a tool that costs nothing.
+def _cost(prepared: PreparedCall) -> int | None:
+    """Adds up what all attempts may have cost, in micro-dollars; None for a tool that costs nothing.
 
-    What is idempotent is paid for once, however often it is tried.
+    Only attempts at a `read` add up: the others share an idempotency key, and are paid for once.
     """
     spec = prepared.tool.spec
     lost = (activity.info().attempt - 1) * spec.cost if spec.effect == "read" else 0
@@ -42,13 +42,13 @@ def _cost(prepared: Prepared) -> int | None:
 
 
 def denied(verdict: Verdict) -> ToolResult:
-    """The result of a call that was refused at the last moment."""
+    """Returns the result of a call that was refused just before it was executed."""
     text = f"denied just before it was executed: {verdict.message or verdict.code.value}"
     return ToolResult(status="denied", text=text, verdict=verdict)
 
 
-async def _run(prepared: Prepared) -> tuple[str, str, int]:
-    """How the call ended, what the model reads of it, and how many bytes of that at most."""
+async def _run(prepared: PreparedCall) -> tuple[str, str, int]:
+    """Runs the call; returns its status, the text for the model, and the most bytes of it."""
     spec = prepared.tool.spec
     limit = asyncio.timeout(spec.timeout)
     try:
@@ -65,7 +65,7 @@ async def _run(prepared: Prepared) -> tuple[str, str, int]:
         if not cancelled_by_the_run():
             if spec.effect == "once":
                 return "unknown", "the outcome is unknown: the worker stopped during the call", ERROR_CHARACTERS
-            raise asyncio.CancelledError from None  # a tool may have put its own words, or a secret, into it
+            raise asyncio.CancelledError from None  # the tool may have put its own words, or a secret, into it
         status = "cancelled" if spec.effect == "read" else "unknown"
         return status, f"{status}: the run was stopped during the call", ERROR_CHARACTERS
     except BaseException as error:
@@ -75,7 +75,7 @@ async def _run(prepared: Prepared) -> tuple[str, str, int]:
 
 
 def said(error: BaseException) -> str:
-    """An error's own words; a tool may raise what cannot even say what it is."""
+    """Returns an error's own words; a tool may raise an error that cannot be written as text."""
     try:
         return str(error)
     except BaseException:

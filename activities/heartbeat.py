@@ -1,4 +1,4 @@
-"""Heartbeats: how a cancellation reaches an activity, and how a lost attempt proves that it was not billed."""
+"""Sends heartbeats: they bring cancellations to an activity, and leave word for its next attempt."""
 
 import asyncio
 import contextlib
@@ -11,15 +11,15 @@ EVERY_SECONDS = 0.5
 
 
 class Pulse:
-    """The heartbeats of an attempt; `tell` changes what the next attempt will know of this one."""
+    """The heartbeats of one attempt; `tell` sets what the next attempt will know."""
 
     def __init__(self, details: tuple[Any, ...]) -> None:
-        # What an earlier attempt told stays with the engine until this one says something, so that an activity that
-        # ends at once need not beat at all: two of them in each step would be a good part of what a step costs.
+        # The engine keeps the details of an earlier attempt until this one sends some, so that a short activity need
+        # not beat at all: two beats in each step would be a good part of the cost of a step.
         self._details = details
 
     def tell(self, *details: Any) -> None:
-        """Sends these details, now and with every beat from now on."""
+        """Sends these details now, and with every later beat."""
         self._details = details
         self.beat()
 
@@ -30,7 +30,7 @@ class Pulse:
 
 @contextlib.asynccontextmanager
 async def beating(*details: Any) -> AsyncGenerator[Pulse]:
-    """Beats from the first line to the last, bookkeeping included; `details` stay with the attempt."""
+    """Beats while the block runs, with these details until the pulse is told others."""
     pulse = Pulse(details)
     beat = asyncio.create_task(_beat(pulse))
     try:
@@ -48,17 +48,17 @@ async def _beat(pulse: Pulse) -> None:
 
 
 def cancelled_by_the_run() -> bool:
-    """Whether the run itself asked for the end: not a worker that shuts down, nor a time limit of the engine."""
+    """Tells whether the run itself cancelled the activity, and neither a worker's shutdown nor a time limit."""
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
 
 
 def cancelled_at_all() -> bool:
-    """Whether anybody asked for the end; a tool may raise a cancellation of its own."""
+    """Tells whether anybody cancelled the activity; a tool may raise a cancellation of its own."""
     return activity.cancellation_details() is not None
 
 
 def engine_knows_it_no_more() -> bool:
-    """Whether the engine knows the attempt no more: its run has closed, or another attempt has taken its place."""
+    """Tells whether the engine dropped the attempt: its run has closed, or another attempt replaced it."""
     details = activity.cancellation_details()
     return details is not None and details.not_found

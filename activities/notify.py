@@ -1,4 +1,4 @@
-"""Tells people's systems of an approval."""
+"""Announces an approval to people."""
 
 from temporalio import activity
 
@@ -15,5 +15,5 @@ class Notify:
 
     @activity.defn(name=names.NOTIFY)
     async def notify(self, notice: Notice) -> None:
-        """Sends one notice; what fails is tried again, a few times."""
+        """Sends one notice; the engine retries it a few times."""
         await self._notifier.send(notice.agent, notice.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Prepares a call for those who execute it or ask after it: whose it is, what it says, what policy says of it."""
+"""Prepares a call for the activities that execute it or ask after it: reviews it, and builds its `ToolCall`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +10,24 @@ from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
+from backstay.contracts.policy import AuthorizeInput
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.ports import Secrets, Tool
 from backstay.tools import ToolCall
 
-from .conversation import RunMemory
-from .review import Asked, Reviewer
+from .conversation import Conversations
+from .review import Reviewer
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call that fits its tool: its arguments as JSON and as the tool's own values; `costs` gains what it reports."""
+class PreparedCall:
+    """A call that fits its tool, ready to be executed.
+
+    Attributes:
+        arguments: as the model wrote them, in JSON.
+        values: the arguments in the tool's own types.
+        costs: gains every cost that the tool reports, in micro-dollars.
+    """
 
     tool: Tool
     arguments: Mapping[str, Any]
@@ -30,30 +37,31 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where the calls of runs are prepared."""
+class Preparer:
+    """Prepares the calls of runs."""
 
-    memory: RunMemory
+    conversations: Conversations
     reviewer: Reviewer
     secrets: Secrets
 
     async def opening(self, run: RunRef) -> Opening:
-        """Who asked for what, and what was admitted."""
-        return await self.memory.opening(run)
+        """Reads who asked for what, and what was admitted."""
+        return await self.conversations.opening(run)
 
-    async def prepared(self, run: RunRef, given: ActInput) -> tuple[Verdict, Prepared | None]:
-        """The verdict over the call, now, and the call itself where it fits its tool.
+    async def prepare(self, run: RunRef, given: ActInput) -> tuple[Verdict, PreparedCall | None]:
+        """Reviews a call again; returns the verdict as of now, and the call where it fits its tool.
 
         Raises:
             HistoryError: the history does not hold the call.
         """
-        opening = await self.memory.opening(run)
-        reviewed = self.reviewer.review(_asked(opening, given), await self._proposed(run, given))
-        verdict = reviewed.verdict
+        opening = await self.opening(run)
+        proposed = await self._proposed(run, given)
+        reviewed = self.reviewer.review(_authorize_input(opening, given, proposed), proposed)
+        verdict, fitting = reviewed.verdict, reviewed.fitting
         if verdict.allowed and verdict.digest != given.digest:
             message = "the call is not the one that was authorised"
-            verdict = Verdict(Outcome.DENY, Code.POLICY_ERROR, verdict.digest, verdict.policy_version, (), message)
-        if reviewed.tool is None or reviewed.arguments is None or reviewed.values is None:
+            verdict = Verdict(Outcome.DENY, Code.POLICY_ERROR, verdict.digest, verdict.policy_version, message=message)
+        if fitting is None:
             return verdict, None
         costs: list[int] = []
         call = ToolCall(
@@ -64,43 +72,44 @@ class Desk:
             agent=opening.agent,
             tenant=opening.tenant,
             metadata=opening.metadata,
-            read_secret=self.secrets.reader(reviewed.tool.spec.name, reviewed.tool.secrets),
+            read_secret=self.secrets.reader(fitting.tool.spec.name, fitting.tool.secrets),
             take_cost=costs.append,
         )
-        return verdict, Prepared(reviewed.tool, reviewed.arguments, reviewed.values, call, costs)
+        return verdict, PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, costs)
 
     async def _proposed(self, run: RunRef, given: ActInput) -> ProposedCall:
         if given.arguments is not None:
             return ProposedCall(call_id=given.call_id, tool=given.tool, arguments=given.arguments)
-        return await self.memory.call(run, given)
+        return await self.conversations.call(run, given)
 
 
 def own_key(given: ActInput) -> str:
-    """The idempotency key of a call, where it does not share another one's effect.
+    """Returns the idempotency key of a call that shares no effect with others.
 
-    What it asks for is in it, because after a reset of the run the model may ask for something else at the same place.
+    The key includes what the call asks for: after a reset, the model may propose something else at the same place.
     """
     return f"{given.run_key}/{given.call_id}/{given.content}"
 
 
 def this_run() -> RunRef:
-    """The run that the current activity belongs to."""
+    """Returns the run that the current activity belongs to."""
     info = activity.info()
     return RunRef(info.workflow_id or "", info.workflow_run_id or "")
 
 
-def _asked(opening: Opening, given: ActInput) -> Asked:
+def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> AuthorizeInput:
+    """Asks the question of `authorize` again, with the run's facts and the consent of now."""
     admitted = opening.admission.tool(given.tool)
-    return Asked(
+    return AuthorizeInput(
         run_id=opening.run_id,
         run_key=given.run_key,
         agent=opening.agent,
         tenant=opening.tenant,
-        step=given.step,
-        schema=admitted.digest if admitted else None,
-        goal=opening.goal,
         requested_by=opening.requested_by,
+        goal=opening.goal,
         facts=given.facts,
         now=given.now,
-        consent=given.consent,
+        calls=[call],
+        consents={given.call_id: given.consent},
+        tools={given.tool: admitted.digest} if admitted else {},
     )

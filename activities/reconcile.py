@@ -1,4 +1,4 @@
-"""Asks a tool what became of a call whose end nobody saw."""
+"""Asks a tool whether a call with an unknown outcome happened."""
 
 import asyncio
 
@@ -12,25 +12,25 @@ from backstay.telemetry import activities as spans
 
 from .execute import ERROR_CHARACTERS, said
 from .heartbeat import beating, cancelled_at_all
-from .prepare import Desk, this_run
+from .prepare import Preparer, this_run
 
 
 class Reconcile:
-    """The activity `reconcile`; it looks, and changes nothing."""
+    """The activity `reconcile`; it asks, and changes nothing."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, preparer: Preparer) -> None:
+        self._preparer = preparer
 
     @activity.defn(name=names.RECONCILE)
     async def reconcile(self, given: ActInput) -> Reconciled:
-        """What the tool's own `reconcile` says; `unknown` where it has none or the call no longer fits it.
+        """Returns the answer of the tool's own `reconcile`; `unknown` where it has none or the call no longer fits.
 
         Raises:
-            ApplicationError: it could not be asked; worth another try.
+            ApplicationError: the tool could not be asked; another try may succeed.
         """
         async with beating():
             try:
-                with spans.reconcile(await self._desk.opening(this_run()), given) as answered:
+                with spans.reconcile(await self._preparer.opening(this_run()), given) as answered:
                     answer = await self._answer(given)
                     answered(answer)
             except HistoryError as error:
@@ -40,14 +40,14 @@ class Reconcile:
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and cancelled_at_all():
                     raise asyncio.CancelledError from None
-                # The engine keeps the words of a failure, and a tool may have put a secret into them.
-                text = self._desk.secrets.scrubbed(f"{type(error).__name__}: {said(error)}")
+                # The engine keeps the text of a failure, and a tool may have put a secret into it.
+                text = self._preparer.secrets.scrubbed(f"{type(error).__name__}: {said(error)}")
                 raise ApplicationError(text[:ERROR_CHARACTERS], type=type(error).__name__) from None
-        text, _ = shortened(self._desk.secrets.scrubbed(answer.text), RESULT_BYTES)
+        text, _ = shortened(self._preparer.secrets.scrubbed(answer.text), RESULT_BYTES)
         return answer.model_copy(update={"text": text})
 
     async def _answer(self, given: ActInput) -> Reconciled:
-        _, prepared = await self._desk.prepared(this_run(), given)
+        _, prepared = await self._preparer.prepare(this_run(), given)
         if prepared is None:
             return Reconciled(answer="unknown")
         async with asyncio.timeout(prepared.tool.spec.timeout):

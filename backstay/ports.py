@@ -1,4 +1,4 @@
-"""What activities need of the outside world."""
+"""The ports: what activities need from the outside world, one Protocol each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,8 +8,9 @@ from backstay.contracts.call import Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
-from backstay.contracts.policy import GateCall, Ruling
+from backstay.contracts.policy import PolicyCall
 from backstay.contracts.problems import Problem
+from backstay.kernel.verdict import Verdict
 from backstay.tools import ToolCall
 
 
@@ -18,7 +19,7 @@ class Tool(Protocol):
 
     @property
     def spec(self) -> ToolSpec:
-        """How the tool is described, and its effect."""
+        """The tool as the model, the runtime and rules see it."""
         ...
 
     @property
@@ -27,23 +28,23 @@ class Tool(Protocol):
         ...
 
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
-        """The arguments as the tool's own types, or what does not fit."""
+        """Converts arguments to the tool's own types, or lists what does not fit."""
         ...
 
     def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the tool gets them, in JSON, with its defaults; `UNHELD` is one that JSON cannot carry."""
+        """Writes the arguments in JSON as the tool gets them, defaults included; `UNHELD` where JSON cannot."""
         ...
 
     def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments in one spelling, the same for all calls that the tool cannot tell apart."""
+        """Writes the arguments in one spelling, the same for all calls that the tool cannot tell apart."""
         ...
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the tool's fact functions say of some arguments."""
+        """Computes the tool's facts about some arguments; a fact function may raise anything."""
         ...
 
     async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
-        """What became of a call whose end nobody saw."""
+        """Asks the tool whether a call with an unknown outcome happened."""
         ...
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
@@ -51,19 +52,23 @@ class Tool(Protocol):
         ...
 
 
-class Catalog(Protocol):
-    """The agents this worker serves."""
+class Tools(Protocol):
+    """The tools of agents."""
+
+    def tool(self, agent: str, name: str) -> Tool | None:
+        """Returns a tool of an agent as it is deployed now; None where there is none."""
+        ...
+
+
+class Catalog(Tools, Protocol):
+    """The agents that this worker serves."""
 
     def admission(self, request: AdmitInput) -> Admission:
-        """What a run is admitted with.
+        """Returns the admission record of a run.
 
         Raises:
             InvalidInputError: the agent is unknown, or the budget asks for more than a ceiling.
         """
-        ...
-
-    def tool(self, agent: str, name: str) -> Tool | None:
-        """A tool of an agent, as it is deployed now."""
         ...
 
 
@@ -71,15 +76,15 @@ class Gate(Protocol):
     """Policy."""
 
     def version(self, agent: str) -> str:
-        """Digest of the rules in force for an agent."""
+        """Returns the digest of the rules in force for an agent; empty where there are none."""
         ...
 
     def members(self, agent: str, group: str) -> Sequence[str]:
-        """Who is in an approval group, for an agent."""
+        """Returns the people who are in an approval group of an agent now."""
         ...
 
-    def rule(self, call: GateCall) -> Ruling:
-        """Decides one call."""
+    def judge(self, call: PolicyCall) -> Verdict:
+        """Judges one call; the verdict repeats its digest and lists rules in sorted order."""
         ...
 
 
@@ -96,18 +101,18 @@ class Models(Protocol):
 
 
 class History(Protocol):
-    """A run's own history, as the engine keeps it."""
+    """The histories of runs, as the engine keeps them."""
 
     async def opening(self, run: RunRef) -> Opening:
-        """Who asked for what, and what was admitted."""
+        """Reads who asked for what, and what was admitted."""
         ...
 
     async def since(self, run: RunRef, step: int) -> Recorded:
-        """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        """Reads everything from the decision of `step` on, that decision included; 0 reads all."""
         ...
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
-        """The last time a call was handed to `act`; None where that run has no such call.
+        """Reads the last time a call was handed to `act`; None where that run has no such call.
 
         Raises:
             HistoryGoneError: there is no such run.
@@ -115,35 +120,35 @@ class History(Protocol):
         ...
 
     async def was_reset(self, run: RunRef) -> bool:
-        """Whether a run goes on from another one that was reset."""
+        """Tells whether a run continues another one that was reset."""
         ...
 
     async def relatives(self, run: RunRef) -> Sequence[RunRef]:
-        """The other runs of the same workflow: those that were reset so that this one goes on from them, and others."""
+        """Lists the other runs of the same workflow, those included that a reset made this one continue."""
         ...
 
 
 class Claiming(Protocol):
-    """A claim on its way."""
+    """A claim that waits for its effect."""
 
     async def result(self) -> ToolResult:
-        """The effect's one result.
+        """Waits for the effect's one result.
 
         Raises:
-            EffectUnreachedError: it could not be asked; the effect may be performed all the same.
+            EffectUnreachedError: it could not be asked; the effect may still be performed.
         """
         ...
 
     async def withdraw(self) -> ToolResult:
-        """Asks no more; returns as soon as the effect goes on without this call, or has ended.
+        """Withdraws the claim; returns once the effect continues without this call, or has ended.
 
         Raises:
-            EffectUnreachedError: it could not be asked.
+            EffectUnreachedError: the effect could not be asked.
         """
         ...
 
     def drop(self) -> None:
-        """Waits no more, and tells nobody: another attempt of the call goes on."""
+        """Stops waiting and tells nobody, because another attempt at the call continues."""
         ...
 
 
@@ -153,14 +158,20 @@ class Effects(Protocol):
     def claim(
         self, effect_id: str, start: EffectInput, claim: Claim, earlier: str | None, told: Callable[[str], None]
     ) -> Claiming:
-        """Claims an effect, which the first claim starts.
+        """Claims an effect; the first claim starts it.
 
-        `told` gets what a later attempt of the same call is to give as `earlier`, so that it meets the same effect.
+        Args:
+            effect_id: names the effect; identical calls give the same.
+            start: the effect's input, where this claim is the first.
+            claim: the call that claims it.
+            earlier: what `told` got in an earlier attempt at the same call, so that this one meets the same effect;
+                empty where that attempt told nothing, None in the first attempt.
+            told: gets what a later attempt must give as `earlier`.
         """
         ...
 
     async def is_over(self, call: CallRef) -> bool:
-        """Whether the run of a call has closed."""
+        """Tells whether the run that made a call has closed."""
         ...
 
 
@@ -168,17 +179,17 @@ class Secrets(Protocol):
     """The secrets of tools."""
 
     def reader(self, tool: str, declared: Sequence[str]) -> Callable[[str], str]:
-        """What a call of a tool reads the secrets with that the tool declares."""
+        """Returns a reader limited to the declared secrets."""
         ...
 
     def scrubbed(self, text: str) -> str:
-        """The text without the value of any known secret."""
+        """Returns the text without the value of any known secret."""
         ...
 
 
 class Notifier(Protocol):
-    """Whoever is told of approvals."""
+    """The channel that announces approvals to people."""
 
     async def send(self, agent: str, message: Mapping[str, Any]) -> None:
-        """Sends a message to where an agent's approvals are announced; raises where it was not taken."""
+        """Sends a message to the place where an agent's approvals are announced; raises where it was not taken."""
         ...

@@ -7,18 +7,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from backstay.contracts.admission import ToolSpec
+from backstay.contracts.policy import PolicyCall, RunFacts
+from backstay.tools.facts import NAMED_BY_USER
 from policies.bundle.build import AgentPolicy, build
 from policies.bundle.source import RuleFile
-from policies.call import GateRequest, RunFacts, ToolRules
-from policies.cedar_gate import Gate
+from policies.gate import Gate
 
 RULES = 20
 CALLS = 3_000
-REFUND = ToolRules(
-    "issue_refund",
-    "write",
-    ("payments",),
-    {
+REFUND = ToolSpec(
+    name="issue_refund",
+    description="Refunds an order.",
+    digest="sha256:refund",
+    effect="write",
+    timeout=30,
+    groups=["payments"],
+    parameters={
         "type": "object",
         "properties": {
             "order_id": {"type": "string"},
@@ -29,7 +34,7 @@ REFUND = ToolRules(
         },
         "required": ["order_id", "amount"],
     },
-    {"account_country": "String"},
+    facts={"account_country": "String"},
 )
 ARGUMENTS = {"order_id": "A17", "reason": "arrived broken", "lines": ["1", "2"]}
 
@@ -52,12 +57,12 @@ def _rules(count: int) -> str:
     return "\n".join(texts)
 
 
-def _median(gate: Gate, request: GateRequest, outcome: str) -> float:
-    assert gate.decide(request).outcome == outcome
+def _median(gate: Gate, call: PolicyCall, outcome: str) -> float:
+    assert gate.judge(call).outcome == outcome
     taken: list[float] = []
     for _ in range(CALLS):
         began = time.perf_counter()
-        gate.decide(request)
+        gate.judge(call)
         taken.append(time.perf_counter() - began)
     return statistics.median(taken) * 1e6
 
@@ -70,6 +75,10 @@ def main() -> None:
     began = time.perf_counter()
     bundle = build(policy)
     built = (time.perf_counter() - began) * 1e3
+    gate = Gate()
+    gate.put(bundle, groups)
+    run = RunFacts(step=3, spent_usd=120_000, tool_calls=4, taint=["untrusted"])
+    facts = {"account_country": "DE", NAMED_BY_USER: list[str]()}
     cases = {
         "allow": (ARGUMENTS | {"amount": 50}, "allow"),
         "allow, a value left out": (ARGUMENTS | {"amount": 50, "place": 52.520008}, "allow"),
@@ -79,10 +88,8 @@ def main() -> None:
     print(f"{len(bundle.enforced.rules)} rules, built in {built:.0f} ms; {CALLS} decisions each\n")
     print(f"{'case':<26}{'median µs':>10}")
     for name, (arguments, outcome) in cases.items():
-        run = RunFacts(step=3, spent_usd=120_000, tool_calls=4, taint=frozenset({"untrusted"}))
-        facts = {"account_country": "DE"}
-        request = GateRequest("run-1", "support", "acme", 3, REFUND, arguments, facts, run, now=1_760_000_000)
-        print(f"{name:<26}{_median(Gate([bundle]), request, outcome):>10.0f}")
+        call = PolicyCall("support", "acme", REFUND, arguments, facts, run, now=1_760_000_000, digest="sha256:call")
+        print(f"{name:<26}{_median(gate, call, outcome):>10.0f}")
 
 
 if __name__ == "__main__":

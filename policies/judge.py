@@ -1,120 +1,144 @@
 """Judges one call by one bundle: three outcomes out of Cedar's two."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from cedarpy import Schema
 
-from backstay.kernel.verdict import Code, Outcome
+from backstay.contracts.policy import PolicyCall
+from backstay.kernel.approval import Quorum, quorum_of, strictest
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from .bundle.approval import granted, needed
 from .bundle.build import Bundle, Slice
 from .bundle.rule import Rule
-from .call import GateRequest, Ruling
-from .cedar.context import Mapped, MismatchError, Path, mapped
-from .cedar.engine import Answer, Question, evaluate
+from .cedar.context import MismatchError, Path, mapped
+from .cedar.engine import Request, Response, evaluate
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A call that fits its tool, ready to be put to Cedar."""
+class Evaluation:
+    """A call that fits its tool, ready to be put to Cedar under one bundle.
+
+    Attributes:
+        request: the call in Cedar's JSON.
+        schema: what the request is checked against.
+        left_out: the values that Cedar cannot hold.
+    """
 
     bundle: Bundle
-    question: Question
+    call: PolicyCall
+    request: Request
     schema: Schema
     left_out: tuple[Path, ...]
 
-    def put(self, rules: Slice, approvals: Collection[str] = ()) -> Answer:
+    def response(self, rules: Slice, approvals: Collection[str] = ()) -> Response:
         """Asks Cedar, with these approvals beside those that were granted."""
-        question = replace(self.question, approvals=granted((*self.question.approvals, *approvals)))
+        request = replace(self.request, approvals=_granted((*self.request.approvals, *approvals)))
         # The check against the schema is half the cost; a context that passed it is not checked for further approvals.
-        return evaluate(rules.policies, question, self.bundle.schema.entities, None if approvals else self.schema)
+        return evaluate(rules.policies, request, self.bundle.schema.entities, None if approvals else self.schema)
 
     def covering(self, rules: Slice) -> list[Rule]:
-        """The rules whose scope fits the call."""
-        asked, groups = self.question, self.bundle.schema.tools[self.question.tool].groups
-        return [rule for rule in rules.rules.values() if rule.covers(asked.agent, asked.tool, groups, asked.tenant)]
+        """Returns the rules with a scope that fits the call."""
+        call, groups = self.call, self.bundle.schema.tools[self.call.tool.name].groups
+        return [rule for rule in rules.rules.values() if rule.covers(call.agent, call.tool.name, groups, call.tenant)]
 
     def blinded(self, rules: Slice) -> dict[str, Path]:
-        """The rules that depend on a value which Cedar cannot hold, and on which."""
+        """Returns the rules that depend on a value which Cedar cannot hold, each with the path of the value."""
         if not self.left_out:
             return {}
         covering = self.covering(rules)
         return {rule.id: path for path in self.left_out for rule in covering if rule.reads.depends_on(path)}
 
 
-def judge(bundle: Bundle, request: GateRequest) -> Ruling:
-    """Decides a call; whatever does not lead to a clear yes is a no, or a question to people."""
-    case = case_of(bundle, request)
-    if isinstance(case, Ruling):
-        return case
-    ruling = ruled(case, bundle.enforced)
-    return replace(ruling, observed=ruled(case, bundle.observed)) if bundle.observed else ruling
+def judge(bundle: Bundle, call: PolicyCall) -> Verdict:
+    """Judges a call; whatever leads to no clear yes is a no, or a question to people."""
+    evaluation = evaluation_of(bundle, call)
+    if isinstance(evaluation, Verdict):
+        return evaluation
+    verdict = verdict_of(evaluation, bundle.enforced)
+    if bundle.observed is None:
+        return verdict
+    observed = verdict_of(evaluation, bundle.observed)
+    return replace(verdict, observed=f"{observed.outcome.value}: {', '.join(observed.rules) or observed.message}")
 
 
-def case_of(bundle: Bundle, request: GateRequest) -> Case | Ruling:
-    """The call as Cedar will see it, or why it is refused before Cedar is asked."""
-    known = bundle.tools.get(request.tool.name)
+def evaluation_of(bundle: Bundle, call: PolicyCall) -> Evaluation | Verdict:
+    """Maps a call to Cedar, or refuses it before any rule is asked."""
+    known = bundle.tools.get(call.tool.name)
     if known is None:
-        return _refused(bundle, Code.UNKNOWN_TOOL, "there is no such tool")
-    if known != request.tool:
-        return _refused(bundle, Code.SCHEMA_DRIFT, "the tool is not the one that its rules were checked against")
+        return _denied(bundle, call, Code.UNKNOWN_TOOL, "there is no such tool")
+    if known != call.tool:
+        return _denied(bundle, call, Code.SCHEMA_DRIFT, "the tool is not the one that its rules were checked against")
     try:
-        held: Mapped = mapped(bundle.schema.tools[known.name], request)
+        held = mapped(bundle.schema.tools[known.name], call)
     except MismatchError as mismatch:
-        return _refused(bundle, Code.INVALID_ARGS, str(mismatch))
+        return _denied(bundle, call, Code.INVALID_ARGS, str(mismatch))
     schema = bundle.schema.loose if held.left_out else bundle.schema.strict
-    question = Question(request.agent, known.name, request.tenant, held.context, request.approvals)
-    return Case(bundle, question, schema, held.left_out)
+    request = Request(call.agent, known.name, call.tenant, held.context, call.approvals)
+    return Evaluation(bundle, call, request, schema, held.left_out)
 
 
-def ruled(case: Case, rules: Slice) -> Ruling:
-    """What these rules say of a call."""
-    version = case.bundle.version
-    blinded = case.blinded(rules)
+def verdict_of(evaluation: Evaluation, rules: Slice) -> Verdict:
+    """Judges a call by some rules of its bundle."""
+    bundle, call = evaluation.bundle, evaluation.call
+    blinded = evaluation.blinded(rules)
     if blinded:
         paths = _listed({f"`{'.'.join(path)}`" for path in blinded.values()})
         message = f"{paths} has a value that rules cannot weigh: {_listed(f'`{rule}`' for rule in blinded)}"
-        return Ruling(Outcome.DENY, Code.POLICY_ERROR, tuple(sorted(blinded)), message, policy_version=version)
-    answer = case.put(rules)
-    if answer.errors:
-        return failed(answer, rules, version)
-    if answer.allowed:
-        return Ruling(Outcome.ALLOW, Code.PERMITTED, answer.rules, policy_version=version)
-    forbids = [rules.rules[rule] for rule in answer.rules]
+        return _denied(bundle, call, Code.POLICY_ERROR, message, sorted(blinded))
+    response = evaluation.response(rules)
+    if response.errors:
+        return _failed(evaluation, rules, response)
+    if response.allowed:
+        return Verdict(Outcome.ALLOW, Code.PERMITTED, call.digest, bundle.version, response.rules)
+    forbids = [rules.rules[rule] for rule in response.rules]
     if not forbids:
-        return _refused(case.bundle, Code.NOT_PERMITTED, "no rule permits it")
-    approvals = [rule.approval for rule in forbids if rule.approval is not None]
-    if len(approvals) < len(forbids):
-        message = f"denied by {_reasons(forbids)}"
-        return Ruling(Outcome.DENY, Code.FORBIDDEN, answer.rules, message, policy_version=version)
-    return _lifted(case, rules, forbids, needed(approvals))
+        return _denied(bundle, call, Code.NOT_PERMITTED, "no rule permits it")
+    if any(rule.approval is None for rule in forbids):
+        return _denied(bundle, call, Code.FORBIDDEN, f"denied by {_reasons(forbids)}", response.rules)
+    return _lifted(evaluation, rules, forbids)
 
 
-def failed(answer: Answer, rules: Slice, version: str) -> Ruling:
-    """The refusal of a call that rules could not be evaluated for; Cedar's words may repeat values and stay out."""
-    ids = tuple(sorted(rule for rule in rules.rules if any(f"policy `{rule}`" in error for error in answer.errors)))
-    which = (
-        f"rules failed on this call: {_listed(f'`{rule}`' for rule in ids)}" if ids else "rules cannot judge this call"
-    )
-    return Ruling(Outcome.DENY, Code.POLICY_ERROR, ids, which, policy_version=version)
-
-
-def _lifted(case: Case, rules: Slice, forbids: Sequence[Rule], groups: tuple[str, ...]) -> Ruling:
-    """People are asked only where their yes lets the call through."""
-    version = case.bundle.version
-    answer = case.put(rules, groups)
-    if answer.errors:
-        return failed(answer, rules, version)
-    if not answer.allowed:
-        return _refused(case.bundle, Code.NOT_PERMITTED, "no rule permits it, with any approval")
-    ids = tuple(rule.id for rule in forbids)
+def _lifted(evaluation: Evaluation, rules: Slice, forbids: Collection[Rule]) -> Verdict:
+    """Asks people only where their yes lets the call through."""
+    bundle, call = evaluation.bundle, evaluation.call
+    quorums = strictest(rule.approval for rule in forbids if rule.approval is not None)
+    groups = tuple(sorted(quorum.spec for quorum in quorums))
+    response = evaluation.response(rules, groups)
+    if response.errors:
+        return _failed(evaluation, rules, response)
+    if not response.allowed:
+        return _denied(bundle, call, Code.NOT_PERMITTED, "no rule permits it, with any approval")
     message = f"needs approval by {_listed(f'`{group}`' for group in groups)}: {_reasons(forbids)}"
-    return Ruling(Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, ids, message, groups, version)
+    ids = tuple(rule.id for rule in forbids)
+    return Verdict(
+        Outcome.REQUIRE_APPROVAL,
+        Code.NEEDS_APPROVAL,
+        call.digest,
+        bundle.version,
+        ids,
+        message,
+        groups,
+        reasons=(message,),
+    )
 
 
-def _refused(bundle: Bundle, code: Code, message: str) -> Ruling:
-    return Ruling(Outcome.DENY, code, (), message, policy_version=bundle.version)
+def _failed(evaluation: Evaluation, rules: Slice, response: Response) -> Verdict:
+    """Denies a call that rules failed on; Cedar's words may repeat values of the call and stay out."""
+    ids = sorted(rule for rule in rules.rules if any(f"policy `{rule}`" in error for error in response.errors))
+    named = _listed(f"`{rule}`" for rule in ids)
+    message = f"rules failed on this call: {named}" if ids else "rules cannot judge this call"
+    return _denied(evaluation.bundle, evaluation.call, Code.POLICY_ERROR, message, ids)
+
+
+def _denied(bundle: Bundle, call: PolicyCall, code: Code, message: str, rules: Iterable[str] = ()) -> Verdict:
+    return Verdict(Outcome.DENY, code, call.digest, bundle.version, tuple(rules), message)
+
+
+def _granted(specs: Iterable[str]) -> frozenset[str]:
+    """Returns every spec that these fulfil: two yeses of a group are also one. Unreadable ones fulfil nothing."""
+    quorums = [quorum for quorum in map(quorum_of, specs) if quorum is not None]
+    return frozenset(Quorum(one.group, count).spec for one in quorums for count in range(1, one.count + 1))
 
 
 def _reasons(rules: Iterable[Rule]) -> str:

@@ -105,17 +105,17 @@ class Application:
         """The activities of runs, and the one of effects."""
         reviewer = folders.review.Reviewer(self.catalog, self.gate)
         history = RunHistory(client)
-        memory = folders.conversation.RunMemory(history, self.settings.conversation_cache_mb * 1_000_000)
-        desk = folders.prepare.Desk(memory, reviewer, self.secrets)
+        conversations = folders.conversation.Conversations(history, self.settings.conversation_cache_mb * 1_000_000)
+        preparer = folders.prepare.Preparer(conversations, reviewer, self.secrets)
         runs: list[Callable[..., Any]] = [
             folders.admit.Admit(self.catalog, self.gate, self.settings.search_attributes).admit,
-            folders.decide.Decide(memory, self.catalog).decide,
+            folders.decide.Decide(conversations, self.catalog).decide,
             folders.authorize.Authorize(reviewer).authorize,
             folders.notify.Notify(self.webhooks).notify,
-            folders.act.Act(desk, Effects(client), history).act,
-            folders.reconcile.Reconcile(desk).reconcile,
+            folders.act.Act(preparer, Effects(client), history).act,
+            folders.reconcile.Reconcile(preparer).reconcile,
         ]
-        return runs, folders.perform.Perform(desk, history).perform
+        return runs, folders.perform.Perform(preparer, history).perform
 
 
 @contextlib.asynccontextmanager

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from activities import prepare as prepare
     from activities import reconcile as reconcile
     from activities import review as review
-    from policies import call as call
     from policies import explain as explain
     from policies import gate as gate
-    from policies.bundle import approval as approval
+    from policies import judge as judge
     from policies.bundle import build as build
     from policies.bundle import rule as rule
     from policies.bundle import source as source
@@ -48,14 +47,13 @@ _HOMES = {
     "prepare": "activities.prepare",
     "reconcile": "activities.reconcile",
     "review": "activities.review",
-    "approval": "policies.bundle.approval",
     "build": "policies.bundle.build",
     "rule": "policies.bundle.rule",
     "source": "policies.bundle.source",
-    "call": "policies.call",
     "engine": "policies.cedar.engine",
     "explain": "policies.explain",
     "gate": "policies.gate",
+    "judge": "policies.judge",
     "agent_run": "workflows.agent_run",
     "effect": "workflows.effect",
 }

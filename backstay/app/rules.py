@@ -51,7 +51,7 @@ def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> 
     groups = {**agent.config.approval.groups, **org.groups}
     policy = folders.build.AgentPolicy(
         agent=agent.name,
-        tools=[folders.gate.rules_of(tool.spec) for tool in agent.tools.values()],
+        tools=[tool.spec for tool in agent.tools.values()],
         own=folders.source.RuleFile(str(own), read_text(own)) if os.path.lexists(own) else None,
         permit=agent.config.policy.permit,
         require=agent.config.approval.require,

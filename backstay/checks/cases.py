@@ -1,4 +1,4 @@
-"""The file `cases.toml`: calls, and what the rules must say of them."""
+"""Reads the file `cases.toml`: calls, and the verdicts that the rules must give."""
 
 import re
 import tomllib
@@ -11,12 +11,12 @@ from pydantic import Field, ValidationError
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import read_text
 from backstay.app import folders
-from backstay.checks.what_if import Question, judged
+from backstay.checks.what_if import WhatIf, judged
 from backstay.contracts.money import Usd
 from backstay.contracts.problems import Contract, problems_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.money import parse_usd
-from backstay.kernel.verdict import Code, Outcome
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 FILE = "cases.toml"
 _HEADER = re.compile(r"\s*\[\[\s*case\s*\]\]")
@@ -24,7 +24,7 @@ _BY_RULES = frozenset({Code.FORBIDDEN, Code.NOT_PERMITTED})
 
 
 class CaseTable(Contract):
-    """One `[[case]]`. What is expected is `expect`; `groups`, `rules` and `code` are compared where they are given."""
+    """One `[[case]]`: `expect` is the expected outcome; `code`, `groups` and `rules` are compared if given."""
 
     tool: str
     args: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -45,11 +45,11 @@ class CaseTable(Contract):
     incident: bool = False
     now: int | None = None
 
-    def question(self) -> Question:
-        """The call that is put to the rules."""
+    def what_if(self) -> WhatIf:
+        """Returns the call to be judged."""
         beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd"}
         given: dict[str, Any] = self.model_dump(exclude=beside)
-        return Question(tool=self.tool, args=self.args, spent_usd=parse_usd(self.spent_usd), **given)
+        return WhatIf(tool=self.tool, args=self.args, spent_usd=parse_usd(self.spent_usd), **given)
 
 
 class _CaseFile(Contract):
@@ -58,7 +58,7 @@ class _CaseFile(Contract):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case and the place of its `[[case]]` as `file:line`."""
+    """A case, and the place of its `[[case]]` as `file:line`."""
 
     where: str
     table: CaseTable
@@ -66,7 +66,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as expected."""
+    """One part of a verdict that is not as expected."""
 
     what: str
     expected: str
@@ -75,7 +75,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A case after its check; it passes where `differences` is empty. `message` is what the rules say."""
+    """A case after its check; `message` is that of the verdict."""
 
     case: Case
     differences: tuple[Difference, ...]
@@ -83,12 +83,12 @@ class Checked:
 
     @property
     def passed(self) -> bool:
-        """Whether all is as expected."""
+        """Tells whether the verdict is as expected."""
         return not self.differences
 
 
 def read_cases(agent: Agent) -> list[Case]:
-    """The cases of an agent; none where it has no such file.
+    """Reads the cases of an agent; none where it has no such file.
 
     Raises:
         ConfigurationError: a key is unknown, missing or does not fit; names the line.
@@ -108,40 +108,40 @@ def read_cases(agent: Agent) -> list[Case]:
         mend = f"known keys are {known}" if problem.problem == "unknown field" else None
         raise ConfigurationError(f"`{field}`: {problem.problem}", where=f"{path}:{line}", mend=mend) from None
     lines = _headers(text)
-    # Where the array is spelled in another way than by headers, its cases have no lines of their own.
+    # Cases that are not written with headers, but as an inline array, have no lines of their own.
     places = lines if len(lines) == len(tables) else [1] * len(tables)
     return [Case(f"{path}:{line}", table) for line, table in zip(places, tables, strict=True)]
 
 
 def check_cases(gate: "folders.gate.Gate", agent: Agent, cases: Sequence[Case]) -> list[Checked]:
-    """Puts every case to the rules in force.
+    """Judges every case by the rules in force.
 
     Raises:
-        ConfigurationError: a case asks for a tool or an approval that cannot be; names its line.
+        ConfigurationError: a case names an unknown tool, or an approval that could not be given; names its line.
     """
     return [_checked(gate, agent, case) for case in cases]
 
 
 def _checked(gate: "folders.gate.Gate", agent: Agent, case: Case) -> Checked:
     try:
-        ruling = judged(gate, agent, case.table.question()).ruling
+        verdict = judged(gate, agent, case.table.what_if()).verdict
     except ConfigurationError as error:
         raise ConfigurationError(error.what, where=case.where, mend=error.mend) from None
-    return Checked(case, tuple(_differences(case.table, ruling)), ruling.message)
+    return Checked(case, tuple(_differences(case.table, verdict)), verdict.message)
 
 
-def _differences(table: CaseTable, ruling: "folders.call.Ruling") -> list[Difference]:
+def _differences(table: CaseTable, verdict: Verdict) -> list[Difference]:
     found: list[Difference] = []
-    if table.expect != ruling.outcome.value:
-        found.append(Difference("outcome", table.expect, ruling.outcome.value))
-    # A case that is denied for a slip in its own arguments says nothing of the rules.
-    unmeant = table.code is None and ruling.outcome is Outcome.DENY and ruling.code not in _BY_RULES
-    if unmeant or (table.code is not None and table.code != ruling.code):
-        found.append(Difference("code", table.code.value if table.code else "a rule's word", ruling.code.value))
-    if table.groups is not None and sorted(table.groups) != sorted(ruling.groups):
-        found.append(Difference("groups", _listed(table.groups), _listed(ruling.groups)))
-    if table.rules is not None and sorted(table.rules) != sorted(ruling.rules):
-        found.append(Difference("rules", _listed(table.rules), _listed(ruling.rules)))
+    if table.expect != verdict.outcome.value:
+        found.append(Difference("outcome", table.expect, verdict.outcome.value))
+    # A case that is denied for a slip in its own arguments says nothing about the rules.
+    unmeant = table.code is None and verdict.outcome is Outcome.DENY and verdict.code not in _BY_RULES
+    if unmeant or (table.code is not None and table.code != verdict.code):
+        found.append(Difference("code", table.code.value if table.code else "a rule's word", verdict.code.value))
+    if table.groups is not None and sorted(table.groups) != sorted(verdict.groups):
+        found.append(Difference("groups", _listed(table.groups), _listed(verdict.groups)))
+    if table.rules is not None and sorted(table.rules) != sorted(verdict.rules):
+        found.append(Difference("rules", _listed(table.rules), _listed(verdict.rules)))
     return found
 
 
@@ -154,7 +154,7 @@ def _headers(text: str) -> list[int]:
 
 
 def _place(text: str, field: str) -> tuple[str, int]:
-    """The key as its author wrote it, and its line: `case.2.tool` is the tool of the third case."""
+    """Finds a key as its author wrote it, and its line: `case.2.tool` is the tool of the third case."""
     head, _, rest = field.partition(".")
     index, _, key = rest.partition(".")
     lines = text.splitlines()

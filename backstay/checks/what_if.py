@@ -1,31 +1,32 @@
-"""Asks the rules about a call that nobody makes: for tests of rules and for people who want to know why."""
+"""Judges a call that nobody makes by the rules in force: for tests of rules, and for people who want to know why."""
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.tool.function import Tool
 from backstay.app import folders
-from backstay.contracts.problems import summary
+from backstay.contracts.decision import ProposedCall
+from backstay.contracts.policy import AuthorizeInput, PolicyCall, RunFacts
 from backstay.errors import ConfigurationError
-from backstay.kernel.approval import filled, quorum, same_person
-from backstay.kernel.arguments import Unreadable, read_arguments
-from backstay.kernel.verdict import Code, Outcome
-from backstay.tools.facts import NAMED_BY_USER, named_arguments
+from backstay.kernel.approval import filled, quorum_of, same_person
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
-RUN_ID = "nobody-runs-this"
+RUN_ID = "what-if"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class WhatIf:
     """A call, and what rules may know beside its arguments.
 
     Attributes:
-        approvals: what was granted, as specs: "finance", or "finance:2" for two people.
-        requested_by: who asked for the run: of the people in a group, this one never counts.
+        approvals: granted approvals: "finance", or "finance:2" for two people.
+        requested_by: the person who asked for the run, who can grant no approval.
+        spent_usd: in micro-dollars.
+        now: seconds since the epoch; None for the present.
     """
 
     tool: str
@@ -45,92 +46,115 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the rules say, with their explanation, and what the tool says of the arguments."""
+    """The verdict with its explanation, and the tool's facts about the arguments."""
 
+    verdict: Verdict
     explanation: "folders.explain.Explanation"
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    @property
-    def ruling(self) -> "folders.call.Ruling":
-        """Outcome, code, deciding rules, groups and message."""
-        return self.explanation.ruling
+
+@dataclass(frozen=True, slots=True)
+class _SupposedGate:
+    """The gate of a what-if: the rules in force, under a supposed incident and supposed approvals.
+
+    A run weighs consent only where that releases the call. A supposed approval always lifts its rules, so that a person
+    sees which rules are left.
+    """
+
+    gate: "folders.gate.Gate"
+    incident: bool
+    approvals: frozenset[str]
+
+    def version(self, agent: str) -> str:
+        """Returns the digest of the rules in force for an agent."""
+        return self.gate.version(agent)
+
+    def members(self, agent: str, group: str) -> Sequence[str]:
+        """Returns the people who are in an approval group."""
+        return self.gate.members(agent, group)
+
+    def judge(self, call: PolicyCall) -> Verdict:
+        """Judges a call under the suppositions."""
+        return folders.judge.judge(self.gate.bundle(call.agent), self._supposed(call))
+
+    def explained(self, call: PolicyCall) -> "folders.explain.Explanation":
+        """Explains the verdict over a call under the suppositions."""
+        return folders.explain.explained(self.gate.bundle(call.agent), self._supposed(call))
+
+    def _supposed(self, call: PolicyCall) -> PolicyCall:
+        return replace(call, incident=self.incident, approvals=self.approvals)
 
 
-def judged(gate: "folders.gate.Gate", agent: Agent, question: Question) -> Judged:
-    """Puts a call to the rules that are in force for an agent, after the same checks that a real call passes.
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """The tools of one agent."""
+
+    agent: Agent
+
+    def tool(self, agent: str, name: str) -> Tool | None:
+        """Returns a tool of the agent."""
+        return self.agent.tools.get(name) if agent == self.agent.name else None
+
+
+def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
+    """Judges a call with the check that every run's calls pass, by the rules in force for an agent.
 
     Raises:
         ConfigurationError: the agent lists no such tool, or an approval could not be given.
     """
-    tool = agent.tools.get(question.tool)
+    tool = agent.tools.get(what_if.tool)
     if tool is None:
         known = ", ".join(f"`{name}`" for name in agent.tools) or "none"
-        what = f"the agent `{agent.name}` lists no tool `{question.tool}`"
+        what = f"the agent `{agent.name}` lists no tool `{what_if.tool}`"
         raise ConfigurationError(what, mend=f"its tools are: {known}")
-    arguments = _arguments(question.args)
-    if isinstance(arguments, Unreadable):
-        return _refused(gate, agent, Code.INVALID_ARGS, arguments.problem)
-    values = tool.typed(arguments)
-    if isinstance(values, list):
-        return _refused(gate, agent, Code.INVALID_ARGS, summary(values))
     try:
-        facts = {**tool.facts(values), NAMED_BY_USER: named_arguments(question.goal, arguments)}
-    except Exception as error:
-        return _refused(gate, agent, Code.POLICY_ERROR, f"a fact failed: {type(error).__name__}: {error}")
-    request = _request(gate, agent, tool, question, tool.held(values), facts)
-    return Judged(folders.explain.explained(gate.bundle(agent.name), request), facts)
-
-
-def _arguments(given: Mapping[str, Any]) -> dict[str, Any] | Unreadable:
-    try:
-        return read_arguments(json.dumps(given, ensure_ascii=False))
+        arguments = json.dumps(what_if.args, ensure_ascii=False)
     except TypeError:
-        return Unreadable("the arguments hold a date or a time, which JSON has not; write it as text")
+        message = "the arguments hold a date or a time, which JSON has not; write it as text"
+        verdict = Verdict(Outcome.DENY, Code.INVALID_ARGS, "", gate.version(agent.name), message=message)
+        return Judged(verdict, folders.explain.unasked(verdict))
+    supposed = _SupposedGate(gate, what_if.incident, _granted(gate, agent, what_if))
+    call = ProposedCall(call_id=RUN_ID, tool=what_if.tool, arguments=arguments)
+    given = _authorize_input(agent, tool, what_if, call)
+    reviewed = folders.review.Reviewer(_Tools(agent), supposed).review(given, call)
+    if reviewed.call is None:
+        fault = reviewed.fault
+        errors = () if fault is None else (f"{type(fault).__name__}: {fault}",)
+        return Judged(reviewed.verdict, folders.explain.unasked(reviewed.verdict, errors))
+    return Judged(reviewed.verdict, supposed.explained(reviewed.call), reviewed.call.facts)
 
 
-def _refused(gate: "folders.gate.Gate", agent: Agent, code: Code, message: str) -> Judged:
-    ruling = folders.call.Ruling(Outcome.DENY, code, (), message, policy_version=gate.bundle(agent.name).version)
-    return Judged(folders.explain.Explanation(ruling, changes=(f"{message}: no rule was asked",)))
-
-
-def _request(
-    gate: "folders.gate.Gate",
-    agent: Agent,
-    tool: Tool,
-    question: Question,
-    arguments: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> "folders.call.GateRequest":
-    return folders.call.GateRequest(
+def _authorize_input(agent: Agent, tool: Tool, what_if: WhatIf, call: ProposedCall) -> AuthorizeInput:
+    return AuthorizeInput(
         run_id=RUN_ID,
+        run_key=RUN_ID,
         agent=agent.name,
-        tenant=question.tenant,
-        step=question.step,
-        tool=folders.gate.rules_of(tool.spec),
-        arguments=arguments,
-        facts=facts,
-        run=folders.call.RunFacts(
-            question.step,
-            question.spent_usd,
-            question.tool_calls,
-            question.tool_calls_60s,
-            frozenset(question.taint),
+        tenant=what_if.tenant,
+        requested_by=what_if.requested_by,
+        goal=what_if.goal,
+        facts=RunFacts(
+            step=what_if.step,
+            spent_usd=what_if.spent_usd,
+            tool_calls=what_if.tool_calls,
+            tool_calls_60s={what_if.tool: what_if.tool_calls_60s},
+            taint=list(what_if.taint),
         ),
-        incident=question.incident,
-        now=int(time.time()) if question.now is None else question.now,
-        approvals=_granted(gate, agent, question),
+        now=int(time.time()) if what_if.now is None else what_if.now,
+        calls=[call],
+        tools={what_if.tool: tool.spec.digest},
     )
 
 
-def _granted(gate: "folders.gate.Gate", agent: Agent, question: Question) -> frozenset[str]:
-    """The approvals, each of which the people of its group could really give."""
-    for spec in question.approvals:
-        if folders.approval.approval_of(spec) is None:
+def _granted(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> frozenset[str]:
+    """Returns the approvals, once the people of their groups could really give each of them."""
+    for spec in what_if.approvals:
+        quorum = quorum_of(spec)
+        if quorum is None:
             raise ConfigurationError(f"`{spec}` names no approval", mend='write "finance", or "finance:2"')
-        group, count = quorum(spec)
-        asker = question.requested_by or ""
+        group = quorum.group
+        asker = what_if.requested_by or ""
         people = [person for person in gate.members(agent.name, group) if not same_person(person, asker)]
         if not filled([spec], {group: people}, people):
-            what = f"the approval `{spec}` takes {count} of `{group}`, and {len(people)} may give it"
+            what = f"the approval `{spec}` takes {quorum.count} of `{group}`, and {len(people)} may give it"
             raise ConfigurationError(what, mend="who asked for the run never counts")
-    return frozenset(question.approvals)
+    return frozenset(what_if.approvals)

@@ -1,13 +1,13 @@
-"""What policy is asked, and what it answers: the words between the gate and those who ask it."""
+"""May this call run? The call as policy sees it, and the input and result of `authorize`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from pydantic import Field
 
-from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.kernel.verdict import Verdict
 
 from .admission import ToolSpec
 from .decision import ProposedCall
@@ -15,7 +15,7 @@ from .problems import Contract
 
 
 class Unheld(Enum):
-    """Stands for an argument that JSON does not bring back as the tool will get it: no rule may trust in it."""
+    """Marks an argument whose JSON differs from what the tool will get: no rule may rely on it."""
 
     UNHELD = "unheld"
 
@@ -41,40 +41,30 @@ class Consent(Contract):
 
 
 @dataclass(frozen=True, slots=True)
-class GateCall:
-    """A call as policy sees it: who wants what, with arguments as the tool will get them, in JSON.
+class PolicyCall:
+    """A call that fits its tool, as policy sees it.
 
-    `facts` is what the tool's functions say of the arguments; `now` is seconds since the epoch.
+    Attributes:
+        arguments: as the tool will get them, in JSON, defaults included; `UNHELD` where JSON cannot carry one.
+        facts: what the tool's fact functions say about the arguments, by name.
+        now: seconds since the epoch.
+        digest: names the exact call that is judged; the verdict repeats it.
+        incident: whether an incident stop is in force; the gate sets it.
+        approvals: what people granted to exactly this call, such as `finance:2`; the gate sets it by `consent`.
     """
 
-    run_id: str
     agent: str
     tenant: str
-    step: int
     tool: ToolSpec
     arguments: Mapping[str, Any]
     facts: Mapping[str, Any]
-    requested_by: str | None
     run: RunFacts
     now: int
-    consent: Consent
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What policy says of a call; `message` is for the model.
-
-    `groups` are the approvals that would release it, `observed` what rules that are only observed would have decided.
-    """
-
-    outcome: Outcome
-    code: Code
-    rules: tuple[str, ...] = ()
-    message: str = ""
-    groups: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    observed: str = ""
-    policy_version: str = ""
+    digest: str
+    requested_by: str | None = None
+    consent: Consent = field(default_factory=Consent)
+    incident: bool = False
+    approvals: frozenset[str] = frozenset()
 
 
 class AuthorizeInput(Contract):
@@ -94,7 +84,7 @@ class AuthorizeInput(Contract):
 
 
 class AuthorizeResult(Contract):
-    """One verdict per call, in the order asked, and who is in the groups that a verdict asks for."""
+    """One verdict per call, in the order asked, and the members of the groups that the verdicts name."""
 
     verdicts: list[Verdict]
     members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])

@@ -1,8 +1,11 @@
 """Approvals: a pending request to people, bound to one exact call, and who may answer it."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+_SPEC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@/-]{0,79})(?::([1-9][0-9]?))?", re.ASCII)
 
 
 class ApprovalKind(StrEnum):
@@ -30,6 +33,19 @@ class Refusal:
 
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Quorum:
+    """How many people of a group must say yes: one to 99."""
+
+    group: str
+    count: int = 1
+
+    @property
+    def spec(self) -> str:
+        """Its one spelling: `finance` for one person, `finance:2` for more."""
+        return self.group if self.count == 1 else f"{self.group}:{self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +117,35 @@ def same_person(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
 
 
-def quorum(spec: str) -> tuple[str, int]:
-    """A spec's group and how many of it are needed: `finance:2` is two of finance."""
-    name, _, count = spec.partition(":")
-    return name, int(count) if count.isdecimal() else 1
+def quorum_of(spec: str) -> Quorum | None:
+    """Reads `finance` or `finance:2`; returns None for anything else, such as `finance:0`, `finance:` or `:2`."""
+    match = _SPEC.fullmatch(spec)
+    return Quorum(match[1], int(match[2] or 1)) if match else None
+
+
+def strictest(quorums: Iterable[Quorum]) -> list[Quorum]:
+    """Returns the largest quorum of each group, in the order in which groups appear."""
+    found: dict[str, Quorum] = {}
+    for quorum in quorums:
+        found[quorum.group] = max(quorum, found.get(quorum.group, quorum))
+    return list(found.values())
 
 
 def names_of(specs: Sequence[str]) -> list[str]:
-    """The groups that specs name, each once, in their order."""
-    return list(dict.fromkeys(quorum(spec)[0] for spec in specs))
+    """Returns the groups that specs name, each once, in their order."""
+    return [quorum.group for quorum in strictest(_readable(specs))]
 
 
 def seats(specs: Sequence[str]) -> list[str]:
-    """One entry per person needed: `finance` and `finance:2` together need two of finance."""
-    needed: dict[str, int] = {}
-    for name, count in map(quorum, specs):
-        needed[name] = max(needed.get(name, 0), count)
-    return [name for name, count in needed.items() for _ in range(count)]
+    """Returns one entry per person needed: `finance` and `finance:2` together need two of finance."""
+    return [quorum.group for quorum in strictest(_readable(specs)) for _ in range(quorum.count)]
 
 
 def filled(specs: Sequence[str], members: Mapping[str, Sequence[str]], people: Sequence[str]) -> bool:
-    """Whether every seat can be given to another person of its group: one person counts once."""
+    """Tells whether every seat can go to a different person of its group.
+
+    Nobody can fill a spec that cannot be read.
+    """
     taken: dict[str, int] = {}
     wanted = seats(specs)
 
@@ -134,4 +158,8 @@ def filled(specs: Sequence[str], members: Mapping[str, Sequence[str]], people: S
                     return True
         return False
 
-    return all(seat(index, set()) for index in range(len(wanted)))
+    return len(_readable(specs)) == len(specs) and all(seat(index, set()) for index in range(len(wanted)))
+
+
+def _readable(specs: Sequence[str]) -> list[Quorum]:
+    return [quorum for quorum in map(quorum_of, specs) if quorum is not None]

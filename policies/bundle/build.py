@@ -1,4 +1,4 @@
-"""Builds the bundle of one agent: org rules, its own and the generated ones, checked and ready to be evaluated."""
+"""Builds the bundle of one agent: org rules, its own and the generated ones, checked and ready for evaluation."""
 
 import hashlib
 import json
@@ -8,10 +8,11 @@ from typing import Literal
 
 from cedarpy import PolicySet, Schema
 
-from ..call import ToolRules
+from backstay.contracts.admission import ToolSpec
+from backstay.kernel.approval import quorum_of
+
 from ..cedar.engine import formatted, prepared
 from ..cedar.schema import AgentSchema, agent_schema, schema_text
-from .approval import approval_of
 from .lint import Reading
 from .problem import PolicyProblems, RuleProblem
 from .rule import Origin, Rule, actions_named
@@ -23,7 +24,7 @@ LISTED_TOOLS = "listed-tools"
 
 @dataclass(frozen=True, slots=True)
 class AgentPolicy:
-    """What an agent's folder says about policy.
+    """The parts of an agent's folder that concern policy.
 
     Attributes:
         tools: the listed tools, patterns resolved.
@@ -36,7 +37,7 @@ class AgentPolicy:
     """
 
     agent: str
-    tools: Sequence[ToolRules]
+    tools: Sequence[ToolSpec]
     own: RuleFile | None = None
     permit: Literal["listed", "explicit"] = "listed"
     require: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -47,7 +48,7 @@ class AgentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rules that are evaluated together, by id and as Cedar wants them."""
+    """Rules that are evaluated together: by id, and as Cedar's policy set."""
 
     rules: Mapping[str, Rule]
     policies: PolicySet
@@ -64,7 +65,7 @@ class Bundle:
     """The rules of one agent, in force as a whole or not at all.
 
     Attributes:
-        enforced: what decides.
+        enforced: the rules that decide.
         observed: all rules, where the agent's own are only observed; else None.
         version: digest of `normalised()` and the schema.
         idle: org rules that can never apply to this agent.
@@ -72,7 +73,7 @@ class Bundle:
     """
 
     agent: str
-    tools: Mapping[str, ToolRules]
+    tools: Mapping[str, ToolSpec]
     schema: AgentSchema
     enforced: Slice
     observed: Slice | None
@@ -82,11 +83,11 @@ class Bundle:
 
     @property
     def has_own_rules(self) -> bool:
-        """Whether the agent has rules of its own, enforced or observed."""
+        """Tells whether the agent has rules of its own, enforced or observed."""
         return any(rule.origin is Origin.AGENT for rule in (self.observed or self.enforced).rules.values())
 
     def normalised(self) -> str:
-        """The rules in force as Cedar text, sorted by id, the generated ones and added exceptions included."""
+        """Writes the rules in force as Cedar text, sorted by id, generated rules and added exceptions included."""
         return _normalised(self.enforced, self.observed)
 
 
@@ -94,7 +95,7 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
     """Builds an agent's bundle.
 
     Raises:
-        PolicyProblems: lists everything that is wrong with its rules.
+        PolicyProblems: lists everything that is wrong with the rules.
     """
     schema = agent_schema(policy.tools, policy.settings)
     reading = Reading(policy.groups)
@@ -124,7 +125,7 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
 
 
 def _generated(policy: AgentPolicy, problems: list[RuleProblem]) -> Iterable[RuleFile]:
-    """The rules that settings stand for; each as a file of its own, named after the setting."""
+    """Yields the rules that settings generate, each as a file named after its setting."""
     if policy.permit == "listed" and policy.tools:
         actions = ", ".join(f"Action::{_quoted(tool.name)}" for tool in policy.tools)
         text = f'@id("{LISTED_TOOLS}")\npermit(principal, action in [{actions}], resource);'
@@ -134,7 +135,7 @@ def _generated(policy: AgentPolicy, problems: list[RuleProblem]) -> Iterable[Rul
         place = f"{policy.settings} [approval] require.{tool}"
         if tool not in names:
             problems.append(RuleProblem(place, f"the agent lists no tool `{tool}`", "list it, or remove the line"))
-        elif approval_of(spec) is None:
+        elif quorum_of(spec) is None:
             problems.append(RuleProblem(place, f"`{spec}` names no group", 'write "finance", or "finance:2"'))
         else:
             text = (
@@ -145,7 +146,7 @@ def _generated(policy: AgentPolicy, problems: list[RuleProblem]) -> Iterable[Rul
 
 
 def _misfits(rules: Iterable[Rule], agent: str, schema: AgentSchema, unknown: Collection[str]) -> list[RuleProblem]:
-    """Where rules do not fit the schema; org rules may name actions that only other agents have."""
+    """Finds where rules do not fit the schema; org rules may name actions that only other agents have."""
     wide = Schema.from_json_str(schema_text(schema.tools, known=unknown)) if unknown else schema.strict
     return [
         problem
@@ -165,7 +166,7 @@ def _concerns(rule: Rule, agent: str, schema: AgentSchema) -> bool:
 
 
 def _never_permitted(policy: AgentPolicy, rules: Sequence[Rule], schema: AgentSchema) -> list[RuleProblem]:
-    """Listed tools that the scope of no permit covers."""
+    """Finds listed tools that no permit's scope covers."""
     permits = [rule for rule in rules if rule.permits]
     observing = "; permits that are only observed permit nothing" if policy.mode == "observe" else ""
     return [
@@ -196,6 +197,6 @@ def _digest(*texts: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A Cedar string literal; what is not plain is written as an escape."""
+    """Writes a Cedar string literal, with escapes for all but plain characters."""
     plain = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
     return '"' + "".join(plain) + '"'

@@ -1,12 +1,13 @@
-"""Reads files of rules, and finds what Cedar accepts although it does not do what its author means."""
+"""Reads files of rules, and finds what Cedar accepts although the author means something else."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cedarpy import pst
 
+from backstay.kernel.approval import Quorum, quorum_of
+
 from ..cedar.engine import parsed
-from .approval import Approval, approval_of
 from .problem import RuleProblem
 from .rule import Origin, Rule, bare_tests, exception_for, lifted_by, reads_of
 from .source import Piece, RuleFile, pieces
@@ -17,12 +18,12 @@ _MAX_ID = 200
 
 @dataclass(slots=True)
 class Reading:
-    """What reading rules brought so far.
+    """The rules that were read so far, and their problems.
 
     Attributes:
         groups: the approver groups and their members.
         rules: all that could be read; in force only where `problems` stays empty.
-        unread: whether there are rules beyond these, that could not be read.
+        unread: whether there are further rules, which could not be read.
     """
 
     groups: Mapping[str, Collection[str]]
@@ -65,7 +66,7 @@ class Reading:
         self._check_reads(reads.values | reads.tests, approval, where)
         for test in sorted(bare_tests(template)):
             self._report(where, f"`{test}` is never true: only `context` has attributes", "test a part of `context`")
-        # A rule with problems is kept: nothing is put in force then, and its other problems are still to be found.
+        # A rule with problems is kept so that its other problems are found too: nothing is put in force then.
         reason = template.annotations.get("reason", "")
         lifted = replace(lifted_by(template, approval) if approval else template, id=rule_id or template.id)
         self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason))
@@ -77,12 +78,12 @@ class Reading:
             self._report(where, "the `@id` cannot be shown in one line", f"use at most {_MAX_ID} printable characters")
         elif rule_id in self._ids:
             place, owner = self._ids[rule_id]
-            whose = "redefines the org rule at" if owner is Origin.ORG is not origin else "repeats the id of"
-            self._report(where, f'`@id("{rule_id}")` {whose} {place}', "give the rule an id of its own")
+            how = "redefines the org rule at" if owner is Origin.ORG is not origin else "repeats the id of"
+            self._report(where, f'`@id("{rule_id}")` {how} {place}', "give the rule an id of its own")
         else:
             self._ids[rule_id] = (where, origin)
 
-    def _approval(self, template: pst.Template, where: str) -> Approval | None:
+    def _approval(self, template: pst.Template, where: str) -> Quorum | None:
         spec = template.annotations.get("approval")
         if spec is None:
             return None
@@ -90,7 +91,7 @@ class Reading:
             mend = "write a forbid with `@approval` beside a permit without"
             self._report(where, "`@approval` stands on a permit: only a forbid can be lifted", mend)
             return None
-        approval = approval_of(spec)
+        approval = quorum_of(spec)
         if approval is None:
             self._report(
                 where, f'`@approval("{spec}")` names no group', 'write `@approval("finance")` or `("finance:2")`'
@@ -99,7 +100,7 @@ class Reading:
             self.problems.extend(group_problems(approval, self.groups, where))
         return approval
 
-    def _check_reads(self, paths: Iterable[tuple[str, ...]], approval: Approval | None, where: str) -> None:
+    def _check_reads(self, paths: Iterable[tuple[str, ...]], approval: Quorum | None, where: str) -> None:
         heads = {path[:1] for path in paths}
         if ("approvals",) in heads:
             mend = "leave the `unless` to the loader" if approval else 'put `@approval("group")` on a forbid instead'
@@ -111,8 +112,8 @@ class Reading:
         self.problems.append(RuleProblem(where, what, mend))
 
 
-def group_problems(approval: Approval, groups: Mapping[str, Collection[str]], where: str) -> list[RuleProblem]:
-    """Why an approval could never be given, if so."""
+def group_problems(approval: Quorum, groups: Mapping[str, Collection[str]], where: str) -> list[RuleProblem]:
+    """Finds why an approval could never be given."""
     members = len(set(groups.get(approval.group, ())))
     if members >= approval.count:
         return []
@@ -123,8 +124,8 @@ def group_problems(approval: Approval, groups: Mapping[str, Collection[str]], wh
     return [RuleProblem(where, what, f"name them under `[approval] groups`: `{approval.group} = [...]`")]
 
 
-def _without_own_exception(template: pst.Template, approval: Approval | None) -> pst.Template:
-    """The rule without the `unless` that the loader adds, if its author wrote exactly that."""
+def _without_own_exception(template: pst.Template, approval: Quorum | None) -> pst.Template:
+    """Removes the `unless` that the loader adds, if its author wrote exactly that."""
     if approval is None:
         return template
     own = [exception_for(spec) for spec in (approval.spec, template.annotations["approval"])]

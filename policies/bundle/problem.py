@@ -1,4 +1,4 @@
-"""What is wrong with rules, collected: a person mends all of it in one go."""
+"""Collects everything that is wrong with rules, so that a person mends all of it in one go."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

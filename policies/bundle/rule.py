@@ -1,4 +1,4 @@
-"""A rule: what its scope covers, which parts of a call it depends on, which approval lifts it."""
+"""Describes a rule: the calls it covers, the parts of a call it depends on, the approval that lifts it."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from cedarpy import pst
 
-from .approval import Approval
+from backstay.kernel.approval import Quorum
 
 Path = tuple[str, ...]
 
@@ -22,36 +22,36 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """The parts of the context that a rule depends on: `values` it looks at, `tests` whose presence it asks for."""
+    """The parts of the context that a rule depends on: `values` it reads, `tests` it only tests with `has`."""
 
     values: frozenset[Path]
     tests: frozenset[Path]
 
     def depends_on(self, path: Path) -> bool:
-        """Whether the rule could come out differently for a value at this path."""
+        """Tells whether a value at this path could change the rule's result."""
         within = any(_starts(path, value) or _starts(value, path) for value in self.values)
         return within or any(_starts(test, path) for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule in force; `template` is what is evaluated, the lifting by approval included."""
+    """One rule in force; `template` is what Cedar evaluates, the exception for its approval included."""
 
     id: str
     origin: Origin
     where: str
     template: pst.Template
     reads: Reads
-    approval: Approval | None = None
+    approval: Quorum | None = None
     reason: str = ""
 
     @property
     def permits(self) -> bool:
-        """Whether it is a permit; otherwise it is a forbid."""
+        """Tells a permit from a forbid."""
         return self.template.effect == "permit"
 
     def covers(self, agent: str, tool: str, groups: Collection[str], tenant: str | None = None) -> bool:
-        """Whether its scope fits a call of a tool in these action groups; without a tenant, whether one could fit."""
+        """Tells whether its scope fits a call of a tool in these action groups; without a tenant, whether it could."""
         return (
             _party_fits(self.template.principal, "Agent", agent)
             and _action_fits(self.template.action, tool, groups)
@@ -59,8 +59,8 @@ class Rule:
         )
 
 
-def lifted_by(template: pst.Template, approval: Approval) -> pst.Template:
-    """The rule, not applying once the approval was granted.
+def lifted_by(template: pst.Template, approval: Quorum) -> pst.Template:
+    """Adds the exception that lifts a rule once the approval was granted.
 
     The exception comes last, so that an error in the conditions before it shows with the approval as without it.
     """
@@ -68,25 +68,25 @@ def lifted_by(template: pst.Template, approval: Approval) -> pst.Template:
 
 
 def exception_for(spec: str) -> pst.Clause:
-    """`unless { context.approvals.contains(spec) }`."""
+    """Returns `unless { context.approvals.contains(spec) }`."""
     approvals = pst.GetAttr(pst.Var("context"), "approvals")
     return pst.Unless(pst.BinaryOp("contains", approvals, pst.StringLit(spec)))
 
 
 def reads_of(template: pst.Template) -> Reads:
-    """The parts of the context that a rule names; `()` is the context as a whole."""
+    """Finds the parts of the context that a rule names; `()` is the context as a whole."""
     found = list(_reads(template.clauses))
     values = frozenset(path for path, tested in found if not tested)
     return Reads(values, frozenset(path for path, tested in found if tested))
 
 
 def bare_tests(template: pst.Template) -> frozenset[str]:
-    """The names that a rule looks for on the agent, the action or the tenant, which have no attributes at all."""
+    """Finds tests for attributes of the agent, the action or the tenant, which have none at all."""
     return frozenset(_bare_tests(template.clauses))
 
 
 def actions_named(template: pst.Template) -> frozenset[str]:
-    """The ids of all actions that a rule names, in its scope or elsewhere."""
+    """Finds the ids of all actions that a rule names, in its scope or elsewhere."""
     return frozenset(uid.id for uid in pst.entity_uids(template) if str(uid.type) == "Action")
 
 
@@ -98,7 +98,7 @@ def _bare_tests(node: Any) -> Iterator[str]:
 
 
 def _reads(node: Any) -> Iterator[tuple[Path, bool]]:
-    """Every path below the context, and whether only its presence is tested."""
+    """Yields every path below the context, and whether the rule only tests its presence."""
     path = _path(node)
     if path is not None:
         yield path, False
@@ -110,7 +110,7 @@ def _reads(node: Any) -> Iterator[tuple[Path, bool]]:
 
 
 def _parts(node: Any) -> Iterator[Any]:
-    """What a node is made of, whatever its kind: a kind of node that is new to Cedar is walked as well."""
+    """Yields the parts of a node of any kind, so that kinds which are new to Cedar are walked as well."""
     if isinstance(node, dict):
         yield from cast("dict[str, Any]", node).values()
     elif isinstance(node, tuple):
@@ -129,7 +129,7 @@ def _path(node: Any) -> Path | None:
 
 
 def _party_fits(scope: pst.PrincipalOrResourceConstraint, kind: str, name: str | None) -> bool:
-    """Agents and tenants have no parents, so `in` means the entity itself."""
+    """Matches a principal or resource scope; agents and tenants have no parents, so `in` means the entity itself."""
     match scope:
         case pst.ScopeAny():
             return True

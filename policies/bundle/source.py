@@ -1,12 +1,10 @@
-"""Finds where each rule of a Cedar text begins: Cedar's own messages and trees name no lines."""
+"""Finds where each rule of a Cedar text begins, because Cedar's own messages and trees name no lines."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*|\s+|.', re.DOTALL)
-
-
 _WORDS = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\r\n]*', re.DOTALL)
 _OPERATOR = re.compile(r"&&|\|\||[-+*!.\[{]|\bif\b")
 DEEPEST = 200
@@ -15,7 +13,7 @@ LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """A file of rules: its name, as people are to read it in messages, and its text."""
+    """A file of rules: its name as messages show it, and its text."""
 
     name: str
     text: str
@@ -30,7 +28,7 @@ class Piece:
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """The rules of a text, each up to its `;`; a rest without one is a piece too, and no valid rule."""
+    """Yields the rules of a text, each up to its `;`; a rest without one is yielded too, and no valid rule."""
     begin: int | None = None
     for token in _TOKEN.finditer(text):
         word = token.group()
@@ -46,7 +44,7 @@ def pieces(text: str) -> Iterator[Piece]:
 
 
 def is_too_deep(text: str) -> bool:
-    """Whether Cedar's parser could run out of stack over a text, which ends the process; well beyond its own limit."""
+    """Tells whether a text could overflow the stack of Cedar's parser, which would end the process."""
     bare = _WORDS.sub("", text)
     deepest = depth = 0
     for character in bare:

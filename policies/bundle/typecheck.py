@@ -1,4 +1,4 @@
-"""Holds a rule against the agent's schema, and says what does not fit in the words of agents and tools."""
+"""Checks a rule against the agent's schema, and names what does not fit in the words of agents and tools."""
 
 import difflib
 import re
@@ -26,7 +26,7 @@ _FACT = "let the tool declare a fact that computes what the rule needs"
 
 
 def validated(rule: Rule, agent: str, tools: Mapping[str, ToolSchema], schema: Schema) -> list[RuleProblem]:
-    """Every way in which a rule does not fit the agent's tools."""
+    """Finds every way in which a rule does not fit the agent's tools."""
     covered = {name: tool for name, tool in tools.items() if rule.covers(agent, name, tool.groups)}
     found = faults(rule.template, schema)
     # A name that does not exist covers nothing: that is one mistake, not two.
@@ -67,12 +67,12 @@ def _problem(rule: Rule, what: str, mend: str) -> RuleProblem:
 
 
 def _path(text: str) -> Path:
-    """A path as Cedar writes it: `input.amount`, or `input["unit price"]`."""
+    """Reads a path as Cedar writes it: `input.amount`, or `input["unit price"]`."""
     return tuple(match[1] or match[2] for match in _STEP.finditer(text))
 
 
 def _plain(text: str) -> str:
-    """A name without the escapes that Cedar writes it with."""
+    """Undoes the escapes that Cedar writes a name with."""
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], text)
 
 
@@ -84,7 +84,7 @@ def _has(path: Path) -> str:
 
 
 def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[str, str]:
-    """What to say of a part of the context that a tool lacks."""
+    """Describes a part of the context that a tool lacks, and the mend."""
     section, name = path[0], ".".join(path[1:])
     schema = tools.get(tool)
     why = _lookup(schema.context, path) if schema else None
@@ -98,7 +98,7 @@ def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[st
 
 
 def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> Iterable[RuleProblem]:
-    """`has` never fails, so a name that is not there would quietly switch a rule off."""
+    """Finds tests that no call can pass: `has` never fails, so a wrong name would quietly switch a rule off."""
     states = {name: _lookup(tool.context, path) for name, tool in covered.items()}
     for name, state in states.items():
         if isinstance(state, Opaque):
@@ -113,7 +113,7 @@ def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> It
 
 
 def _lookup(record: Record, path: Path) -> bool | Opaque | None:
-    """True for a part that rules can read, why it is opaque, or None where there is no such part."""
+    """Returns True for a part that rules can read, why it is opaque, or None where there is no such part."""
     for name in path[:-1]:
         if name in record.opaque:
             return Opaque(record.opaque[name])
@@ -127,7 +127,7 @@ def _lookup(record: Record, path: Path) -> bool | Opaque | None:
 
 
 def _names(tool: ToolSchema | None, path: Path) -> str:
-    """The parts that rules can name below a path."""
+    """Lists the parts that rules can name below a path."""
     record = tool.context if tool else None
     for name in path:
         attribute = record.attributes.get(name) if record else None

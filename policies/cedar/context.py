@@ -1,7 +1,7 @@
 """Turns a call into Cedar's context, value by value along the tool's schema, so that no value is ever reinterpreted.
 
-Every JSON object is built here from the schema's names, which is why a key such as `__entity` in an argument means
-nothing. A value that Cedar cannot hold is left out and reported; a rule that depends on it must then refuse the call.
+Every JSON object is built here from the schema's names, so that a key such as `__entity` in an argument means nothing.
+A value that Cedar cannot hold is left out and reported; a rule that depends on it must then refuse the call.
 """
 
 import re
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, cast
 
-from backstay.contracts.policy import UNHELD
+from backstay.contracts.policy import UNHELD, PolicyCall, RunFacts
 
-from ..call import GateRequest, RunFacts
 from .schema import ToolSchema
 from .shape import Record, Scalar, SetOf, Shape
 
@@ -49,43 +48,43 @@ class _UnholdableError(ValueError):
     """The value has no counterpart in Cedar."""
 
 
-def mapped(tool: ToolSchema, request: GateRequest) -> Mapped:
-    """The context of a request, without its approvals.
+def mapped(tool: ToolSchema, call: PolicyCall) -> Mapped:
+    """Maps a call to the context of a request, without its approvals.
 
     Raises:
-        MismatchError: an argument is missing, or is not of its schema's type.
+        MismatchError: an argument is missing, or has another type than its schema says.
     """
     lost: list[Path] = []
     shapes = {name: attribute.shape for name, attribute in tool.context.attributes.items()}
-    arguments = _record(cast("Record", shapes["input"]), request.arguments, ("input",), lost)
-    facts = _facts(cast("Record", shapes["facts"]), request.facts, lost)
+    arguments = _record(cast("Record", shapes["input"]), call.arguments, ("input",), lost)
+    facts = _facts(cast("Record", shapes["facts"]), call.facts, lost)
     context: dict[str, Any] = {
         "input": arguments,
         "facts": facts,
-        "run": _run(request.run),
-        "env": {"incident": request.incident, "now": request.now},
+        "run": _run(call.run, call.tool.name),
+        "env": {"incident": call.incident, "now": call.now},
     }
     return Mapped(context, tuple(lost))
 
 
-def _run(run: RunFacts) -> dict[str, Any]:
+def _run(run: RunFacts, tool: str) -> dict[str, Any]:
     return {
         "step": run.step,
         "spent_usd": _extension(_dollars(run.spent_usd)),
         "tool_calls": run.tool_calls,
-        "tool_calls_60s": run.tool_calls_60s,
-        "taint": sorted(run.taint),
+        "tool_calls_60s": run.tool_calls_60s.get(tool, 0),
+        "taint": sorted(set(run.taint)),
     }
 
 
 def _dollars(micro: int) -> str:
-    """Dollars with four places, rounded up: a rule about money spent applies no later than it says."""
+    """Writes dollars with four places, rounded up: a rule about money spent applies no later than it says."""
     units = min(-(-max(micro, 0) // 100), MAX_LONG)
     return f"{units // 10_000}.{units % 10_000:04d}"
 
 
 def _facts(shape: Record, values: Mapping[str, Any], lost: list[Path]) -> dict[str, Any]:
-    """The declared facts; a fact that is missing or of another type than declared is left out."""
+    """Maps the declared facts; one that is missing, or has another type than declared, is left out."""
     facts: dict[str, Any] = {}
     for name, attribute in shape.attributes.items():
         value = values.get(name)
@@ -115,7 +114,7 @@ def _record(shape: Record, value: Any, path: Path, lost: list[Path]) -> dict[str
                 lost.append(inner)
         elif not attribute.nullable:
             raise MismatchError(inner)
-    # What the schema does not let rules see may still be asked for with `has`.
+    # A rule may still test with `has` for what the schema does not show.
     lost.extend((*path, name) for name in values if name not in shape.attributes)
     return held
 
@@ -143,7 +142,7 @@ def _value(shape: Shape, value: Any, path: Path, lost: list[Path]) -> Any:
 
 
 def _set(shape: Shape, value: Any, path: Path) -> list[Any]:
-    """A list; where one element is not held in full, no part of the list is."""
+    """Maps a list; where one element cannot be held in full, the whole list is left out."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise MismatchError(path)
     lost: list[Path] = []
@@ -173,7 +172,7 @@ def _long(value: Any, path: Path) -> int:
 
 
 def _decimal(value: Any, path: Path) -> str:
-    """A number with four places, if it is exactly that."""
+    """Writes a number with four places; one with more cannot be held."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise MismatchError(path)
     if isinstance(value, str) and not _PLAIN_NUMBER.fullmatch(value):

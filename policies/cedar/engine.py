@@ -1,4 +1,4 @@
-"""The only module that calls Cedar: parse, validate, evaluate. cedarpy's own annotations are partial."""
+"""Calls Cedar, alone among all modules: parse, validate, evaluate. cedarpy's own annotations are partial."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -14,8 +14,8 @@ _FOR_POLICY = "for policy `policy0`, "
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Who asks to do what for whom, with the context of `mapping` and what was approved."""
+class Request:
+    """Cedar's request: principal, action and resource by name, the context without its approvals, and these."""
 
     agent: str
     tool: str
@@ -25,8 +25,8 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What Cedar says. `rules` are the ids that decided, sorted; with any error, `allowed` is False."""
+class Response:
+    """Cedar's response: `rules` are the ids that decided, sorted; with any error, `allowed` is False."""
 
     allowed: bool
     rules: tuple[str, ...]
@@ -34,7 +34,7 @@ class Answer:
 
 
 def parsed(text: str) -> pst.PolicySet:
-    """The rules of a text.
+    """Parses the rules of a text.
 
     Raises:
         ValueError: it is not Cedar, or nests too deeply.
@@ -45,45 +45,45 @@ def parsed(text: str) -> pst.PolicySet:
 
 
 def prepared(templates: Iterable[pst.Template]) -> PolicySet:
-    """Rules ready to be evaluated, under their own ids."""
+    """Prepares rules for evaluation, under their own ids."""
     return PolicySet.from_pst(pst.PolicySet({}, {template.id: template for template in templates}, ()))
 
 
 def formatted(templates: Iterable[pst.Template]) -> str:
-    """Rules as Cedar text, sorted by id, the same however they were laid out before."""
+    """Writes rules as Cedar text, sorted by id, the same whatever their layout was."""
     ordered = sorted(templates, key=lambda template: template.id)
     return "\n".join(cedarpy.format_policies(str(prepared([template])), 120, 2).strip() + "\n" for template in ordered)
 
 
 def actions_of(schema: Schema) -> Entities:
-    """The actions of a schema, with the groups they are members of.
+    """Returns the actions of a schema, with the groups they are members of.
 
-    A schema given at the request adds nothing to entities that were prepared before: made without it, they would
-    silently turn every `action in Action::"group:x"` into false.
+    Cedar ignores the groups of a request's own schema once entities are prepared: without these, every
+    `action in Action::"group:x"` would silently be false.
     """
     return Entities.from_json_str("[]", schema)  # pyright: ignore[reportUnknownMemberType]
 
 
 def faults(template: pst.Template, schema: Schema) -> list[str]:
-    """What Cedar's validator says against one rule, each once, in a stable order."""
+    """Returns what Cedar's validator finds wrong with one rule, each once, in a stable order."""
     result = cedarpy.validate_policies(str(prepared([template])), schema)  # pyright: ignore[reportUnknownMemberType]
     return sorted({error.error.replace(_FOR_POLICY, "") for error in result.errors})
 
 
-def evaluate(policies: PolicySet, question: Question, entities: Entities, schema: Schema | None) -> Answer:
-    """Asks Cedar once, with a schema to hold the context against. Whatever keeps it from an answer is an error."""
-    request = {
-        "principal": {"type": "Agent", "id": question.agent},
-        "action": {"type": "Action", "id": question.tool},
-        "resource": {"type": "Tenant", "id": question.tenant},
-        "context": json.dumps({**question.context, "approvals": sorted(question.approvals)}),
+def evaluate(policies: PolicySet, request: Request, entities: Entities, schema: Schema | None) -> Response:
+    """Asks Cedar once, and has it check the context against a schema. Anything but a clear decision is an error."""
+    asked = {
+        "principal": {"type": "Agent", "id": request.agent},
+        "action": {"type": "Action", "id": request.tool},
+        "resource": {"type": "Tenant", "id": request.tenant},
+        "context": json.dumps({**request.context, "approvals": sorted(request.approvals)}),
     }
     try:
-        result = cedarpy.is_authorized(request, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
+        result = cedarpy.is_authorized(asked, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
         errors, decision = tuple(result.diagnostics.errors), result.decision
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        return Answer(False, (), (f"{type(error).__name__}: {error}",))
-    # INVARIANT: a rule that fails is skipped by Cedar, a forbid too; so one error outweighs any answer.
+        return Response(False, (), (f"{type(error).__name__}: {error}",))
+    # INVARIANT: Cedar skips a rule that fails, even a forbid; so one error outweighs any decision.
     if errors or decision is cedarpy.Decision.NoDecision:
-        return Answer(False, (), errors or ("Cedar came to no decision",))
-    return Answer(decision is cedarpy.Decision.Allow, tuple(sorted(result.diagnostics.reasons)), ())
+        return Response(False, (), errors or ("Cedar came to no decision",))
+    return Response(decision is cedarpy.Decision.Allow, tuple(sorted(result.diagnostics.reasons)), ())

@@ -1,4 +1,4 @@
-"""The Cedar schema of one agent, generated from its tools: what rules may name, and of which types it is."""
+"""Generates the Cedar schema of one agent from its tools: what rules may name, and its types."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,8 +7,10 @@ from typing import Any
 
 from cedarpy import Entities, Schema
 
+from backstay.contracts.admission import ToolSpec
+from backstay.tools.facts import NAMED_BY_USER
+
 from ..bundle.problem import PolicyProblems, RuleProblem
-from ..call import ToolRules
 from .engine import actions_of
 from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
 
@@ -18,6 +20,7 @@ FACT_TYPES: Mapping[str, Shape] = {
     "Set<String>": SetOf(Scalar.STRING),
     "Set<Long>": SetOf(Scalar.LONG),
 }
+EVERY_TOOLS_FACTS = {NAMED_BY_USER: "Set<String>"}
 
 
 def _record(**shapes: Shape) -> Record:
@@ -36,7 +39,7 @@ ENV = _record(incident=Scalar.BOOL, now=Scalar.LONG)
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """What rules can read of a call of one tool, and the actions that its action is a member of."""
+    """The context that rules can read for one tool, and the groups that its action is a member of."""
 
     context: Record
     groups: frozenset[str]
@@ -48,7 +51,7 @@ class AgentSchema:
 
     Attributes:
         text: canonical JSON of `strict`.
-        strict: every certain attribute must be there; rules are validated against it.
+        strict: rules are validated against it; every certain attribute must be there.
         loose: the same types, but any part of `input` and `facts` may be absent.
         entities: the actions with their groups.
     """
@@ -60,11 +63,11 @@ class AgentSchema:
     tools: Mapping[str, ToolSchema]
 
 
-def agent_schema(tools: Sequence[ToolRules], where: str) -> AgentSchema:
+def agent_schema(tools: Sequence[ToolSpec], where: str) -> AgentSchema:
     """Generates the schema of an agent with these tools.
 
     Raises:
-        PolicyProblems: tools that no schema can be made of; `where` names the file that lists them.
+        PolicyProblems: no schema can be made of the tools; `where` names the file that lists them.
     """
     problems = list(_problems(tools, where))
     if problems:
@@ -77,7 +80,7 @@ def agent_schema(tools: Sequence[ToolRules], where: str) -> AgentSchema:
 
 
 def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: Iterable[str] = ()) -> str:
-    """The schema as JSON; `known` are further actions that rules may name, of which no call is ever made."""
+    """Writes the schema as JSON; `known` are further actions that rules may name, although no call has them."""
     groups = {group for tool in tools.values() for group in tool.groups}
     groups |= {f"effect:{effect}" for effect in EFFECTS} | set(known)
     actions: dict[str, Any] = {group: {} for group in groups}
@@ -94,7 +97,7 @@ def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: 
 
 
 def _context(context: Record, *, loose: bool) -> dict[str, Any]:
-    """The five parts are always there; only what comes from the call itself may lack something."""
+    """Types the five parts, which are always there; only those that come from the call may lack something."""
     sections = {
         name: {**_typed(section.shape, loose=loose and name in ("input", "facts")), "required": True}
         for name, section in context.attributes.items()
@@ -102,10 +105,11 @@ def _context(context: Record, *, loose: bool) -> dict[str, Any]:
     return {"type": "Record", "attributes": sections}
 
 
-def _tool_schema(tool: ToolRules) -> ToolSchema:
+def _tool_schema(tool: ToolSpec) -> ToolSchema:
+    kinds = {**tool.facts, **EVERY_TOOLS_FACTS}
     context = _record(
         input=shape_of_arguments(tool.parameters),
-        facts=_record(**{name: FACT_TYPES[kind] for name, kind in tool.facts.items()}),
+        facts=_record(**{name: FACT_TYPES[kind] for name, kind in kinds.items()}),
         run=RUN,
         env=ENV,
         approvals=SetOf(Scalar.STRING),
@@ -132,7 +136,7 @@ def _typed(shape: Shape, *, loose: bool) -> dict[str, Any]:
             return {"type": "Record", "attributes": typed}
 
 
-def _problems(tools: Sequence[ToolRules], where: str) -> Iterable[RuleProblem]:
+def _problems(tools: Sequence[ToolSpec], where: str) -> Iterable[RuleProblem]:
     seen: set[str] = set()
     for tool in tools:
         place = f"tool `{tool.name}`"
@@ -140,8 +144,6 @@ def _problems(tools: Sequence[ToolRules], where: str) -> Iterable[RuleProblem]:
             yield RuleProblem(where, f"{place} is listed twice", "list it once")
         if tool.name.startswith(("effect:", "group:")):
             yield RuleProblem(where, f"{place} has the name of an action group", "rename the tool")
-        if tool.effect not in EFFECTS:
-            yield RuleProblem(where, f"{place} has the unknown effect `{tool.effect}`", "use `read`, `write` or `once`")
         if any(not _utf8(name) for name in (tool.name, *tool.groups, *tool.facts)):
             yield RuleProblem(where, "a tool, group or fact has a name that is not valid text", "rename it")
         for fact, kind in tool.facts.items():

@@ -1,4 +1,4 @@
-"""Reads a JSON Schema as Cedar types. What Cedar has no type for is opaque: rules cannot name it."""
+"""Reads a JSON Schema as Cedar types. A part without a Cedar type is opaque: rules cannot name it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class SetOf:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A value of a record; `required` must be there, `nullable` may be null, which Cedar can only leave out."""
+    """A value of a record: `required` must be there, `nullable` may be null, which reads as absent in Cedar."""
 
     shape: "Shape"
     required: bool
@@ -38,13 +38,13 @@ class Attribute:
 
     @property
     def certain(self) -> bool:
-        """Whether a rule may read it without asking `has` first."""
+        """Tells whether a rule may read it without asking `has` first."""
         return self.required and not self.nullable
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A Cedar record; `opaque` names what was left out of it, and why."""
+    """A Cedar record; `opaque` names the parts that were left out, and why."""
 
     attributes: Mapping[str, Attribute]
     opaque: Mapping[str, str]
@@ -52,7 +52,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """No Cedar type holds it."""
+    """A part that no Cedar type holds, and why."""
 
     why: str
 
@@ -67,7 +67,7 @@ _ANYTHING = Opaque("accepts anything")
 
 
 def shape_of_arguments(parameters: Mapping[str, Any]) -> Record:
-    """The record of a tool's arguments; a schema that is no object's gives a record without attributes."""
+    """Reads the record of a tool's arguments; a schema of anything but an object gives an empty record."""
     reader = _Reader(parameters)
     schema = reader.resolved(parameters, frozenset())
     found = _ANYTHING if isinstance(schema, Opaque) else reader.record(schema[0], 0, schema[1])
@@ -84,7 +84,7 @@ class _Reader:
     def resolved(
         self, schema: Mapping[str, Any], seen: frozenset[str]
     ) -> tuple[Mapping[str, Any], frozenset[str]] | Opaque:
-        """The schema behind any references, and the references that led there."""
+        """Follows references; returns the schema behind them, and the references that led there."""
         while isinstance(reference := schema.get("$ref"), str):
             if reference in seen:
                 return Opaque("refers to itself")
@@ -95,7 +95,7 @@ class _Reader:
         return schema, seen
 
     def record(self, schema: Mapping[str, Any], depth: int, seen: frozenset[str]) -> Record | Opaque:
-        """The record of an object schema."""
+        """Reads the record of an object schema."""
         properties = schema.get("properties")
         if not isinstance(properties, dict) or (depth and not properties):
             return Opaque("is an object without fixed fields")
@@ -159,7 +159,7 @@ class _Reader:
         element, nullable = self._found(schema.get("items"), depth + 1, seen)
         if isinstance(element, Opaque):
             return Opaque(f"is a list whose element {element.why}")
-        # A rule compares elements as wholes, so an element that is only partly known would be compared wrongly.
+        # A rule compares whole elements, so an element that is only partly known would be compared wrongly.
         if nullable or not _whole(element):
             return Opaque("is a list whose elements Cedar cannot hold")
         return SetOf(element)
@@ -187,7 +187,7 @@ class _Reader:
 
 
 def _is_numeral(variants: list[Any]) -> bool:
-    """Whether a number may also be written as text, which is how a Python `Decimal` is described."""
+    """Tells whether a number may also be written as text: the schema of a Python `Decimal`."""
     kinds = [cast("dict[str, Any]", variant) for variant in variants if isinstance(variant, dict)]
     if len(kinds) != len(variants):
         return False
@@ -197,7 +197,7 @@ def _is_numeral(variants: list[Any]) -> bool:
 
 
 def _of_values(values: list[Any]) -> Found:
-    """The type of a closed list of values."""
+    """Returns the type of a closed list of values."""
     some = [value for value in values if value is not None]
     nullable = len(some) < len(values)
     for kind, scalar in _VALUES.items():

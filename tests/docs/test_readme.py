@@ -11,7 +11,7 @@ from temporalio.client import Client
 from backstay.adapters.agent.organisation import load_organisation
 from backstay.app.application import agents_of, policy_folders
 from backstay.app.rules import gate_of
-from backstay.checks.what_if import Question, judged
+from backstay.checks.what_if import WhatIf, judged
 from backstay.cli import execute
 from backstay.settings import Settings
 from backstay.testing import Call, Reply
@@ -58,8 +58,7 @@ def test_the_rule_of_the_readme_asks_finance_above_100(tmp_path: Path) -> None:
     gate = gate_of(agents.values(), load_organisation(policy_folders(settings)))
 
     def outcome(amount: str) -> str:
-        question = Question("issue_refund", {"amount": amount}, "", None, "default", [], [])
-        return judged(gate, agents["clerk"], question).ruling.outcome.value
+        return judged(gate, agents["clerk"], WhatIf("issue_refund", {"amount": amount})).verdict.outcome.value
 
     assert [outcome("100.00"), outcome("100.01")] == ["allow", "require_approval"]
 

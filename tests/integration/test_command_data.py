@@ -189,8 +189,8 @@ async def test_without_a_server_the_doctor_exits_with_5(place: Place) -> None:
     assert not found["well"]
 
 
-async def test_an_agent_and_a_ruling(place: Place) -> None:
-    shown, ruling = await asyncio.gather(
+async def test_an_agent_and_an_explanation(place: Place) -> None:
+    shown, explained = await asyncio.gather(
         place.data("show", "--agent", "clerk"),
         place.data("policy", "explain", "clerk", "pay", "--args", '{"amount": 5}'),
     )
@@ -199,12 +199,12 @@ async def test_an_agent_and_a_ruling(place: Place) -> None:
     assert set(shown["tools"][0]) == {
         *("name", "description", "effect", "timeout_seconds", "groups", "arguments", "permits", "forbids"),
     }
-    assert set(ruling) == {
+    assert set(explained) == {
         *("agent", "tool", "outcome", "code", "message", "groups", "deciding", "rules", "facts", "context"),
         *("left_out", "errors", "changes", "observed", "policy_version"),
     }
-    assert all(set(rule) == {"id", "effect", "origin", "where", "approval", "reason"} for rule in ruling["rules"])
-    assert (ruling["outcome"], ruling["groups"]) == ("require_approval", ["finance"])
+    assert all(set(rule) == {"id", "effect", "origin", "where", "approval", "reason"} for rule in explained["rules"])
+    assert (explained["outcome"], explained["groups"]) == ("require_approval", ["finance"])
 
 
 async def test_the_doctor_finds_all_well_or_names_the_mend(place: Place) -> None:

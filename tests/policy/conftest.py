@@ -1,4 +1,4 @@
-"""A shop's agent with its tools and rules, and a way to ask about one call."""
+"""A shop's agent with its tools and rules, and a way to make one call."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from backstay.contracts.admission import Effect, ToolSpec
+from backstay.contracts.policy import PolicyCall, RunFacts
+from backstay.tools.facts import NAMED_BY_USER
 from policies.bundle.build import AgentPolicy, Bundle, build
 from policies.bundle.source import RuleFile
-from policies.call import GateRequest, RunFacts, ToolRules
-from policies.cedar_gate import Gate
 
 EXAMPLE = Path(__file__).parent / "example"
 GROUPS = {"finance": ["ann@shop.example", "bo@shop.example"], "owner": ["olga@shop.example"]}
@@ -20,11 +21,31 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
+def spec(
+    name: str,
+    effect: Effect = "once",
+    groups: tuple[str, ...] = (),
+    parameters: dict[str, Any] | None = None,
+    facts: dict[str, str] | None = None,
+) -> ToolSpec:
+    """Describes a tool as far as rules see it."""
+    return ToolSpec(
+        name=name,
+        description="",
+        parameters=parameters or {},
+        digest="sha256:tool",
+        effect=effect,
+        timeout=1,
+        groups=list(groups),
+        facts=facts or {},
+    )
+
+
 TOOLS = {
     tool.name: tool
     for tool in (
-        ToolRules("lookup_order", "read", (), _object(["order_id"], order_id={"type": "string"})),
-        ToolRules(
+        spec("lookup_order", "read", (), _object(["order_id"], order_id={"type": "string"})),
+        spec(
             "issue_refund",
             "write",
             ("payments", "external"),
@@ -36,19 +57,19 @@ TOOLS = {
                 extra={"type": "object", "additionalProperties": True},
             ),
         ),
-        ToolRules(
+        spec(
             "send_email",
             "once",
             ("external",),
             _object(["to", "body"], to={"type": "array", "items": {"type": "string"}}, body={"type": "string"}),
             {"recipient_domains": "Set<String>"},
         ),
-        ToolRules("run_sql", "once", (), _object(["query"], query={"type": "string"}), {"only_reads": "Bool"}),
-        ToolRules("mcp:files/read-file.v2", "read", (), _object(["path"], path={"type": "string"})),
+        spec("run_sql", "once", (), _object(["query"], query={"type": "string"}), {"only_reads": "Bool"}),
+        spec("mcp:files/read-file.v2", "read", (), _object(["path"], path={"type": "string"})),
     )
 }
 
-Ask = Callable[..., GateRequest]
+Ask = Callable[..., PolicyCall]
 Rules = Callable[..., Bundle]
 
 
@@ -61,28 +82,29 @@ def shop() -> Bundle:
 
 
 @pytest.fixture
-def gate(shop: Bundle) -> Gate:
-    """A gate with the shop's rules in force."""
-    return Gate([shop])
-
-
-@pytest.fixture
 def ask() -> Ask:
-    """Makes a request for a call of a tool, given by name or as it is."""
+    """Makes a call of a tool that is given by name or as it is; see `call_of`."""
 
-    def make(tool: str | ToolRules, arguments: dict[str, Any], **more: Any) -> GateRequest:
-        run = RunFacts(**{key: more.pop(key) for key in list(more) if key in RunFacts.__dataclass_fields__})
-        whose = {"run_id": "r-1", "agent": "support", "tenant": "acme", "step": 1, **more}
-        return GateRequest(tool=TOOLS[tool] if isinstance(tool, str) else tool, arguments=arguments, run=run, **whose)
+    def make(tool: str | ToolSpec, arguments: dict[str, Any], **more: Any) -> PolicyCall:
+        return call_of(TOOLS[tool] if isinstance(tool, str) else tool, arguments, **more)
 
     return make
+
+
+def call_of(tool: ToolSpec, arguments: dict[str, Any], **more: Any) -> PolicyCall:
+    """Makes a call; `more` are fields of the call, or of its run's facts."""
+    run = {"step": 0, "spent_usd": 0, "tool_calls": 0}
+    run |= {key: more.pop(key) for key in list(more) if key in RunFacts.model_fields}
+    fields: dict[str, Any] = {"agent": "support", "tenant": "acme", "now": 0, "digest": "sha256:call", **more}
+    facts = {NAMED_BY_USER: [], **fields.pop("facts", {})}
+    return PolicyCall(tool=tool, arguments=arguments, facts=facts, run=RunFacts.model_validate(run), **fields)
 
 
 @pytest.fixture
 def rules() -> Rules:
     """Builds a bundle of the agent `support` from its rules as text."""
 
-    def make(text: str, *tools: ToolRules, org: str = "", **more: Any) -> Bundle:
+    def make(text: str, *tools: ToolSpec, org: str = "", **more: Any) -> Bundle:
         own = RuleFile("policy.cedar", text) if text else None
         files = [RuleFile("org/rules.cedar", org)] if org else []
         more = {"groups": GROUPS, **more}

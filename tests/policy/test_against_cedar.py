@@ -1,4 +1,4 @@
-"""Random rules and calls: the gate never says more than Cedar says of the same rules and the same call."""
+"""Random rules and calls: a verdict never allows more than Cedar does by the same rules and the same call."""
 
 import itertools
 import json
@@ -11,11 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backstay.contracts.policy import PolicyCall, RunFacts
 from backstay.kernel.verdict import Code, Outcome
 from policies.bundle.build import AgentPolicy, build
 from policies.bundle.source import RuleFile
-from policies.call import GateRequest, RunFacts, ToolRules
-from policies.cedar_gate import Gate
+from policies.judge import judge
+
+from .conftest import call_of, spec
 
 pytestmark = pytest.mark.soak
 
@@ -51,7 +53,7 @@ _INPUT = {
     },
     "required": ["amount", "label", "tags"],
 }
-TOOLS = {"t": ToolRules("t", "write", ("g",), _INPUT), "u": ToolRules("u", "read", (), _INPUT)}
+TOOLS = {"t": spec("t", "write", ("g",), _INPUT), "u": spec("u", "read", (), _INPUT)}
 PARENTS = {"t": ["effect:write", "group:g"], "u": ["effect:read"]}
 
 
@@ -99,7 +101,14 @@ UNHELD = st.fixed_dictionaries(
     optional={"count": st.sampled_from([2, 2**63]), "other": st.just({"__entity": {"type": "Agent", "id": "admin"}})},
 )
 WHO = st.fixed_dictionaries({"tool": st.sampled_from(["t", "u"]), "tenant": st.sampled_from(["x", "y"])})
-RUN = st.builds(RunFacts, step=st.integers(0, 4), taint=st.sampled_from([frozenset[str](), frozenset({"untrusted"})]))
+RUN = st.builds(
+    RunFacts,
+    step=st.integers(0, 4),
+    spent_usd=st.just(0),
+    tool_calls=st.just(0),
+    tool_calls_60s=st.just({}),
+    taint=st.sampled_from([[], ["untrusted"]]),
+)
 GRANTED = st.frozensets(st.sampled_from(["a", "a:2", "b"]))
 
 
@@ -114,7 +123,7 @@ def _expanded(approvals: frozenset[str]) -> list[str]:
     return sorted(approvals | ({"a"} if "a:2" in approvals else set[str]()))
 
 
-def _cedar(lines: list[Line], request: GateRequest, approvals: frozenset[str]) -> cedarpy.AuthzResult:
+def _cedar(lines: list[Line], request: PolicyCall, approvals: frozenset[str]) -> cedarpy.AuthzResult:
     """Cedar without any of our code: rules as text, entities and context by hand, no schema."""
     amount = {"__extn": {"fn": "decimal", "arg": f"{request.arguments['amount']:.4f}"}}
     context = {
@@ -140,8 +149,9 @@ def _allows(result: cedarpy.AuthzResult) -> bool:
     return result.allowed and not result.diagnostics.errors
 
 
-def _request(who: dict[str, str], arguments: dict[str, Any], run: RunFacts, **more: Any) -> GateRequest:
-    return GateRequest("r", "agent", who["tenant"], 1, TOOLS[who["tool"]], arguments, run=run, **more)
+def _request(who: dict[str, str], arguments: dict[str, Any], run: RunFacts, **more: Any) -> PolicyCall:
+    tool = TOOLS[who["tool"]]
+    return call_of(tool, arguments, agent="agent", tenant=who["tenant"], **run.model_dump(), **more)
 
 
 ANY = ("true",)
@@ -158,11 +168,11 @@ _SWITCH = Line("permit", "action", "resource", ANY, None, None)
     ],
     {"tool": "t", "tenant": "x"},
     {"amount": 1, "label": "x", "tags": []},
-    RunFacts(),
+    RunFacts(step=0, spent_usd=0, tool_calls=0),
     False,
     frozenset[str](),
 )
-def test_the_gate_says_what_cedar_says(
+def test_a_verdict_says_what_cedar_says(
     lines: list[Line],
     who: dict[str, str],
     arguments: dict[str, Any],
@@ -171,17 +181,17 @@ def test_the_gate_says_what_cedar_says(
     approvals: frozenset[str],
 ) -> None:
     request = _request(who, arguments, run, incident=incident, approvals=approvals)
-    ruling = Gate([_bundle(lines)]).decide(request)
+    verdict = judge(_bundle(lines), request)
     plain = _cedar(lines, request, approvals)
-    assert (ruling.outcome is Outcome.ALLOW) == _allows(plain)
-    assert (ruling.code is Code.POLICY_ERROR) == bool(plain.diagnostics.errors)
-    if ruling.outcome is not Outcome.REQUIRE_APPROVAL:
-        assert ruling.groups == ()
+    assert (verdict.outcome is Outcome.ALLOW) == _allows(plain)
+    assert (verdict.code is Code.POLICY_ERROR) == bool(plain.diagnostics.errors)
+    if verdict.outcome is not Outcome.REQUIRE_APPROVAL:
+        assert verdict.groups == ()
     elif not plain.diagnostics.errors:
-        assert _allows(_cedar(lines, request, approvals | set(ruling.groups)))
-        for fewer in itertools.combinations(ruling.groups, len(ruling.groups) - 1):
+        assert _allows(_cedar(lines, request, approvals | set(verdict.groups)))
+        for fewer in itertools.combinations(verdict.groups, len(verdict.groups) - 1):
             assert not _allows(_cedar(lines, request, approvals | set(fewer)))
-    if ruling.outcome is Outcome.DENY:
+    if verdict.outcome is Outcome.DENY:
         assert not _allows(_cedar(lines, request, frozenset({"a:2", "b"})))
 
 
@@ -192,7 +202,7 @@ def test_a_value_left_out_never_turns_a_no_into_a_yes(
 ) -> None:
     request = _request(who, arguments, run, approvals=approvals)
     bundle = _bundle([_SWITCH, *lines])
-    ruling = Gate([bundle]).decide(request)
+    verdict = judge(bundle, request)
     unheld = _unheld(arguments)
     scopes = (
         ("action", 'action == Action::"t"', 'action in Action::"group:g"')
@@ -207,12 +217,12 @@ def test_a_value_left_out_never_turns_a_no_into_a_yes(
         for condition in (*line.when, line.unless or "")
         if any(f"context.input.{name}" in condition or f"context.input has {name}" in condition for name in unheld)
     }
-    assert (ruling.code is Code.POLICY_ERROR) == bool(readers)
-    assert not readers or set(ruling.rules) == readers
+    assert (verdict.code is Code.POLICY_ERROR) == bool(readers)
+    assert not readers or set(verdict.rules) == readers
     if not readers:
         held = {"amount": 1, "label": "", "tags": [], **{key: arguments[key] for key in arguments.keys() - unheld}}
         plain = _cedar([_SWITCH, *lines], _request(who, held, run), approvals)
-        assert (ruling.outcome is Outcome.ALLOW) == _allows(plain)
+        assert (verdict.outcome is Outcome.ALLOW) == _allows(plain)
 
 
 def _unheld(arguments: dict[str, Any]) -> set[str]:

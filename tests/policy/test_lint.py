@@ -2,14 +2,14 @@
 
 import pytest
 
+from backstay.contracts.admission import ToolSpec
 from policies.bundle.build import AgentPolicy, build
 from policies.bundle.problem import PolicyProblems, RuleProblem
 from policies.bundle.source import RuleFile, pieces
-from policies.call import ToolRules
 
-from .conftest import DECIMAL, GROUPS, Rules
+from .conftest import DECIMAL, GROUPS, Rules, spec
 
-PAY = ToolRules(
+PAY = spec(
     "pay",
     "write",
     ("money",),
@@ -26,12 +26,12 @@ PAY = ToolRules(
     },
     {"country": "String"},
 )
-LOOK = ToolRules("look", "read")
+LOOK = spec("look", "read")
 TOO_DEEP = "an expression nests too deeply, or chains too many operators; use a set and `contains`"
 _HEAD = 'forbid(principal, action == Action::"pay", resource)'
 
 
-def _problems(rules: Rules, text: str, *tools: ToolRules, **more: object) -> list[RuleProblem]:
+def _problems(rules: Rules, text: str, *tools: ToolSpec, **more: object) -> list[RuleProblem]:
     with pytest.raises(PolicyProblems) as caught:
         rules(text, *(tools or (PAY, LOOK)), **more)
     return caught.value.problems
@@ -185,7 +185,7 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         (
             f'@id("a") {_HEAD} when {{ context.facts.land == "de" }};',
             "`a`: `pay` has no fact `land`",
-            "known are `country`",
+            "known are `country`, `named_by_user`",
         ),
         (
             f'@id("a") {_HEAD} when {{ context.env.incidnt }};',
@@ -312,9 +312,7 @@ def test_a_tool_that_no_rule_can_permit_is_an_error_with_the_line_to_add(rules: 
     ],
 )
 def test_a_permit_is_counted_by_what_its_scope_covers(rules: Rules, scope: str) -> None:
-    rules(
-        f'@id("a") permit({scope});', LOOK, ToolRules("pay"), permit="explicit", mode="enforce", org=_org_permit("pay")
-    )
+    rules(f'@id("a") permit({scope});', LOOK, spec("pay"), permit="explicit", mode="enforce", org=_org_permit("pay"))
 
 
 def _org_permit(tool: str) -> str:

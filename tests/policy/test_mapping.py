@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.call import GateRequest, RunFacts, ToolRules
+from backstay.contracts.admission import ToolSpec
 from policies.cedar.context import Mapped, MismatchError, mapped
 from policies.cedar.schema import agent_schema
+
+from .conftest import call_of, spec
 
 
 def _map(schema: dict[str, Any], value: Any, **more: Any) -> Mapped:
     parameters = {"type": "object", "properties": {"it": schema}}
-    return _map_all(ToolRules("t", parameters=parameters), {"it": value}, **more)
+    return _map_all(spec("t", parameters=parameters), {"it": value}, **more)
 
 
-def _map_all(tool: ToolRules, arguments: dict[str, Any], **more: Any) -> Mapped:
-    request = GateRequest("r", "a", "t", 1, tool, arguments, **more)
-    return mapped(agent_schema([tool], "agent.toml").tools[tool.name], request)
+def _map_all(tool: ToolSpec, arguments: dict[str, Any], **more: Any) -> Mapped:
+    return mapped(agent_schema([tool], "agent.toml").tools[tool.name], call_of(tool, arguments, **more))
 
 
 def _decimal(text: str) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def test_null_is_absence_where_the_schema_takes_null() -> None:
 
 
 def test_a_required_argument_that_is_missing_is_a_mismatch() -> None:
-    tool = ToolRules("t", parameters={"properties": {"a": STRING}, "required": ["a"]})
+    tool = spec("t", parameters={"properties": {"a": STRING}, "required": ["a"]})
     with pytest.raises(MismatchError, match=r"`input\.a`"):
         _map_all(tool, {})
 
@@ -145,7 +146,7 @@ def test_a_required_argument_that_is_missing_is_a_mismatch() -> None:
 def test_arguments_beyond_the_schema_are_left_out_and_reported() -> None:
     nested = {"type": "object", "properties": {"a": STRING}}
     found = _map_all(
-        ToolRules("t", parameters={"properties": {"it": nested}}), {"it": {"a": "x", "b": 1}, "approvals": ["finance"]}
+        spec("t", parameters={"properties": {"it": nested}}), {"it": {"a": "x", "b": 1}, "approvals": ["finance"]}
     )
     assert found.context["input"] == {"it": {"a": "x"}}
     assert set(found.left_out) == {("input", "it", "b"), ("input", "approvals")}
@@ -165,8 +166,8 @@ def test_arguments_beyond_the_schema_are_left_out_and_reported() -> None:
     ],
 )
 def test_a_fact_is_held_as_its_declared_type(kind: str, value: Any, held: Any) -> None:
-    found = _map_all(ToolRules("t", facts={"f": kind}), {}, facts={"f": value, "undeclared": 1})
-    assert found.context["facts"] == {"f": held}
+    found = _map_all(spec("t", facts={"f": kind}), {}, facts={"f": value, "undeclared": 1})
+    assert found.context["facts"] == {"f": held, "named_by_user": []}
     assert found.left_out == ()
 
 
@@ -184,8 +185,8 @@ def test_a_fact_is_held_as_its_declared_type(kind: str, value: Any, held: Any) -
     ],
 )
 def test_a_fact_that_is_missing_or_of_another_type_is_left_out(kind: str, facts: dict[str, Any]) -> None:
-    found = _map_all(ToolRules("t", facts={"f": kind}), {}, facts=facts)
-    assert found.context["facts"] == {}
+    found = _map_all(spec("t", facts={"f": kind}), {}, facts=facts)
+    assert found.context["facts"] == {"named_by_user": []}
     assert found.left_out == (("facts", "f"),)
 
 
@@ -201,7 +202,7 @@ def test_a_fact_that_is_missing_or_of_another_type_is_left_out(kind: str, facts:
     ],
 )
 def test_money_spent_is_rounded_up_to_four_places(micro: int, dollars: str) -> None:
-    found = _map_all(ToolRules("t"), {}, run=RunFacts(spent_usd=micro))
+    found = _map_all(spec("t"), {}, spent_usd=micro)
     assert found.context["run"]["spent_usd"] == _decimal(dollars)
 
 

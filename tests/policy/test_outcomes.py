@@ -1,32 +1,32 @@
-"""What the gate says of a shop's calls: allowed, denied, or asked about."""
+"""The verdicts over a shop's calls: allowed, denied, or asked about."""
 
-import threading
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from backstay.kernel.verdict import Code, Outcome
+from backstay.contracts.policy import PolicyCall
+from backstay.kernel.verdict import Code, Outcome, Verdict
 from policies.bundle.build import AgentPolicy, Bundle, build
 from policies.bundle.problem import PolicyProblems
-from policies.call import GateRequest, Ruling, ToolRules
-from policies.cedar_gate import Gate
+from policies.explain import explained
+from policies.judge import judge
 
-from .conftest import Ask, Rules
+from .conftest import Ask, Rules, spec
 
 ALLOW, DENY, APPROVAL = Outcome.ALLOW, Outcome.DENY, Outcome.REQUIRE_APPROVAL
 
 
-def _refund(ask: Ask, amount: Any, **more: Any) -> GateRequest:
+def _refund(ask: Ask, amount: Any, **more: Any) -> PolicyCall:
     return ask("issue_refund", {"order_id": "A17", "amount": amount}, **more)
 
 
-def _mail(ask: Ask, domains: set[str], **more: Any) -> GateRequest:
+def _mail(ask: Ask, domains: set[str], **more: Any) -> PolicyCall:
     return ask("send_email", {"to": ["x@y"], "body": "hi"}, facts={"recipient_domains": domains}, **more)
 
 
-def _short(ruling: Ruling) -> tuple[Outcome, Code, tuple[str, ...], tuple[str, ...]]:
-    return ruling.outcome, ruling.code, ruling.rules, ruling.groups
+def _short(verdict: Verdict) -> tuple[Outcome, Code, tuple[str, ...], tuple[str, ...]]:
+    return verdict.outcome, verdict.code, verdict.rules, verdict.groups
 
 
 @pytest.mark.parametrize(
@@ -50,125 +50,123 @@ def _short(ruling: Ruling) -> tuple[Outcome, Code, tuple[str, ...], tuple[str, .
         ),
     ],
 )
-def test_a_refund_is_decided_by_its_amount(gate: Gate, ask: Ask, amount: Any, approvals: Any, expected: Any) -> None:
-    assert _short(gate.decide(_refund(ask, amount, approvals=frozenset(approvals)))) == expected
+def test_a_refund_is_decided_by_its_amount(shop: Bundle, ask: Ask, amount: Any, approvals: Any, expected: Any) -> None:
+    assert _short(judge(shop, _refund(ask, amount, approvals=frozenset(approvals)))) == expected
 
 
-def test_several_groups_may_be_needed_at_once(gate: Gate, ask: Ask) -> None:
-    ruling = gate.decide(_refund(ask, 200, taint=frozenset({"untrusted"})))
-    assert ruling.groups == ("finance", "owner")
-    assert ruling.rules == ("org-after-untrusted-content", "refund-over-100")
+def test_several_groups_may_be_needed_at_once(shop: Bundle, ask: Ask) -> None:
+    verdict = judge(shop, _refund(ask, 200, taint=frozenset({"untrusted"})))
+    assert verdict.groups == ("finance", "owner")
+    assert verdict.rules == ("org-after-untrusted-content", "refund-over-100")
 
 
-def test_mail_leaves_only_for_known_domains(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(_mail(ask, {"acme.example"})).outcome is ALLOW
-    assert gate.decide(_mail(ask, {"acme.example", "evil.example"})).rules == ("mail-inside-only",)
+def test_mail_leaves_only_for_known_domains(shop: Bundle, ask: Ask) -> None:
+    assert judge(shop, _mail(ask, {"acme.example"})).outcome is ALLOW
+    assert judge(shop, _mail(ask, {"acme.example", "evil.example"})).rules == ("mail-inside-only",)
 
 
-def test_a_rate_denies_the_call_over_it(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(_mail(ask, {"acme.example"}, tool_calls_60s=4)).outcome is ALLOW
-    assert gate.decide(_mail(ask, {"acme.example"}, tool_calls_60s=5)).rules == ("mail-rate",)
+def test_a_rate_denies_the_call_over_it(shop: Bundle, ask: Ask) -> None:
+    counts = {"send_email": 4, "issue_refund": 9}
+    assert judge(shop, _mail(ask, {"acme.example"}, tool_calls_60s=counts)).outcome is ALLOW
+    assert judge(shop, _mail(ask, {"acme.example"}, tool_calls_60s={"send_email": 5})).rules == ("mail-rate",)
 
 
-def test_an_incident_leaves_reading_only(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(ask("lookup_order", {"order_id": "A"}, incident=True)).outcome is ALLOW
-    assert gate.decide(ask("mcp:files/read-file.v2", {"path": "/"}, incident=True)).outcome is ALLOW
-    assert gate.decide(_refund(ask, 1, incident=True)).rules == ("org-incident",)
+def test_an_incident_leaves_reading_only(shop: Bundle, ask: Ask) -> None:
+    assert judge(shop, ask("lookup_order", {"order_id": "A"}, incident=True)).outcome is ALLOW
+    assert judge(shop, ask("mcp:files/read-file.v2", {"path": "/"}, incident=True)).outcome is ALLOW
+    assert judge(shop, _refund(ask, 1, incident=True)).rules == ("org-incident",)
 
 
-def test_money_spent_is_seen_by_rules(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(_refund(ask, 1, spent_usd=25_000_000)).outcome is ALLOW
-    assert gate.decide(_refund(ask, 1, spent_usd=25_000_001)).rules == ("org-run-cost",)
+def test_money_spent_is_seen_by_rules(shop: Bundle, ask: Ask) -> None:
+    assert judge(shop, _refund(ask, 1, spent_usd=25_000_000)).outcome is ALLOW
+    assert judge(shop, _refund(ask, 1, spent_usd=25_000_001)).rules == ("org-run-cost",)
 
 
-def test_a_rule_for_one_tenant_leaves_the_others_alone(gate: Gate, ask: Ask) -> None:
+def test_a_rule_for_one_tenant_leaves_the_others_alone(shop: Bundle, ask: Ask) -> None:
     call = {"order_id": "A", "amount": 1, "note": "for a VIP"}
-    assert gate.decide(ask("issue_refund", call)).outcome is ALLOW
-    assert gate.decide(ask("issue_refund", call, tenant="test")).outcome is DENY
-    assert gate.decide(ask("issue_refund", {**call, "note": None}, tenant="test")).outcome is ALLOW
+    assert judge(shop, ask("issue_refund", call)).outcome is ALLOW
+    assert judge(shop, ask("issue_refund", call, tenant="test")).outcome is DENY
+    assert judge(shop, ask("issue_refund", {**call, "note": None}, tenant="test")).outcome is ALLOW
 
 
 @pytest.mark.parametrize("tenant", ['"', "\\", 'x" || true', "a\nb\u202e\x00", "", "\U0001f600", 'Tenant::"test"'])
-def test_a_tenant_may_have_any_name(gate: Gate, ask: Ask, rules: Rules, tenant: str) -> None:
-    assert gate.decide(_refund(ask, 1, tenant=tenant)).outcome is ALLOW
+def test_a_tenant_may_have_any_name(shop: Bundle, ask: Ask, rules: Rules, tenant: str) -> None:
+    assert judge(shop, _refund(ask, 1, tenant=tenant)).outcome is ALLOW
 
 
 @pytest.mark.parametrize("agent", ['"', 'a"b\\c', "a\nb", "\U0001f600"])
 def test_an_agent_may_have_any_name(rules: Rules, ask: Ask, agent: str) -> None:
-    gate = Gate([build(AgentPolicy(agent, [ToolRules("t")]))])
-    assert gate.decide(ask(ToolRules("t"), {}, agent=agent)).outcome is ALLOW
-    assert gate.decide(ask(ToolRules("t"), {}, agent=agent + "x")).outcome is DENY
+    bundle = build(AgentPolicy(agent, [spec("t")]))
+    assert judge(bundle, ask(spec("t"), {}, agent=agent)).outcome is ALLOW
 
 
 @pytest.mark.parametrize(
     "name", ["mcp:files/read_file", "a-b.c", 'q"t', "back\\slash", "tab\there", "ünïcode", "policy0"]
 )
 def test_a_tool_may_have_any_name(rules: Rules, ask: Ask, name: str) -> None:
-    tool = ToolRules(name, groups=("g",))
+    tool = spec(name, groups=("g",))
     text = '@id("lid") @approval("owner") forbid(principal, action in Action::"group:g", resource);'
-    gate = Gate([rules(text, tool)])
-    assert gate.decide(ask(tool, {})).groups == ("owner",)
-    assert gate.decide(ask(tool, {}, approvals=frozenset({"owner"}))).rules == ("listed-tools",)
+    bundle = rules(text, tool)
+    assert judge(bundle, ask(tool, {})).groups == ("owner",)
+    assert judge(bundle, ask(tool, {}, approvals=frozenset({"owner"}))).rules == ("listed-tools",)
 
 
 def test_without_a_permit_the_answer_is_no(rules: Rules, ask: Ask) -> None:
-    tools = (ToolRules("a"), ToolRules("b"))
+    tools = (spec("a"), spec("b"))
     text = """
     @id("only-acme") permit(principal, action, resource == Tenant::"acme");
     @id("ask") @approval("owner") forbid(principal, action == Action::"b", resource);
     """
-    gate = Gate([rules(text, *tools, permit="explicit")])
-    assert _short(gate.decide(ask(tools[0], {}))) == (ALLOW, Code.PERMITTED, ("only-acme",), ())
-    assert _short(gate.decide(ask(tools[0], {}, tenant="x"))) == (DENY, Code.NOT_PERMITTED, (), ())
-    assert _short(gate.decide(ask(tools[1], {}))) == (APPROVAL, Code.NEEDS_APPROVAL, ("ask",), ("owner",))
-    nobody_is_asked = gate.decide(ask(tools[1], {}, tenant="x"))
+    bundle = rules(text, *tools, permit="explicit")
+    assert _short(judge(bundle, ask(tools[0], {}))) == (ALLOW, Code.PERMITTED, ("only-acme",), ())
+    assert _short(judge(bundle, ask(tools[0], {}, tenant="x"))) == (DENY, Code.NOT_PERMITTED, (), ())
+    assert _short(judge(bundle, ask(tools[1], {}))) == (APPROVAL, Code.NEEDS_APPROVAL, ("ask",), ("owner",))
+    nobody_is_asked = judge(bundle, ask(tools[1], {}, tenant="x"))
     assert _short(nobody_is_asked) == (DENY, Code.NOT_PERMITTED, (), ())
 
 
 def test_an_agent_without_rules_or_tools_may_do_nothing(rules: Rules, ask: Ask) -> None:
-    gate = Gate([build(AgentPolicy("support", []))])
-    assert gate.decide(ask("lookup_order", {"order_id": "A"})).code is Code.UNKNOWN_TOOL
-    assert Gate().decide(ask("lookup_order", {"order_id": "A"})).code is Code.NOT_PERMITTED
-    assert Gate().version("support") == ""
+    bundle = build(AgentPolicy("support", []))
+    assert judge(bundle, ask("lookup_order", {"order_id": "A"})).code is Code.UNKNOWN_TOOL
 
 
-def test_an_unknown_tool_is_denied(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(ask(ToolRules("Issue_Refund"), {})).code is Code.UNKNOWN_TOOL
-    assert gate.decide(ask(ToolRules("effect:read"), {})).code is Code.UNKNOWN_TOOL
+def test_an_unknown_tool_is_denied(shop: Bundle, ask: Ask) -> None:
+    assert judge(shop, ask(spec("Issue_Refund"), {})).code is Code.UNKNOWN_TOOL
+    assert judge(shop, ask(spec("effect:read"), {})).code is Code.UNKNOWN_TOOL
 
 
-def test_a_tool_that_differs_from_the_one_its_rules_were_checked_against_is_denied(gate: Gate, ask: Ask) -> None:
-    assert gate.decide(ask(ToolRules("issue_refund", "read"), {})).code is Code.SCHEMA_DRIFT
+def test_a_tool_that_differs_from_the_one_its_rules_were_checked_against_is_denied(shop: Bundle, ask: Ask) -> None:
+    assert judge(shop, ask(spec("issue_refund", "read"), {})).code is Code.SCHEMA_DRIFT
 
 
-def test_arguments_that_do_not_fit_are_denied_without_their_values(gate: Gate, ask: Ask) -> None:
-    ruling = gate.decide(ask("lookup_order", {"order_id": {"secret": 1}}))
-    assert ruling.code is Code.INVALID_ARGS
-    assert ruling.message == "`input.order_id` does not fit the tool's schema"
+def test_arguments_that_do_not_fit_are_denied_without_their_values(shop: Bundle, ask: Ask) -> None:
+    verdict = judge(shop, ask("lookup_order", {"order_id": {"secret": 1}}))
+    assert verdict.code is Code.INVALID_ARGS
+    assert verdict.message == "`input.order_id` does not fit the tool's schema"
 
 
-def test_the_message_names_rules_and_reasons_and_no_limits(gate: Gate, ask: Ask) -> None:
-    denied = gate.decide(_refund(ask, 6000)).message
+def test_the_message_names_rules_and_reasons_and_no_limits(shop: Bundle, ask: Ask) -> None:
+    denied = judge(shop, _refund(ask, 6000)).message
     assert denied == (
         "denied by `refund-cap` (refunds end at the cap; split nothing); "
         "`refund-over-100` (large refunds are looked at first); `refund-over-1000`"
     )
-    asked = gate.decide(_refund(ask, 150)).message
+    asked = judge(shop, _refund(ask, 150)).message
     assert asked == "needs approval by `finance`: `refund-over-100` (large refunds are looked at first)"
-    mail = gate.decide(_mail(ask, {"evil.example"})).message
+    mail = judge(shop, _mail(ask, {"evil.example"})).message
     assert "acme.example" not in mail
 
 
 def test_a_description_is_for_people_only(rules: Rules, ask: Ask) -> None:
-    tool = ToolRules("t")
-    gate = Gate([rules('@id("a") @description("the secret why") forbid(principal, action, resource);', tool)])
-    assert gate.decide(ask(tool, {})).message == "denied by `a`"
+    tool = spec("t")
+    bundle = rules('@id("a") @description("the secret why") forbid(principal, action, resource);', tool)
+    assert judge(bundle, ask(tool, {})).message == "denied by `a`"
 
 
 def test_the_short_way_to_ask_generates_a_rule(rules: Rules, ask: Ask) -> None:
     bundle = rules("", require={"issue_refund": "finance:2"})
-    ruling = Gate([bundle]).decide(_refund(ask, 1))
-    assert _short(ruling) == (APPROVAL, Code.NEEDS_APPROVAL, ("approval-issue_refund",), ("finance:2",))
+    verdict = judge(bundle, _refund(ask, 1))
+    assert _short(verdict) == (APPROVAL, Code.NEEDS_APPROVAL, ("approval-issue_refund",), ("finance:2",))
     assert '@id("approval-issue_refund")' in bundle.normalised()
 
 
@@ -177,19 +175,18 @@ def test_observed_rules_are_recorded_and_not_enforced(rules: Rules, ask: Ask) ->
     over = 'context.input.amount.greaterThan(decimal("9.0"))'
     org = f'@id("org-cap") forbid(principal, action == Action::"issue_refund", resource) when {{ {over} }};'
     bundle = rules(own, org=org, mode="observe", require={"issue_refund": "finance"})
-    gate = Gate([bundle])
-    allowed = gate.decide(_refund(ask, 1, approvals=frozenset({"finance"})))
+    bundle = bundle
+    allowed = judge(bundle, _refund(ask, 1, approvals=frozenset({"finance"})))
     assert _short(allowed) == (ALLOW, Code.PERMITTED, ("listed-tools",), ())
-    assert allowed.observed is not None
-    assert _short(allowed.observed) == (DENY, Code.FORBIDDEN, ("no-refunds",), ())
-    assert gate.decide(_refund(ask, 10)).rules == ("approval-issue_refund", "org-cap")
+    assert allowed.observed == "deny: no-refunds"
+    assert judge(bundle, _refund(ask, 10)).rules == ("approval-issue_refund", "org-cap")
     assert '// observed, not enforced\n@id("no-refunds")' in bundle.normalised()
     assert bundle.version != rules(own, org=org, require={"issue_refund": "finance"}).version
 
 
 def test_an_observed_permit_permits_nothing(rules: Rules) -> None:
     with pytest.raises(PolicyProblems, match="no rule can ever permit the tool `t`"):
-        rules('@id("a") permit(principal, action, resource);', ToolRules("t"), permit="explicit", mode="observe")
+        rules('@id("a") permit(principal, action, resource);', spec("t"), permit="explicit", mode="observe")
 
 
 def test_org_rules_for_tools_of_other_agents_are_idle_here(shop: Bundle) -> None:
@@ -206,79 +203,52 @@ def test_an_org_rule_may_name_groups_that_only_other_agents_have(rules: Rules, a
     """
     bundle = rules("", org=org)
     assert bundle.unknown == ("elsewhere", "group:elsewhere")
-    assert Gate([bundle]).decide(ask("lookup_order", {"order_id": "A"})).rules == ("org-a",)
+    assert judge(bundle, ask("lookup_order", {"order_id": "A"})).rules == ("org-a",)
 
 
 def test_the_version_follows_rules_and_tools_and_not_layout(rules: Rules) -> None:
     rule = '@id("a") forbid(principal, action, resource) when { context.run.step > 5 };'
-    tool = ToolRules("t")
+    tool = spec("t")
     first = rules(rule, tool).version
     assert first.startswith("sha256:")
     assert rules("// a remark\n" + rule.replace(" when", "\n\n  when"), tool).version == first
     assert rules(rule.replace("5", "6"), tool).version != first
-    assert rules(rule, ToolRules("t", groups=("g",))).version != first
+    assert rules(rule, spec("t", groups=("g",))).version != first
     assert rules(rule, tool, require={"t": "owner"}).version != first
 
 
 def test_the_order_of_rules_changes_nothing(rules: Rules, ask: Ask) -> None:
-    tool = ToolRules("t")
+    tool = spec("t")
     texts = [f'@id("r{n}") forbid(principal, action, resource);' for n in range(9)]
     one, other = rules("\n".join(texts), tool), rules("\n".join(reversed(texts)), tool)
     assert one.normalised() == other.normalised()
     expected = tuple(f"r{n}" for n in range(9))
-    assert {Gate([bundle]).decide(ask(tool, {})).rules for bundle in (one, other) for _ in range(5)} == {expected}
+    assert {judge(bundle, ask(tool, {})).rules for bundle in (one, other) for _ in range(5)} == {expected}
 
 
-def test_new_rules_take_the_place_of_the_old_while_calls_go_on(rules: Rules, ask: Ask) -> None:
-    tool = ToolRules("t")
-    yes, no = rules("", tool), rules('@id("no") forbid(principal, action, resource);', tool)
-    gate, seen, stop = Gate([yes]), set[tuple[Outcome, str]](), threading.Event()
-
-    def decide() -> None:
-        while not stop.is_set():
-            ruling = gate.decide(ask(tool, {}))
-            seen.add((ruling.outcome, ruling.policy_version))
-
-    threads = [threading.Thread(target=decide) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for turn in range(200):
-        gate.replace(no if turn % 2 else yes)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert seen <= {(ALLOW, yes.version), (DENY, no.version)}
-    gate.replace(no)
-    assert gate.version("support") == no.version
-    with pytest.raises(PolicyProblems):
-        gate.replace(rules("not cedar", tool))
-    assert gate.bundle("support") is no
-
-
-def test_an_explanation_says_what_would_change_the_outcome(gate: Gate, ask: Ask) -> None:
-    asked = gate.explain(_refund(ask, Decimal("150.5")))
-    assert asked.ruling.groups == ("finance",)
+def test_an_explanation_says_what_would_change_the_outcome(shop: Bundle, ask: Ask) -> None:
+    asked = explained(shop, _refund(ask, Decimal("150.5")))
+    assert asked.verdict.groups == ("finance",)
     assert (asked.permits, asked.forbids, asked.permitted) == (("listed-tools",), ("refund-over-100",), True)
     assert asked.liftable == {"refund-over-100": "finance"}
     assert asked.context["input"]["amount"] == {"__extn": {"fn": "decimal", "arg": "150.5000"}}
     assert asked.changes == ("allowed once approved by `finance`",)
-    assert gate.explain(_refund(ask, 1)).changes == ()
-    assert gate.explain(_refund(ask, 6000)).changes == ("`refund-cap` must not apply; no approval lifts it",)
-    assert gate.explain(ask("issue_refund", {"order_id": "A"})).changes == (
+    assert explained(shop, _refund(ask, 1)).changes == ()
+    assert explained(shop, _refund(ask, 6000)).changes == ("`refund-cap` must not apply; no approval lifts it",)
+    assert explained(shop, ask("issue_refund", {"order_id": "A"})).changes == (
         "`input.amount` does not fit the tool's schema: no rule was asked",
     )
-    lost = gate.explain(_refund(ask, "1e3"))
+    lost = explained(shop, _refund(ask, "1e3"))
     assert lost.left_out == ("input.amount",)
     assert lost.changes[0] == "`input.amount` must be a value that rule `refund-cap` can weigh"
-    assert Gate().explain(_refund(ask, 1)).ruling.code is Code.NOT_PERMITTED
 
 
 def test_an_explanation_shows_a_permit_missing_behind_a_forbid(rules: Rules, ask: Ask) -> None:
-    tool = ToolRules("t")
+    tool = spec("t")
     text = """
     @id("p") permit(principal, action, resource) when { context.run.step > 3 };
     @id("f") @approval("owner") forbid(principal, action, resource);
     """
-    explained = Gate([rules(text, tool, permit="explicit")]).explain(ask(tool, {}))
-    assert (explained.permitted, explained.forbids) == (False, ("f",))
-    assert explained.changes == ("a rule must permit it",)
+    found = explained(rules(text, tool, permit="explicit"), ask(tool, {}))
+    assert (found.permitted, found.forbids) == (False, ("f",))
+    assert found.changes == ("a rule must permit it",)

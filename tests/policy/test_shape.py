@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from backstay.contracts.admission import ToolSpec
 from policies.bundle.problem import PolicyProblems
-from policies.call import ToolRules
 from policies.cedar.schema import agent_schema
 from policies.cedar.shape import MAX_ATTRIBUTES, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
+
+from .conftest import spec
 
 
 class Colour(StrEnum):
@@ -175,7 +177,7 @@ def test_a_schema_that_explodes_is_cut() -> None:
 
 
 def test_the_schema_has_an_action_for_each_tool_in_its_groups() -> None:
-    tools = [ToolRules("mcp:files/read-file.v2", "read", ("outside", 'odd "name"')), ToolRules("pay", "write")]
+    tools = [spec("mcp:files/read-file.v2", "read", ("outside", 'odd "name"')), spec("pay", "write")]
     text = str(agent_schema(tools, "agent.toml").strict)
     assert 'action "mcp:files/read-file.v2" in [Action::"effect:read", Action::"group:odd \\"name\\"", ' in text
     assert 'action "pay" in [Action::"effect:write"]' in text
@@ -184,7 +186,7 @@ def test_the_schema_has_an_action_for_each_tool_in_its_groups() -> None:
 
 def test_optional_and_nullable_arguments_are_optional_attributes() -> None:
     schema = {"properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}}, "required": ["b"]}
-    text = str(agent_schema([ToolRules("t", parameters=schema, facts={"n": "Set<Long>"})], "agent.toml").strict)
+    text = str(agent_schema([spec("t", parameters=schema, facts={"n": "Set<Long>"})], "agent.toml").strict)
     assert "a?: __cedar::String" in text
     assert "b?: __cedar::String" in text
     assert "n: Set<__cedar::Long>" in text
@@ -193,19 +195,18 @@ def test_optional_and_nullable_arguments_are_optional_attributes() -> None:
 @pytest.mark.parametrize(
     ("tool", "what"),
     [
-        (ToolRules("effect:read"), "has the name of an action group"),
-        (ToolRules("group:x"), "has the name of an action group"),
-        (ToolRules("t", "delete"), "has the unknown effect `delete`"),  # pyright: ignore[reportArgumentType]
-        (ToolRules("t", facts={"n": "numeral"}), "has the unknown type `numeral`"),
-        (ToolRules("t", facts={"__extn": "Long"}), "has a name that Cedar reserves"),
-        (ToolRules("t\ud800"), "has a name that is not valid text"),
+        (spec("effect:read"), "has the name of an action group"),
+        (spec("group:x"), "has the name of an action group"),
+        (spec("t", facts={"n": "numeral"}), "has the unknown type `numeral`"),
+        (spec("t", facts={"__extn": "Long"}), "has a name that Cedar reserves"),
+        (spec("t\ud800"), "has a name that is not valid text"),
     ],
 )
-def test_a_tool_that_no_schema_can_hold_is_named(tool: ToolRules, what: str) -> None:
+def test_a_tool_that_no_schema_can_hold_is_named(tool: ToolSpec, what: str) -> None:
     with pytest.raises(PolicyProblems, match=what):
         agent_schema([tool], "agent.toml")
 
 
 def test_a_tool_listed_twice_is_named() -> None:
     with pytest.raises(PolicyProblems, match=r"agent\.toml: tool `t` is listed twice"):
-        agent_schema([ToolRules("t"), ToolRules("t")], "agent.toml")
+        agent_schema([spec("t"), spec("t")], "agent.toml")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstay.kernel.approval import Approval, ApprovalEnd, filled, names_of, seats
+from backstay.kernel.approval import Approval, ApprovalEnd, Quorum, filled, names_of, quorum_of, seats, strictest
 from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, Event
 from backstay.kernel.run_state import RunState
 
@@ -19,6 +19,8 @@ MEMBERS = st.fixed_dictionaries(
 )
 EVERYBODY = ["ann", "bob", "cem", "dan"]
 VOTES = st.lists(PEOPLE, max_size=6)
+COUNTS = st.sampled_from(["", "0", "1", "02", "9", "99", "100", "x", "-1", "\u0662", "2\n"])
+TEXTS = st.tuples(st.text("aZ0.@/-_: ", max_size=3), st.sampled_from(["", ":"]), COUNTS).map("".join)
 
 
 def seated_by_trying(wanted: list[str], members: dict[str, list[str]], people: list[str]) -> bool:
@@ -35,6 +37,26 @@ def test_seats_are_filled_exactly_where_some_way_to_seat_people_exists(
     specs: list[str], members: dict[str, list[str]], people: list[str]
 ) -> None:
     assert filled(specs, members, people) == seated_by_trying(seats(specs), members, people)
+
+
+@given(TEXTS | SPECS)
+def test_a_spec_is_read_to_one_spelling_or_not_at_all(text: str) -> None:
+    quorum = quorum_of(text)
+    if quorum is None:
+        assert not filled([text], {text: EVERYBODY, text.partition(":")[0]: EVERYBODY}, EVERYBODY)
+        return
+    assert quorum_of(quorum.spec) == quorum
+    assert 1 <= quorum.count <= 99
+    assert text in {quorum.spec, f"{quorum.group}:{quorum.count}"}
+    assert seats([text]) == [quorum.group] * quorum.count
+
+
+@given(st.lists(st.builds(Quorum, st.sampled_from("abc"), st.integers(1, 99))))
+def test_of_one_group_the_most_people_are_needed_whatever_the_order(quorums: list[Quorum]) -> None:
+    most = strictest(quorums)
+    assert sorted(most) == sorted(strictest(quorums[::-1]))
+    assert [one.group for one in most] == list(dict.fromkeys(one.group for one in quorums))
+    assert all(one.count == max(other.count for other in quorums if other.group == one.group) for one in most)
 
 
 @given(APPROVALS, VOTES)

@@ -9,6 +9,7 @@ from backstay.contracts.budget import BudgetLimits, lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError
+from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
 from backstay.settings import Settings
 from backstay.tools import seconds
@@ -109,8 +110,11 @@ class Catalog:
         table = agent.config.approval
         groups = {**table.groups, **self._org.groups}
         members = list(groups.get(table.unknown, ())) if table.unknown else []
+        where = str(agent.folder / "agent.toml")
+        if table.unknown and quorum_of(table.unknown) != Quorum(table.unknown):
+            mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
+            raise ConfigurationError(f"`approval.unknown` names no group: `{table.unknown}`", where=where, mend=mend)
         if table.unknown and not members:
-            where = str(agent.folder / "agent.toml")
             raise ConfigurationError(f"the group `{table.unknown}` of `approval.unknown` has no members", where=where)
         return ApprovalSpec(
             expires_after=seconds(table.expires_after),

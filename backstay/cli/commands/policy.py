@@ -1,4 +1,4 @@
-"""`backstay policy`: the rules of agents, shown, checked, tested and explained; needs no model, and seldom Temporal."""
+"""`backstay policy`: checks, tests, explains and shows the rules of agents; needs no model."""
 
 import json
 import sys
@@ -14,13 +14,13 @@ from backstay.app.application import agents_of, policy_folders
 from backstay.app.rules import gate_of
 from backstay.checks.cases import FILE, Checked, check_cases, read_cases
 from backstay.checks.rules import linted
-from backstay.checks.what_if import Question, judged
+from backstay.checks.what_if import WhatIf, judged
 from backstay.errors import ConfigurationError
 from backstay.settings import load_settings
 
 from ..shell.exit import ExitCode
 from ..shell.terminal import Output, clean, say, write, write_json
-from ..views.ruling import as_json, ruling_table
+from ..views.explanation import as_json, explanation_table
 
 policy = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -90,7 +90,7 @@ def check(
 
 @policy.command("test")
 def try_cases(agents: AgentNames = None, output: Written = Output.TABLE) -> None:
-    """Put the calls of each agent's cases.toml to the rules, and compare what they say with what is expected.
+    """Judge the calls of each agent's cases.toml by its rules, and compare the verdicts with the expected ones.
 
     Exit code: 0 all pass, 1 one does not, 2 there is no such agent, or a file cannot be used.
     """
@@ -121,18 +121,18 @@ def explain(
     tenant: Annotated[str, typer.Option("--tenant", "-t", help="The run's tenant.")] = "default",
     output: Written = Output.TABLE,
 ) -> None:
-    """Say what the rules make of a call, why, and what would change it. Nothing is executed.
+    """Show the verdict over a call, the reasons for it, and what would change it. Nothing is executed.
 
     Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON.
     """
     gate, agents = _in_force([agent])
-    question = Question(tool, _object(args), goal, None, tenant, approval or [], taint or [])
-    found = judged(gate, agents[agent], question)
+    what_if = WhatIf(tool, _object(args), goal, tenant=tenant, approvals=approval or [], taint=taint or [])
+    found = judged(gate, agents[agent], what_if)
     value = as_json(agent, tool, found, gate.bundle(agent))
     if output is Output.JSON:
         write_json(value)
     else:
-        write(ruling_table(value))
+        write(explanation_table(value))
 
 
 def _in_force(only: Sequence[str]) -> "tuple[folders.gate.Gate, dict[str, Agent]]":
@@ -142,7 +142,7 @@ def _in_force(only: Sequence[str]) -> "tuple[folders.gate.Gate, dict[str, Agent]
 
 
 def _rules(bundle: "folders.build.Bundle") -> list[dict[str, Any]]:
-    """Every rule, enforced or only observed, sorted by id."""
+    """Lists every rule, enforced or only observed, sorted by id."""
     known = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
     return [
         {

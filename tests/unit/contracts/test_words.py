@@ -4,10 +4,9 @@ from backstay.contracts.admission import ModelSpec
 from backstay.contracts.conversation import Decided, ModelReply, ModelRequest, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision
 from backstay.contracts.history import Recorded, RunRef
-from backstay.contracts.policy import Consent, Ruling, RunFacts
+from backstay.contracts.policy import Consent, RunFacts
 from backstay.contracts.status import RunStatusView
 from backstay.contracts.trace import Untraced
-from backstay.kernel.verdict import Code, Outcome
 
 MODEL = ModelSpec(name="m", api="chat", max_output_tokens=100, give_up_after=600.0, price=None)
 
@@ -20,11 +19,6 @@ def test_two_requests_with_the_same_words_are_the_same_request() -> None:
     assert request("go") == request("go")
     assert request("go") != request("stop")
     assert ModelReply(Decision(text="5"), None, "m") == ModelReply(Decision(text="5"), None, "m")
-
-
-def test_a_ruling_names_no_rule_and_no_group_unless_it_is_told() -> None:
-    ruling = Ruling(Outcome.ALLOW, Code.PERMITTED)
-    assert (ruling.rules, ruling.groups, ruling.reasons, ruling.message) == ((), (), (), "")
 
 
 def test_nobody_has_consented_and_nothing_was_called_by_default() -> None:

@@ -6,18 +6,40 @@ from itertools import combinations, permutations, product
 
 import pytest
 
-from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind, filled, names_of, quorum, seats
+from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind, Quorum, filled, names_of, quorum_of, seats
 
 MEMBERS = {"finance": ("ann", "bob"), "legal": ("bob", "cem")}
 ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "sha256:d", ("finance:2",), MEMBERS, requester="req")
 
 
 @pytest.mark.parametrize(
-    ("spec", "needed"),
-    [("finance", ("finance", 1)), ("finance:2", ("finance", 2)), ("finance:", ("finance", 1)), ("a:b", ("a", 1))],
+    ("spec", "quorum"),
+    [
+        ("finance", Quorum("finance")),
+        ("finance:1", Quorum("finance", 1)),
+        ("finance:2", Quorum("finance", 2)),
+        ("ops.eu-west/on_call@night:99", Quorum("ops.eu-west/on_call@night", 99)),
+    ],
 )
-def test_a_spec_names_a_group_and_how_many_of_it(spec: str, needed: tuple[str, int]) -> None:
-    assert quorum(spec) == needed
+def test_a_spec_names_a_group_and_how_many_of_it(spec: str, quorum: Quorum) -> None:
+    assert quorum_of(spec) == quorum
+
+
+UNREADABLE = [
+    *("", ":", ":2", "finance:", "finance:0", "finance:00", "finance:02", "finance:-1", "finance:+1", "finance:100"),
+    *("finance:x", "finance:2x", "finance:2:2", "finance: 2", "finance:\u0662", "fin ance", "finance\n", "f\u00e9"),
+    *("x" * 81, "-finance", ".finance"),
+]
+
+
+@pytest.mark.parametrize("spec", UNREADABLE)
+def test_what_is_no_spec_is_refused_and_nobody_can_fill_it(spec: str) -> None:
+    assert quorum_of(spec) is None
+    assert (names_of([spec, "legal"]), seats([spec, "legal"])) == (["legal"], ["legal"])
+    assert not filled([spec], {spec: ["ann"], "finance": ["ann"]}, ["ann"])
+    asked = replace(ASKED, groups=(spec,), members={spec: ("ann",), "finance": ("ann",)})
+    assert not asked.voted("ann").granted
+    assert (asked.refuses("ann") or pytest.fail("it counts")).code == "NotInGroup"
 
 
 def test_specs_of_one_group_need_the_most_of_it_and_not_the_sum() -> None:

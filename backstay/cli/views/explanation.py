@@ -1,4 +1,4 @@
-"""What the rules say of a call, as a table and as JSON."""
+"""Shows the verdict over a call and its explanation, as a table and as JSON."""
 
 import json
 from collections.abc import Iterable
@@ -16,18 +16,18 @@ _STYLE = {"allow": "green", "deny": "red", "require_approval": "yellow"}
 
 
 def as_json(agent: str, tool: str, judged: Judged, bundle: "folders.build.Bundle") -> dict[str, Any]:
-    """The whole explanation as plain JSON values."""
-    found, ruling = judged.explanation, judged.ruling
-    named = sorted({*ruling.rules, *found.permits, *found.forbids})
-    observed = ruling.observed
+    """Writes the whole explanation as plain JSON values."""
+    found, verdict = judged.explanation, judged.verdict
+    named = sorted({*verdict.rules, *found.permits, *found.forbids})
+    observed = found.observed
     return {
         "agent": agent,
         "tool": tool,
-        "outcome": ruling.outcome.value,
-        "code": ruling.code.value,
-        "message": ruling.message,
-        "groups": list(ruling.groups),
-        "deciding": list(ruling.rules),
+        "outcome": verdict.outcome.value,
+        "code": verdict.code.value,
+        "message": verdict.message,
+        "groups": list(verdict.groups),
+        "deciding": list(verdict.rules),
         "rules": [_rule(bundle.enforced.rules[name]) for name in named if name in bundle.enforced.rules],
         "facts": dict(judged.facts),
         "context": dict(found.context),
@@ -35,7 +35,7 @@ def as_json(agent: str, tool: str, judged: Judged, bundle: "folders.build.Bundle
         "errors": list(found.errors),
         "changes": list(found.changes),
         "observed": {"outcome": observed.outcome.value, "rules": list(observed.rules)} if observed else None,
-        "policy_version": ruling.policy_version,
+        "policy_version": verdict.policy_version,
     }
 
 
@@ -50,8 +50,8 @@ def _rule(rule: "folders.rule.Rule") -> dict[str, Any]:
     }
 
 
-def ruling_table(value: dict[str, Any]) -> Table:
-    """The same, for people."""
+def explanation_table(value: dict[str, Any]) -> Table:
+    """Lays the same out for people."""
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
     table.add_column(overflow="fold")

@@ -1,0 +1,121 @@
+"""The gate: which bundle is in force, what consent is worth under it, and what an incident changes."""
+
+import threading
+
+import pytest
+
+from backstay.contracts.policy import Consent
+from backstay.errors import ConfigurationError
+from backstay.kernel.verdict import Code, Outcome
+from policies.bundle.build import AgentPolicy, Bundle, build
+from policies.bundle.problem import PolicyProblems
+from policies.gate import Gate
+
+from .conftest import GROUPS, Ask, Rules, spec
+
+ALLOW, DENY, APPROVAL = Outcome.ALLOW, Outcome.DENY, Outcome.REQUIRE_APPROVAL
+ANN, BO, OLGA = "ann@shop.example", "bo@shop.example", "olga@shop.example"
+
+
+def gate_with(bundle: Bundle, **groups: list[str]) -> Gate:
+    gate = Gate()
+    gate.put(bundle, groups or GROUPS)
+    return gate
+
+
+@pytest.mark.parametrize(
+    ("amount", "consent", "requested_by", "outcome"),
+    [
+        (100, Consent(), None, ALLOW),
+        (200, Consent(), None, APPROVAL),
+        (200, Consent(approved_by=[ANN]), None, ALLOW),
+        (200, Consent(approved_by=[OLGA]), None, APPROVAL),
+        (200, Consent(approved_by=["somebody"]), None, APPROVAL),
+        (200, Consent(approved_by=[ANN]), ANN, APPROVAL),
+        (200, Consent(approved_by=[ANN]), f" {ANN.upper()} ", APPROVAL),
+        (200, Consent(approved_by=[ANN], editors=[ANN]), None, APPROVAL),
+        (200, Consent(approved_by=[ANN, BO], editors=[ANN]), None, ALLOW),
+        (1500, Consent(approved_by=[ANN]), None, APPROVAL),
+        (1500, Consent(approved_by=[ANN, ANN]), None, APPROVAL),
+        (1500, Consent(approved_by=[ANN, BO]), None, ALLOW),
+        (1500, Consent(approved_by=[ANN, BO]), BO, APPROVAL),
+        (6000, Consent(approved_by=[ANN, BO]), None, DENY),
+    ],
+)
+def test_the_yes_of_enough_different_people_releases_a_call(
+    shop: Bundle, ask: Ask, amount: int, consent: Consent, requested_by: str | None, outcome: Outcome
+) -> None:
+    call = ask("issue_refund", {"order_id": "A", "amount": amount}, consent=consent, requested_by=requested_by)
+    assert gate_with(shop).judge(call).outcome is outcome
+
+
+def test_a_person_in_two_groups_fills_one_seat(rules: Rules, ask: Ask) -> None:
+    tool = spec("t")
+    two = """
+    @id("a") @approval("finance") forbid(principal, action, resource);
+    @id("b") @approval("owner") forbid(principal, action, resource);
+    """
+    gate = gate_with(rules(two, tool), finance=["ann", "bo"], owner=["ann"])
+    assert gate.judge(ask(tool, {}, consent=Consent(approved_by=["ann"]))).groups == ("finance", "owner")
+    assert gate.judge(ask(tool, {}, consent=Consent(approved_by=["ann", "bo"]))).outcome is ALLOW
+
+
+def test_a_call_cannot_bring_its_own_approvals_or_deny_an_incident(shop: Bundle, ask: Ask) -> None:
+    smuggled = ask("issue_refund", {"order_id": "A", "amount": 200}, approvals=frozenset({"finance"}))
+    assert gate_with(shop).judge(smuggled).outcome is APPROVAL
+    gate = Gate(lambda agent, tenant, tool: (agent, tenant, tool) == ("support", "acme", "issue_refund"))
+    gate.put(shop, GROUPS)
+    assert gate.judge(ask("issue_refund", {"order_id": "A", "amount": 1}, incident=False)).rules == ("org-incident",)
+    assert gate.judge(ask("issue_refund", {"order_id": "A", "amount": 1}, tenant="other")).outcome is ALLOW
+
+
+def test_the_verdict_is_over_the_exact_call_and_says_who_could_release_it(shop: Bundle, ask: Ask) -> None:
+    verdict = gate_with(shop).judge(ask("issue_refund", {"order_id": "A", "amount": 200}, digest="sha256:this"))
+    assert (verdict.digest, verdict.policy_version) == ("sha256:this", shop.version)
+    assert verdict.reasons == (verdict.message,)
+    assert gate_with(shop).judge(ask("issue_refund", {"order_id": "A", "amount": 1})).reasons == ()
+
+
+def test_without_rules_the_answer_is_no(ask: Ask) -> None:
+    gate = Gate()
+    gate.put(build(AgentPolicy("support", [])), {})
+    assert gate.judge(ask("lookup_order", {"order_id": "A"})).code is Code.UNKNOWN_TOOL
+    other = ask("lookup_order", {"order_id": "A"}, agent="supportx")
+    assert (gate.judge(other).outcome, gate.judge(other).code) == (DENY, Code.NOT_PERMITTED)
+    assert (gate.version("supportx"), gate.members("supportx", "finance")) == ("", ())
+    with pytest.raises(ConfigurationError, match="no rules are in force"):
+        gate.bundle("supportx")
+
+
+def test_members_are_those_of_the_groups_in_force(shop: Bundle) -> None:
+    gate = gate_with(shop)
+    assert gate.members("support", "finance") == (ANN, BO)
+    assert gate.members("support", "nobody") == ()
+    gate.put(shop, {"finance": ["zoe"]})
+    assert gate.members("support", "finance") == ("zoe",)
+
+
+def test_new_rules_take_the_place_of_the_old_while_calls_go_on(rules: Rules, ask: Ask) -> None:
+    tool = spec("t")
+    yes, no = rules("", tool), rules('@id("no") forbid(principal, action, resource);', tool)
+    gate, seen, stop = gate_with(yes), set[tuple[Outcome, str]](), threading.Event()
+
+    def judge_on() -> None:
+        while not stop.is_set():
+            verdict = gate.judge(ask(tool, {}))
+            seen.add((verdict.outcome, verdict.policy_version))
+
+    threads = [threading.Thread(target=judge_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(200):
+        gate.put(no if turn % 2 else yes, GROUPS)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert seen <= {(ALLOW, yes.version), (DENY, no.version)}
+    gate.put(no, GROUPS)
+    assert gate.version("support") == no.version
+    with pytest.raises(PolicyProblems):
+        gate.put(rules("not cedar", tool), GROUPS)
+    assert gate.bundle("support") is no
