@@ -53,7 +53,8 @@ def load_organisation(folders: Sequence[Path]) -> Organisation:
             raise ConfigurationError("no such folder of policies", where=str(folder), mend="see `BACKSTAY_POLICIES`")
         for file in sorted(folder.glob("*.cedar")):
             rules.append((str(file), read_text(file)))
-        table = read_table(limits, OrgTable) if (limits := folder / "org.toml").is_file() else OrgTable()
+        limits = folder / "org.toml"
+        table = read_table(limits, OrgTable) if limits.is_file() else OrgTable()
         groups.update({name: tuple(people) for name, people in table.groups.items()})
         ceilings = lowest(ceilings, table.budget.limits())
     return Organisation(rules, groups, ceilings)
