@@ -194,7 +194,7 @@ def _ending(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) -> Any:
-    """Runs a blocking function in a daemon thread, so that one that never returns blocks neither a pool nor the exit."""
+    """Runs a blocking function in a daemon thread, so that an endless one blocks neither a pool nor the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
