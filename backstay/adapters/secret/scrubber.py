@@ -78,7 +78,7 @@ class Scrubber:
         return value
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a scrubber holds secrets and cannot be pickled")
+        raise TypeError("a scrubber holds secrets and is not pickled")
 
 
 class ScrubbingFilter(logging.Filter):
