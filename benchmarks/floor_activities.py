@@ -26,7 +26,7 @@ class FloorActivities:
         """Asks the model, and returns a text of constant length whatever it replies."""
         response = await self._client.responses.create(**self._request)
         if not response.output:
-            raise RuntimeError("the model said nothing")
+            raise RuntimeError("the model's reply is empty")
         return TEXT
 
     @activity.defn(name=ACT)

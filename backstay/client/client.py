@@ -126,7 +126,7 @@ class BackstayClient:
             except WorkflowFailureError as error:
                 return result_of_failure(run_id, error)
             except ValidationError as error:
-                raise NoResultError(run_id, "completed", "with a value that is no result of a run") from error
+                raise NoResultError(run_id, "completed", "with a value that is not a run's result") from error
 
     async def transcript(self, run_id: str, after: int = 0) -> AsyncGenerator[TranscriptItem]:
         """Yields the conversation of a run so far, beginning behind item number `after`.

@@ -39,7 +39,7 @@ def as_model_error(error: Exception) -> ModelError:
     if isinstance(cause, _UNSENT):
         return ModelError("unreachable", _unreachable(error), retryable=True, billed=False)
     if isinstance(error, openai.APITimeoutError) or isinstance(cause, httpx2.TimeoutException):
-        return ModelError("timeout", "the connection stood still for too long", retryable=True, billed=True)
+        return ModelError("timeout", "the server sent nothing for too long", retryable=True, billed=True)
     if isinstance(cause, httpx2.DecodingError):
         return ModelError("unreadable", "the body cannot be decompressed", retryable=True, billed=True)
     if isinstance(cause, _UNSENDABLE):

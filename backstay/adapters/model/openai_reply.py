@@ -140,7 +140,7 @@ def _shaped(shape: type[Shape], value: object) -> Shape:
     except ValidationError as error:
         problems = summary(problems_of(error))
     said = provider_message(value)
-    raise unreadable(f"the body has not the shape of a reply: {f'{said} ({problems})' if said else problems}")
+    raise unreadable(f"the body does not have the shape of a reply: {f'{said} ({problems})' if said else problems}")
 
 
 def _of_type(kind: str, output: list[dict[str, Any]]) -> list[dict[str, Any]]:

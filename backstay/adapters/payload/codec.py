@@ -66,7 +66,7 @@ class EncryptingCodec(PayloadCodec):
         if cipher is None:
             known = ", ".join(f"`{name}`" for name in self._ciphers)
             raise CodecError(
-                f"a payload is encrypted with the key `{shown}`, and here are only {known}; "
+                f"a payload is encrypted with the key `{shown}`, but this process has only {known}; "
                 "add that key to `BACKSTAY_CODEC_KEYS`"
             )
         nonce, encrypted = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
@@ -74,7 +74,7 @@ class EncryptingCodec(PayloadCodec):
             return Payload.FromString(cipher.decrypt(nonce, encrypted, _BOUND + key_id.encode()))
         except (InvalidTag, ValueError):  # a ValueError means that the data is too short for a nonce
             raise CodecError(
-                f"a payload does not open with the key `{shown}`: another key has that id, or the payload was changed"
+                f"the key `{shown}` does not decrypt a payload: another key has that id, or the payload was changed"
             ) from None
 
 

@@ -51,14 +51,14 @@ def _contents(file: Path) -> str:
 def _read(text: str, variable: str) -> dict[str, bytes]:
     entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
     if not entries:
-        raise ConfigurationError("there is no key in it", where=f"`{variable}`", mend=_MEND)
+        raise ConfigurationError("it holds no key", where=f"`{variable}`", mend=_MEND)
     keys: dict[str, bytes] = {}
     for number, entry in enumerate(entries, 1):
         key_id, _, written = entry.partition(":")
         if not written or not _ID.fullmatch(key_id):
             raise ConfigurationError(f"entry {number} does not begin with an id", where=f"`{variable}`", mend=_MEND)
         if key_id in keys:
-            raise ConfigurationError(f"the id `{key_id}` stands there twice", where=f"`{variable}`")
+            raise ConfigurationError(f"the id `{key_id}` occurs twice", where=f"`{variable}`")
         keys[key_id] = _key(key_id, written, variable)
     return keys
 

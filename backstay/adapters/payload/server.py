@@ -57,10 +57,10 @@ class Access:
         """Returns the response that refuses a request, or None where it is allowed."""
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self.origins:
-            return web.Response(status=403, text="pages of this origin may not ask: see --origin")
+            return web.Response(status=403, text="pages of this origin are not allowed; see --origin")
         # A foreign name that resolves to this machine would give its pages our origin (DNS rebinding).
         if is_loopback(self.host) and not is_loopback(_hostname(request.host)):
-            return web.Response(status=403, text="it answers under names of this machine only")
+            return web.Response(status=403, text="use a name of this machine, such as localhost")
         if request.method == "OPTIONS" or self.token is None:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -177,7 +177,7 @@ def _origin(text: str) -> str:
         parts = urlsplit("")
     if not (valid and bare):
         mend = "write scheme, host and port, as `http://localhost:8233`"
-        raise ConfigurationError(f"`{text}` is no origin", where="`--origin`", mend=mend)
+        raise ConfigurationError(f"`{text}` is not an origin", where="`--origin`", mend=mend)
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -40,7 +40,9 @@ class Scrubber:
         if value in self._values:
             return
         if len(value) < SHORTEST:
-            _LOG.warning("the secret `%s` has less than %d characters: texts are not freed of it", name, SHORTEST)
+            _LOG.warning(
+                "the secret `%s` has less than %d characters: texts may show it; use a longer one", name, SHORTEST
+            )
             return
         with self._lock:
             values = {**self._values, value: name}

@@ -50,7 +50,7 @@ class Secrets:
             )
         if len(value) < SHORTEST:
             raise SecretError(
-                f"the secret `{name}` has less than {SHORTEST} characters, so that texts cannot be freed of it; "
+                f"the secret `{name}` has less than {SHORTEST} characters, too short to remove it from texts; "
                 "use a longer one"
             )
         return value
