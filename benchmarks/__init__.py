@@ -1,1 +1,1 @@
-"""What governance costs: the same load through an `AgentRun` and through a bare floor, side by side."""
+"""Measures the cost of governance: runs the same load through `AgentRun` and through a bare workflow, side by side."""

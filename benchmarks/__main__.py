@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, and prints a table; JSON with `-o json`, or into a file beside the table."""
+"""Measures and prints a table, or JSON with `-o json`; `--json FILE` also writes the JSON to a file."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ QUICK = Plan(rounds=1, runs=5, steps=5)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures as the arguments say. Returns the exit code."""
+    """Measures as the arguments say, and returns the exit code."""
     given = _parser().parse_args(arguments)
     default = QUICK if given.quick else Plan()
     plan = Plan(given.rounds or default.rounds, given.runs or default.runs, given.steps or default.steps)
@@ -27,14 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="What governance costs: AgentRun beside a bare floor."
+        prog="python -m benchmarks", description="Measure the cost of governance: AgentRun beside a bare workflow."
     )
-    parser.add_argument("--rounds", type=_count, help="how often each is measured (default: 5)")
+    parser.add_argument("--rounds", type=_count, help="measurements of each contender (default: 5)")
     parser.add_argument("--runs", type=_count, help="runs at once (default: 50)")
     parser.add_argument("--steps", type=_count, help="steps of each run (default: 20)")
-    parser.add_argument("--quick", action="store_true", help="one small round: shows that it works, measures little")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="what is printed")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON here as well")
+    parser.add_argument("--quick", action="store_true", help="run one small round, to see that it works")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="print a table or JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON to this file")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The floor: what the engine and the model's client cost with nothing between them. Two activities a step."""
+"""Defines the floor: a bare workflow of two activities a step, the least that Temporal and the model's client cost."""
 
 from datetime import timedelta
 
@@ -12,11 +12,11 @@ LIMIT = timedelta(seconds=60)
 
 @workflow.defn(name=FLOOR)
 class Floor:
-    """Asks and acts, as often as it is told; texts of a constant length go in and out."""
+    """A workflow that asks the model and acts, with texts of constant length and no checks."""
 
     @workflow.run
     async def run(self, steps: int) -> str:
-        """The last answer."""
+        """Runs the given number of steps, and returns the last answer."""
         for _ in range(steps):
             decision = await workflow.execute_activity(DECIDE, result_type=str, start_to_close_timeout=LIMIT)
             await workflow.execute_activity(ACT, decision, result_type=str, start_to_close_timeout=LIMIT)

@@ -1,4 +1,4 @@
-"""What one decision of the gate costs: `python benchmarks/gate.py`, from the root of the checkout."""
+"""Measures one verdict of the gate; run `python benchmarks/gate.py` from the root of the checkout."""
 
 import statistics
 import sys
@@ -40,7 +40,7 @@ ARGUMENTS = {"order_id": "A17", "reason": "arrived broken", "lines": ["1", "2"]}
 
 
 def _rules(count: int) -> str:
-    """Forbids over arguments, facts and the run; every fourth can be lifted, the first is lifted by finance."""
+    """Writes forbids over arguments, facts and the run; every fourth allows an approval, the first by finance."""
     texts = ['@id("large") @approval("finance") forbid(principal, action == Action::"issue_refund", resource) ']
     texts[0] += 'when { context.input.amount.greaterThan(decimal("100.0")) };'
     conditions = (
@@ -68,7 +68,7 @@ def _median(gate: Gate, call: PolicyCall, outcome: str) -> float:
 
 
 def main() -> None:
-    """Prints a table: the case, and the median of one decision in microseconds."""
+    """Prints a table of cases with the median time of one verdict in microseconds."""
     groups = {"finance": ["ann"], "owner": ["olga"]}
     own = RuleFile("policy.cedar", _rules(RULES - 1))
     policy = AgentPolicy("support", [REFUND], own, groups=groups)

@@ -1,6 +1,6 @@
-"""The load that both contenders carry: what the model says, what it is asked, and how long a text is.
+"""Defines the load for both contenders: the model's script, the request, and a text of constant length.
 
-A run of N steps is N decisions, each followed by one call, and a last decision that is the answer.
+A run of N steps has N decisions with one call each, and a last decision with the answer.
 """
 
 from pathlib import Path
@@ -17,13 +17,13 @@ PRICE = {"input": "0.25", "cached_input": "0.025", "output": "2.00"}
 
 
 def script(steps: int) -> dict[str, Any]:
-    """What the scripted model says, as its file holds it; each call differs, so that no guard stops the run."""
+    """Returns the model's script in its file format; each call differs, so that no repetition guard stops the run."""
     calls = [{"calls": [{"tool": TOOL, "args": {"number": number, "text": TEXT}}]} for number in range(steps)]
     return {GOAL: [*calls, {"text": "The cards are filed."}]}
 
 
 def floor_request() -> dict[str, Any]:
-    """The constant request of the floor: no conversation, the same tool."""
+    """Returns the floor's constant request, with the same tool but without a conversation."""
     parameters = {
         "type": "object",
         "properties": {"number": {"type": "integer"}, "text": {"type": "string"}},

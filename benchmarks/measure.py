@@ -1,4 +1,4 @@
-"""Measures the contenders in turns, so that whatever else the machine does falls on both."""
+"""Measures the contenders in turns, so that other load on the machine affects both."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: `runs` at once, of `steps` each, `rounds` times over."""
+    """The size of a measurement: `runs` at once, of `steps` each, repeated `rounds` times."""
 
     rounds: int = 5
     runs: int = 50
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one contender came to; of a whole plan, the median of its rounds."""
+    """The figures of one contender, for one round or as medians of all rounds."""
 
     steps_per_s: float
     worker_cpu_s_per_1000_steps: float
@@ -49,24 +49,24 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All rounds of all contenders, in the order in which they were measured."""
+    """The figures of all rounds by contender, in the order of measurement."""
 
     plan: Plan
     rounds: dict[str, list[Figures]]
 
     def median(self, contender: str) -> Figures:
-        """The contender's medians, each figure on its own."""
+        """Returns the contender's median of each figure."""
         rounds = [asdict(figures) for figures in self.rounds[contender]]
         return Figures(**{name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]})
 
     def share_of_floor(self) -> float:
-        """Backstay's throughput as a share of the floor's: the median over the rounds."""
+        """Returns Backstay's throughput divided by the floor's, as the median over the rounds."""
         pairs = zip(self.rounds[BACKSTAY], self.rounds[THE_FLOOR], strict=True)
         return statistics.median(ours.steps_per_s / floors.steps_per_s for ours, floors in pairs)
 
 
 async def measure(plan: Plan) -> Report:
-    """Starts a server, a model and the workers, and measures; one unmeasured round of each comes first."""
+    """Starts a server, a model and the workers, warms each contender up, and measures."""
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = await stack.enter_async_context(dev_server())
@@ -103,7 +103,11 @@ async def _round(client: Client, contender: str, worker: WorkerProcess, plan: Pl
 async def _burst(
     client: Client, contender: str, runs: int, steps: int
 ) -> tuple[float, Sequence[WorkflowHandle[Any, Any]]]:
-    """Seconds from the first start to the last result of runs that are started at once."""
+    """Starts runs at once and waits for all.
+
+    Returns:
+        The seconds from the first start to the last result, and the runs' handles.
+    """
     began = time.monotonic()
     handles = await asyncio.gather(*(_start(client, contender, steps) for _ in range(runs)))
     results = await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), PATIENCE_SECONDS)
@@ -123,6 +127,6 @@ async def _start(client: Client, contender: str, steps: int) -> WorkflowHandle[A
 
 
 def _check(contender: str, result: Any, steps: int) -> None:
-    """A run that did less than it was asked would be measured as a fast one."""
+    """Refuses a run that stopped early, because it would count as a fast one."""
     if contender == BACKSTAY and (result["stop_reason"] != "completed" or result["spent"]["tool_calls"] != steps):
         raise RuntimeError(f"a run ended early: {result['stop_reason']}, {result['stop_detail']}")

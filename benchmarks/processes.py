@@ -1,4 +1,4 @@
-"""The processes beside the measuring one: the scripted model, and a worker for each contender."""
+"""Starts the other processes of a measurement: the scripted model, and a worker for each contender."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a process has used so far."""
+    """The processor seconds and the memory that a process has used so far."""
 
     cpu_s: float
     rss_mb: float
@@ -26,12 +26,12 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A contender's worker."""
+    """The process of a contender's worker."""
 
     process: Process
 
     async def used(self) -> Used:
-        """Processor time and memory, as the process itself counts them."""
+        """Asks the process for its processor time and memory."""
         if self.process.stdin is None:
             raise RuntimeError("the worker has no standard input")
         self.process.stdin.write(b"\n")
@@ -40,7 +40,7 @@ class WorkerProcess:
 
 @contextlib.asynccontextmanager
 async def scripted_model(folder: Path, steps: int) -> AsyncGenerator[str]:
-    """The model server, answering at once; yields its address."""
+    """Starts a model server that answers at once, and yields its address."""
     script = folder / "script.json"
     script.write_text(json.dumps(load.script(steps)))
     async with _running("-m", "backstay.testing.model.server", "--script", str(script)) as process:
@@ -50,7 +50,7 @@ async def scripted_model(folder: Path, steps: int) -> AsyncGenerator[str]:
 
 @contextlib.asynccontextmanager
 async def worker(contender: str, address: str, base_url: str) -> AsyncGenerator[WorkerProcess]:
-    """A worker that is ready to serve."""
+    """Starts a contender's worker, and yields it once it serves."""
     async with _running("-m", "benchmarks.worker", contender, address, base_url) as process:
         await _line(process)
         yield WorkerProcess(process)
@@ -58,7 +58,7 @@ async def worker(contender: str, address: str, base_url: str) -> AsyncGenerator[
 
 @contextlib.asynccontextmanager
 async def _running(*arguments: str) -> AsyncGenerator[Process]:
-    # Workflow modules are imported for every run: without bytecode on disk the compiler would be measured.
+    # Temporal imports workflow modules for every run; without bytecode on disk we would measure the compiler.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE

@@ -1,4 +1,4 @@
-"""The figures as a table that a person reads, and as JSON."""
+"""Writes the figures as a table or as JSON."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ _ROWS = (
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Plan, machine, medians and every round."""
+    """Returns the plan, the machine, the medians and every round."""
     return {
         "plan": asdict(report.plan),
         "machine": machine(),
@@ -30,7 +30,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def as_table(report: Report) -> str:
-    """Markdown: a row per figure, a column per contender."""
+    """Writes a Markdown table with a row per figure and a column per contender."""
     plan = report.plan
     medians = {name: asdict(report.median(name)) for name in CONTENDERS}
     lines = [
@@ -47,7 +47,7 @@ def as_table(report: Report) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What was measured on."""
+    """Describes the machine and the versions that were measured."""
     return {
         "cpus": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),

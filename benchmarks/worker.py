@@ -1,6 +1,6 @@
-"""One contender's worker in a process of its own, so that its processor time is its own too.
+"""Runs one contender's worker in a process of its own, so that its processor time can be measured.
 
-It says `ready`, then answers every line on its standard input with what it has used so far, and ends with the input.
+It prints `ready`, then answers every line on its standard input with its usage so far, and stops when the input ends.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .load import AGENTS, PRICE
 
 
 def serving(contender: str, client: Client, base_url: str) -> AbstractAsyncContextManager[Any]:
-    """The contender's worker; its name is its task queue too."""
+    """Returns the contender's worker, on a task queue with the contender's name."""
     if contender == "floor":
         activities = FloorActivities(base_url).all()
         return Worker(client, task_queue=contender, workflows=[Floor], activities=activities)
@@ -33,7 +33,7 @@ def serving(contender: str, client: Client, base_url: str) -> AbstractAsyncConte
 
 
 def used() -> dict[str, float]:
-    """Processor seconds of this process, and its largest size in memory."""
+    """Returns this process's processor seconds and its peak memory in MB."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {"cpu_s": usage.ru_utime + usage.ru_stime, "rss_mb": usage.ru_maxrss / 1024}
 

@@ -1,4 +1,4 @@
-"""Effect: the lock and the store of one deduplicated effect. Its id is the digest of what must not happen twice."""
+"""Runs one deduplicated effect as a workflow: its id, a digest of tool and arguments, is the lock."""
 
 import contextlib
 from datetime import UTC, datetime, timedelta
@@ -22,17 +22,17 @@ from .messages import fitting, invalid_input
 from .outcome import may_go_on, unfinished
 
 CLAIMS_PER_LINK = 1_000
-"""The engine takes about 2,000 updates in one link of a chain."""
+"""After how many claims the effect continues as new; Temporal accepts about 2,000 updates in one link of a chain."""
 
 UNCLAIMED = timedelta(seconds=10)
-_CLAIM = "A call asks for the effect. Sent by the runtime; it answers with the one result."
-_WITHDRAW = "A call asks no more, because its run is stopped. Sent by the runtime."
+_CLAIM = "Asks for the effect, and returns its one result. Sent by the runtime."
+_WITHDRAW = "Withdraws a call, because its run is stopped. Sent by the runtime."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @workflow.defn(name=names.EFFECT)
 class Effect:
-    """Performs an effect for its first claimant, tells every claimant how it ended, and closes after the window."""
+    """A workflow that performs an effect once, gives every claim the result, and closes after its window."""
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
@@ -46,7 +46,11 @@ class Effect:
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
-        """Holds the effect for its window; the result says how often it was performed, never with what result."""
+        """Performs the effect and holds it for its window.
+
+        Returns:
+            The lock's state and the numbers of performances and claims; never the effect's own result.
+        """
         if self._given is None or self._lock is None:
             raise invalid_input(self._problems)
         try:
@@ -54,7 +58,7 @@ class Effect:
         except (FailureError, workflow.ContinueAsNewError):
             raise
         except Exception as bug:
-            # A bug of ours must not leave the effect in endless workflow-task retries: it fails, and says so.
+            # An unexpected error would fail the workflow task, which Temporal retries for ever; so the effect fails.
             text = f"{type(bug).__name__} in the effect itself"
             raise ApplicationError(text, type="InternalError", non_retryable=True) from bug
         return {"state": self._lock.state.value, "performances": self._lock.performances, "claims": self._lock.claims}
@@ -64,28 +68,32 @@ class Effect:
         if given.held is not None:
             self._until = _EPOCH + timedelta(milliseconds=given.held.until_ms)
         else:
-            await self._claimed(lock)
+            await self._first_claim(lock)
         while True:
             if lock.state is LockState.PERFORMING:
-                await self._performed(given, lock)
-            if lock.state is LockState.RELEASED or not await self._wanted(lock):
+                await self._perform(given, lock)
+            if lock.state is LockState.RELEASED or not await self._claimed_again(lock):
                 break
             if lock.claims >= CLAIMS_PER_LINK:
-                await self._go_on(given, lock)
+                await self._continue_as_new(given, lock)
         lock.close()
         self._show(given, lock)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def _claimed(self, lock: EffectLock) -> None:
-        """Waits for the first claim, which comes with the start; an effect that nobody claims is not performed."""
+    async def _first_claim(self, lock: EffectLock) -> None:
+        """Waits for the first claim, which comes with the start.
+
+        Raises:
+            ApplicationError: no claim came within ten seconds.
+        """
         try:
             await workflow.wait_condition(lambda: lock.claims > 0, timeout=UNCLAIMED)
         except TimeoutError:
             text = "nobody claimed the effect: only a call of a run starts one"
             raise ApplicationError(text, type="EffectUnclaimed", non_retryable=True) from None
 
-    async def _performed(self, given: EffectInput, lock: EffectLock) -> None:
-        """Lets the performer perform, unless nobody waits for it any more."""
+    async def _perform(self, given: EffectInput, lock: EffectLock) -> None:
+        """Lets the performer perform, unless every call has withdrawn, and records the result."""
         before = lock.performances
         self._cut_short = False
         self._show(given, lock)
@@ -109,22 +117,23 @@ class Effect:
         try:
             return await self._handle
         except ActivityError as error:
-            await self._gone_on(lock, may_go_on(error, given.timeout))
+            await self._wait_out(lock, may_go_on(error, given.timeout))
             status, text = unfinished(given.effect, error)
             return ToolResult(status=status, text=text)
         finally:
             self._handle = None
 
-    async def _gone_on(self, lock: EffectLock, time: timedelta) -> None:
-        """Waits until a performance that was lost from sight is over, unless nobody wants to know."""
+    async def _wait_out(self, lock: EffectLock, time: timedelta) -> None:
+        """Waits out a performance that may continue on a lost worker, or until every call has withdrawn."""
         if not time:
             return
+        # The activity is over for Temporal, so a withdrawal during this wait has nothing to cancel.
         self._handle = None
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: lock.abandoned, timeout=time)
 
-    async def _wanted(self, lock: EffectLock) -> bool:
-        """Waits for what there is to do; False once the window is over."""
+    async def _claimed_again(self, lock: EffectLock) -> bool:
+        """Waits until a claim performs again or the link is full; returns False when the window is over."""
         left = self._until - workflow.now()
         try:
             await workflow.wait_condition(
@@ -136,9 +145,10 @@ class Effect:
             return False
         return True
 
-    async def _go_on(self, given: EffectInput, lock: EffectLock) -> None:
-        """Continues in a new link, which takes more claims; nothing may be in progress then."""
+    async def _continue_as_new(self, given: EffectInput, lock: EffectLock) -> None:
+        """Continues in a new link, with room for more claims, once every open claim is answered."""
         await workflow.wait_condition(lambda: lock.state is LockState.PERFORMING or workflow.all_handlers_finished())
+        # During the wait a claim may have started a performance, which must end in this link.
         if lock.state is LockState.PERFORMING:
             return
         held = lock.held(int((self._until - _EPOCH) / timedelta(milliseconds=1)))
@@ -146,7 +156,7 @@ class Effect:
 
     @workflow.update(name=names.CLAIM, description=_CLAIM)
     async def claim(self, *args: Any) -> dict[str, Any]:
-        """The effect's one result, as soon as there is one; a claim that comes again gets the same answer."""
+        """Waits for the effect's one result and returns it; a repeated claim gets the same answer."""
         claim, given, lock = self._read(args), self._given, self._lock
         if given is None or lock is None:
             raise invalid_input(self._problems)
@@ -154,6 +164,7 @@ class Effect:
         self._show(given, lock)
         if not room:
             return plain(Claimed(wait=True))
+        # During the wait the effect may have ended, been released or moved on to another performer.
         await workflow.wait_condition(lambda: lock.settled(claim))
         return plain(lock.answer(claim))
 
@@ -163,7 +174,7 @@ class Effect:
 
     @workflow.signal(name=names.WITHDRAW, description=_WITHDRAW)
     def withdraw(self, *args: Any) -> None:
-        """Withdraws a call; where it was the only one, what runs for it is cancelled."""
+        """Withdraws a call, and cancels the performance where no other call waits for it."""
         call = read_message(CallRef, args)
         if isinstance(call, list) or self._lock is None:
             return
@@ -173,13 +184,17 @@ class Effect:
             self._handle.cancel()
 
     def _read(self, args: tuple[Any, ...]) -> Claim:
-        """The claim; what does not fit is refused before it enters the history."""
+        """Reads a claim, before it enters the history.
+
+        Raises:
+            ApplicationError: the message or the effect's own input is invalid.
+        """
         if self._given is None:
             raise invalid_input(self._problems)
         return fitting(Claim, args)
 
     def _show(self, given: EffectInput, lock: EffectLock) -> None:
-        """The effect as people read it: whose it is and where it stands, never what it was called with."""
+        """Shows the effect's tool, tenant, state and call in Temporal's web interface, never the arguments."""
         call = lock.performer.call
         lines = [
             f"**{given.tool}** · tenant {given.tenant}",

@@ -1,4 +1,4 @@
-"""Who may perform an effect, who waits for it, and what each of them is told."""
+"""Decides who may perform an effect, who waits for its result, and the answer to each."""
 
 from enum import StrEnum
 
@@ -6,14 +6,21 @@ from backstay.contracts.call import SharedEffect, ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, HeldEffect
 
 WAITING_ROOM = 5
-"""How many claims wait inside; the engine holds 10 updates of a workflow at a time, and the rest must get through."""
+"""How many claims may wait at once. Temporal holds at most 10 open updates per workflow, so later ones need room."""
 
 GOES_ON = "unknown: the run was stopped, and the effect goes on for other runs that asked for it"
 NOT_WAITED = "cancelled: the run was stopped while it waited for an identical effect of another run"
 
 
 class LockState(StrEnum):
-    """Where an effect stands: `free` is held under its first key, but the next claim performs once more."""
+    """The state of an effect.
+
+    Attributes:
+        PERFORMING: one claim performs it now.
+        HELD: it was performed, and identical calls get its result.
+        FREE: its outcome is unknown, and the next claim performs it again under the same key.
+        RELEASED: it is over, and the next claim is a new effect's.
+    """
 
     PERFORMING = "performing"
     HELD = "held"
@@ -22,10 +29,10 @@ class LockState(StrEnum):
 
 
 class EffectLock:
-    """The lock and the store of one effect.
+    """The lock and the stored result of one effect.
 
-    INVARIANT: one performance at a time, and a second one only after the first is known not to have happened, or was
-    cut short and can be repeated under the same key.
+    INVARIANT: performances never overlap, and a second one starts only where the first has certainly not happened, or
+    was cut short and may be repeated under the same key.
     """
 
     def __init__(self, given: EffectInput) -> None:
@@ -37,54 +44,63 @@ class EffectLock:
         self.claims = 0
         self._result = held.result if held else None
         self._before: LockState | None = None
-        self._told: dict[Claim, ToolResult] = {}
+        self._results: dict[Claim, ToolResult] = {}
         self._waiting: set[CallRef] = set()
-        self._left: set[CallRef] = set()
-        self._inside = 0
+        self._withdrawn: set[CallRef] = set()
+        self._open_claims = 0
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for the effect."""
-        return len(self._waiting - self._left)
+        """The number of calls that wait for the effect."""
+        return len(self._waiting - self._withdrawn)
 
     @property
     def abandoned(self) -> bool:
-        """Whether everybody who waited has left."""
+        """Tells whether every call that waited for the performance has withdrawn."""
         return self.state is LockState.PERFORMING and bool(self._waiting) and not self.waiting
 
     def enter(self, claim: Claim) -> bool:
-        """Takes a claim in, which performs where it may; False where there is no room to wait inside."""
+        """Accepts a claim, and starts a performance if the claim may.
+
+        Returns:
+            False where too many claims wait already, so that the caller must claim again later.
+        """
         self.claims += 1
-        if claim.call not in self._left:
+        if claim.call not in self._withdrawn:
             if self._may_perform(claim):
                 self._before, self.state, self.performer = self.state, LockState.PERFORMING, claim
             if self.state is LockState.PERFORMING:
                 self._waiting.add(claim.call)
-        if self._inside >= WAITING_ROOM and not self.settled(claim):
+        if self._open_claims >= WAITING_ROOM and not self.settled(claim):
             return False
-        self._inside += 1
+        self._open_claims += 1
         return True
 
     def settled(self, claim: Claim) -> bool:
-        """Whether a claim can be answered now."""
-        left = claim.call in self._left and self.waiting > 0
-        return left or claim in self._told or self.state is not LockState.PERFORMING
+        """Tells whether a claim can be answered now."""
+        withdrawn = claim.call in self._withdrawn and self.waiting > 0
+        return withdrawn or claim in self._results or self.state is not LockState.PERFORMING
 
     def leave(self, call: CallRef) -> None:
-        """Withdraws a call, for ever."""
-        self._left.add(call)
+        """Withdraws a call for good."""
+        self._withdrawn.add(call)
 
     def ended(self, result: ToolResult, cut_short: bool) -> None:
-        """Takes down how the performance ended, and what that means for the lock."""
+        """Records the result of the performance and moves the lock to its next state.
+
+        Args:
+            result: the result of the performance.
+            cut_short: we cancelled the performance, because every waiting call had withdrawn.
+        """
         self._waiting.clear()
         if result.status in ("denied", "cancelled"):
-            # Nothing was done. What was known before still holds: another run's refusal proves nothing about it.
-            self._told[self.performer] = result
+            # Nothing was done, so the state before this performance still holds, with its result.
+            self._results[self.performer] = result
             self.state = self._before or LockState.RELEASED
             return
         self.performances += 1
         shared = SharedEffect(key=self._given.key, performances=self.performances)
-        self._result = self._told[self.performer] = result.model_copy(update={"shared": shared})
+        self._result = self._results[self.performer] = result.model_copy(update={"shared": shared})
         if result.status == "failed":
             self.state = LockState.RELEASED
         elif result.status == "unknown" and cut_short and self._given.effect == "write":
@@ -93,26 +109,30 @@ class EffectLock:
             self.state = LockState.HELD
 
     def close(self) -> None:
-        """Releases the lock; a claim that comes now is another effect's."""
+        """Releases the lock; a later claim starts a new effect."""
         if self.state is LockState.FREE:
             self._result = None
         self.state = LockState.RELEASED
 
     def answer(self, claim: Claim) -> Claimed:
-        """What a claim that was taken in is told."""
-        self._inside -= 1
+        """Returns the answer to an accepted claim."""
+        self._open_claims -= 1
         own = claim.call == self.performer.call
-        if claim in self._told:
-            return Claimed(result=self._told[claim])
-        if claim.call in self._left:
-            return Claimed(result=self._left_behind(own))
+        if claim in self._results:
+            return Claimed(result=self._results[claim])
+        if claim.call in self._withdrawn:
+            return Claimed(result=self._result_of_withdrawn(own))
         if self._result is not None and self.state in (LockState.HELD, LockState.RELEASED):
             return Claimed(result=self._result if own else self._result.model_copy(update={"usd": 0}))
-        # What the performer was denied is no matter of others: they perform themselves, under their own verdict.
+        # A denial concerns the performer alone: the others claim again, and perform under their own verdicts.
         return Claimed(wait=self.state is LockState.PERFORMING)
 
     def held(self, until_ms: int) -> HeldEffect | None:
-        """What the next link of the chain is to know."""
+        """Returns the state for the next link of the chain, or None before the first performance.
+
+        Args:
+            until_ms: the end of the window, in milliseconds since 1970.
+        """
         if self._result is None:
             return None
         return HeldEffect(
@@ -129,7 +149,7 @@ class EffectLock:
         unknown = self._result is not None and self._result.status == "unknown"
         return self.state is LockState.HELD and unknown and claim.again == self.performances
 
-    def _left_behind(self, own: bool) -> ToolResult:
+    def _result_of_withdrawn(self, own: bool) -> ToolResult:
         if own:
             return ToolResult(status="unknown", text=GOES_ON)
         return ToolResult(status="cancelled", text=NOT_WAITED, usd=0)

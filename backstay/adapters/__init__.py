@@ -1,1 +1,1 @@
-"""The outside world behind ports: model providers, price lists, and whatever else a run reaches through I/O."""
+"""Reaches the outside world behind the ports: models, agent folders, tools, Temporal, payloads, secrets, notices."""

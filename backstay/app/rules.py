@@ -10,7 +10,8 @@ from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableTy
 
 from backstay.adapters.agent.config import read_config
 from backstay.adapters.agent.folder import Agent
-from backstay.adapters.agent.organisation import Organisation, load_organisation, read_text
+from backstay.adapters.agent.organisation import Organisation, load_organisation
+from backstay.adapters.agent.toml_file import read_text
 from backstay.app import folders
 from backstay.errors import ConfigurationError
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from backstay.adapters.agent.folder import Agent
-from backstay.adapters.agent.organisation import read_text
+from backstay.adapters.agent.toml_file import read_text
 from backstay.app import folders
 from backstay.checks.what_if import WhatIf, judged
 from backstay.contracts.money import Usd

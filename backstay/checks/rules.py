@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backstay.adapters.agent.config import line_of
 from backstay.adapters.agent.folder import Agent, load_agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
+from backstay.adapters.agent.toml_file import line_of
 from backstay.app import folders
 from backstay.app.application import check_known, policy_folders
 from backstay.app.rules import put_in_force

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from backstay.adapters.agent.config import line_of
 from backstay.adapters.agent.folder import Agent
-from backstay.adapters.agent.organisation import Organisation, read_text
+from backstay.adapters.agent.organisation import Organisation
+from backstay.adapters.agent.toml_file import line_of, read_text
 from backstay.adapters.model.prices import price_of
 from backstay.contracts.budget import DIMENSIONS, BudgetLimits, lowest
 from backstay.kernel.money import format_usd

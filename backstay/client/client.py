@@ -1,8 +1,4 @@
-"""The client for applications: starts runs, asks for them, and stops them.
-
-    client = await BackstayClient.connect()
-    run = await client.start(RunRequest(goal="Where is order A18?", agent="support"), run_id="ticket-4711")
-    result = await run.result()
+"""Starts runs, reads them and sends them messages, for applications.
 
 Any Temporal client can do the same with the names in `backstay.contracts.names`; this one adds types.
 """
@@ -10,7 +6,6 @@ Any Temporal client can do the same with the names in `backstay.contracts.names`
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +19,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from backstay.adapters.engine.errors import in_our_words, result_of_failure
 from backstay.client.connection import connect
 from backstay.client.overview import Overview, overview_of
+from backstay.client.run import Run
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.messages import Answer, Edit, Hold, Kill, MessageState, Vote
@@ -34,19 +30,19 @@ from backstay.errors import InvalidInputError, NoResultError, NoWorkerError, Run
 from backstay.settings import load_settings
 
 SUMMARY = 100
-_POLL_SECONDS = 70  # a poll lasts a minute, and is counted from its start
+_POLL_SECONDS = 70  # Temporal records the start of a worker's poll, and a poll lasts a minute
 
 
 class BackstayClient:
-    """Starts runs and speaks to them, over a Temporal client with any data converter that carries JSON.
+    """A client that starts runs and speaks to them, over any Temporal client with a data converter for JSON.
 
-    Every method raises `UnreachableError` where no server answers, and `ConfigurationError` where it lets nobody in or
-    has no such namespace.
+    Every method raises `UnreachableError` where no server answers, and `ConfigurationError` where the server refuses
+    the credentials or lacks the namespace.
 
     Attributes:
-        temporal: the client underneath.
-        task_queue: where runs are started.
-        patience: seconds that a worker has to answer a question or an order.
+        temporal: the Temporal client underneath.
+        task_queue: the task queue where runs start.
+        patience: the seconds that a worker has to answer.
     """
 
     def __init__(self, client: Client, task_queue: str = names.TASK_QUEUE, *, patience: float = 10.0) -> None:
@@ -56,19 +52,26 @@ class BackstayClient:
 
     @classmethod
     async def connect(cls, **overrides: Any) -> "BackstayClient":
-        """A client of the server and the task queue that the environment names.
+        """Connects to the server and task queue named in the environment.
+
+        Args:
+            overrides: options of Temporal's `Client.connect`, which win over the environment.
 
         Raises:
             UnreachableError: no Temporal server answers there.
-            ConfigurationError: the environment cannot be read.
+            ConfigurationError: a variable or Temporal's configuration file cannot be read.
         """
         return cls(await connect(**overrides), load_settings().task_queue)
 
-    async def start(self, request: RunRequest, run_id: str | None = None) -> "Run":
-        """Starts a run, once for each `run_id`: while such a run is open, the handle is that run's.
+    async def start(self, request: RunRequest, run_id: str | None = None) -> Run:
+        """Starts a run, or returns the open run of the same id.
+
+        Args:
+            request: the goal, the agent and what else the run is given.
+            run_id: makes the start safe to repeat; a new id unless given.
 
         Raises:
-            RunExistsError: a run of that id has closed already.
+            RunExistsError: a run of that id has already closed.
         """
         run_id = run_id or f"{request.agent}-{uuid.uuid4().hex[:12]}"
         goal = " ".join(request.goal.split())
@@ -84,21 +87,21 @@ class BackstayClient:
             )
         return self.run(run_id)
 
-    def run(self, run_id: str) -> "Run":
-        """A handle of a run; nothing is sent, so the run need not exist."""
+    def run(self, run_id: str) -> Run:
+        """Returns a handle of a run without asking whether it exists."""
         return Run(run_id, self)
 
     async def status(self, run_id: str) -> RunStatusView:
-        """Where a run stands, open or closed.
+        """Asks for a run's status, open or closed.
 
         Raises:
             RunNotFoundError: there is no such run.
-            NoWorkerError: no worker answered; `describe` says what is known without one.
+            NoWorkerError: no worker answered; `describe` needs none.
         """
         return RunStatusView.model_validate(await self._query(run_id, names.STATUS))
 
     async def describe(self, run_id: str) -> Overview:
-        """What the engine knows of a run, without asking a worker.
+        """Reads what Temporal knows about a run, without asking a worker.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -110,12 +113,12 @@ class BackstayClient:
             return await overview_of(described)
 
     async def result(self, run_id: str) -> RunResult:
-        """Waits for a run's end and returns its result: of a completed, a stopped and a failed run alike.
+        """Waits until a run ends, and returns its result: completed, stopped or failed.
 
         Raises:
             RunNotFoundError: there is no such run.
             InvalidInputError: the run was not admitted.
-            NoResultError: it was cancelled or terminated, timed out, or is no run of an agent.
+            NoResultError: the run was cancelled or terminated, timed out, or is not an agent's run.
         """
         with in_our_words(self.temporal, run_id):
             try:
@@ -123,10 +126,10 @@ class BackstayClient:
             except WorkflowFailureError as error:
                 return result_of_failure(run_id, error)
             except ValidationError as error:
-                raise NoResultError(run_id, "completed", "with a value that is no result of a run") from error
+                raise NoResultError(run_id, "completed", "with a value that is not a run's result") from error
 
     async def transcript(self, run_id: str, after: int = 0) -> AsyncGenerator[TranscriptItem]:
-        """The conversation of a run so far, item by item, from the one that follows number `after`.
+        """Yields the conversation of a run so far, beginning behind item number `after`.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -136,7 +139,7 @@ class BackstayClient:
             yield TranscriptItem.model_validate(item)
 
     async def audit(self, run_id: str, after: int = 0) -> AsyncGenerator[dict[str, Any]]:
-        """The audit records of a run so far, as plain JSON, from the one that follows number `after`.
+        """Yields the audit records of a run so far as plain JSON, beginning behind record number `after`.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -146,63 +149,71 @@ class BackstayClient:
             yield record
 
     async def kill(self, run_id: str, by: str, reason: str) -> MessageState:
-        """Ends a run: no new decision, no new action; running ones are cancelled. Returns once the order is taken.
+        """Ends a run: starts no new decision or call, and cancels running ones. Returns as soon as the run accepts.
 
         Raises:
             RunNotFoundError: there is no such run.
-            RunClosedError: it has closed already.
-            RefusedError: the run refused the order; says why.
-            NoWorkerError: no worker answered. Unlike a signal of the same name, the order is then not kept.
+            RunClosedError: the run has already closed.
+            RefusedError: the run refused the message; the text says why.
+            NoWorkerError: no worker answered, and the message is lost; `post_kill` leaves it with Temporal instead.
         """
-        return await self._order(run_id, names.KILL, Kill, by=by, reason=reason)
+        return await self._send(run_id, names.KILL, Kill, by=by, reason=reason)
 
     async def pause(self, run_id: str, by: str, reason: str | None = None) -> MessageState:
-        """Holds a run back from new decisions and actions; what runs already finishes. Raises as `kill` does."""
-        return await self._order(run_id, names.PAUSE, Hold, by=by, reason=reason)
+        """Stops a run from making new decisions and calls; running ones finish. Raises as `kill` does."""
+        return await self._send(run_id, names.PAUSE, Hold, by=by, reason=reason)
 
     async def resume(self, run_id: str, by: str, reason: str | None = None) -> MessageState:
-        """Lets a paused run go on. Raises as `kill` does."""
-        return await self._order(run_id, names.RESUME, Hold, by=by, reason=reason)
+        """Lets a paused run continue. Raises as `kill` does."""
+        return await self._send(run_id, names.RESUME, Hold, by=by, reason=reason)
 
     async def approve(
         self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
     ) -> VoteResult:
-        """Says yes to one open approval; the answer `open` says that more people are needed. Raises as `kill`."""
+        """Approves one waiting call; the answer `open` means that more people must approve. Raises as `kill` does."""
         given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
         return VoteResult.model_validate(await self._update(run_id, names.APPROVE, Vote, given))
 
     async def deny(
         self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
     ) -> VoteResult:
-        """Says no to one open approval; the model reads the comment. Raises as `kill` does."""
+        """Denies one waiting call; the model reads the comment. Raises as `kill` does."""
         given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
         return VoteResult.model_validate(await self._update(run_id, names.DENY, Vote, given))
 
     async def answer(self, run_id: str, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
-        """Says what became of a call: `happened` (with its result), `not_happened` or `stop`. Raises as `kill` does."""
+        """Tells a run whether a call with an unknown outcome has happened. Raises as `kill` does.
+
+        Args:
+            run_id: the run.
+            approval_id: the question to answer.
+            by: the person who answers.
+            answer: `happened`, `not_happened` or `stop`.
+            result: the call's result, where it has happened.
+        """
         given = {"approval_id": approval_id, "by": by, "answer": answer, "result": result}
         return VoteResult.model_validate(await self._update(run_id, names.ANSWER, Answer, given))
 
     async def edit(
         self, run_id: str, approval_id: str, by: str, args: dict[str, Any], comment: str | None = None
     ) -> EditResult:
-        """Replaces the arguments of a waiting call, which is then judged as a new action. Raises as `kill` does."""
+        """Replaces the arguments of a waiting call, and asks policy about it anew. Raises as `kill` does."""
         given = {"approval_id": approval_id, "by": by, "args": args, "comment": comment}
         return EditResult.model_validate(await self._update(run_id, names.EDIT, Edit, given))
 
     async def post_kill(self, run_id: str, by: str, reason: str) -> None:
-        """Leaves the order to end a run with the engine, by signal: whichever worker takes the run up next obeys it.
+        """Leaves a kill with Temporal as a signal; the next worker that takes up the run obeys it.
 
         Raises:
             RunNotFoundError: there is no such run.
-            RunClosedError: it has closed already.
+            RunClosedError: the run has already closed.
         """
         message = _message(Kill, {"by": by, "reason": reason})
         with in_our_words(self.temporal, run_id):
             await self._handle(run_id).signal(names.KILL, message, rpc_timeout=timedelta(seconds=self.patience))
 
     async def workers(self) -> int:
-        """How many workers have asked for runs of the task queue within about the last minute."""
+        """Counts the workers that polled the task queue for runs within about the last minute."""
         request = DescribeTaskQueueRequest(
             namespace=self.temporal.namespace,
             task_queue=TaskQueue(name=self.task_queue),
@@ -229,7 +240,7 @@ class BackstayClient:
                 yield item
             at = page.next
 
-    async def _order(self, run_id: str, name: str, model: type[Contract], **given: str | None) -> MessageState:
+    async def _send(self, run_id: str, name: str, model: type[Contract], **given: str | None) -> MessageState:
         return MessageState.model_validate(await self._update(run_id, name, model, given))
 
     async def _update(self, run_id: str, name: str, model: type[Contract], given: Mapping[str, Any]) -> Any:
@@ -248,59 +259,3 @@ def _message(model: type[Contract], given: Mapping[str, Any]) -> dict[str, Any]:
         return plain(model.model_validate(given))
     except ValidationError as error:
         raise InvalidInputError(problems_of(error)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A handle of one run: the methods of `BackstayClient` with its id filled in."""
-
-    run_id: str
-    client: BackstayClient
-
-    async def status(self) -> RunStatusView:
-        """Where the run stands."""
-        return await self.client.status(self.run_id)
-
-    async def describe(self) -> Overview:
-        """What the engine knows of the run, without asking a worker."""
-        return await self.client.describe(self.run_id)
-
-    async def result(self) -> RunResult:
-        """Waits for the run's end and returns its result."""
-        return await self.client.result(self.run_id)
-
-    def transcript(self, after: int = 0) -> AsyncGenerator[TranscriptItem]:
-        """The conversation so far."""
-        return self.client.transcript(self.run_id, after)
-
-    def audit(self, after: int = 0) -> AsyncGenerator[dict[str, Any]]:
-        """The audit records so far."""
-        return self.client.audit(self.run_id, after)
-
-    async def kill(self, by: str, reason: str) -> MessageState:
-        """Ends the run."""
-        return await self.client.kill(self.run_id, by, reason)
-
-    async def pause(self, by: str, reason: str | None = None) -> MessageState:
-        """Holds the run back."""
-        return await self.client.pause(self.run_id, by, reason)
-
-    async def resume(self, by: str, reason: str | None = None) -> MessageState:
-        """Lets the run go on."""
-        return await self.client.resume(self.run_id, by, reason)
-
-    async def approve(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
-        """Says yes to one open approval."""
-        return await self.client.approve(self.run_id, approval_id, by, comment)
-
-    async def deny(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
-        """Says no to one open approval."""
-        return await self.client.deny(self.run_id, approval_id, by, comment)
-
-    async def answer(self, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
-        """Says what became of a call whose end nobody saw."""
-        return await self.client.answer(self.run_id, approval_id, by, answer, result)
-
-    async def edit(self, approval_id: str, by: str, args: dict[str, Any], comment: str | None = None) -> EditResult:
-        """Replaces the arguments of a waiting call."""
-        return await self.client.edit(self.run_id, approval_id, by, args, comment)

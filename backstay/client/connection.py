@@ -1,4 +1,4 @@
-"""Connects to Temporal the way Temporal's own clients do: environment, then profile, then localhost."""
+"""Connects to Temporal as its own clients do: from the environment, then the profile, then localhost."""
 
 import asyncio
 from typing import Any
@@ -15,11 +15,14 @@ PATIENCE_SECONDS = 10.0
 
 
 async def connect(**overrides: Any) -> Client:
-    """A client for `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the rest, or for the given overrides.
+    """Connects to the server that `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and the other variables name.
+
+    Args:
+        overrides: options of Temporal's `Client.connect`, which win over the environment; None counts as not given.
 
     Raises:
-        ConfigurationError: the profile or the settings of the connection cannot be read.
-        UnreachableError: no Temporal server answers there.
+        ConfigurationError: the profile or a connection setting cannot be read.
+        UnreachableError: no Temporal server answers there within ten seconds.
     """
     try:
         found = ClientConfig.load_client_connect_config()
@@ -34,5 +37,5 @@ async def connect(**overrides: Any) -> Client:
             return await Client.connect(**config, data_converter=data_converter())
     except (RuntimeError, RPCError, TimeoutError) as error:
         raise UnreachableError(address) from error
-    except (ValueError, OSError) as error:  # an address that is none, a certificate that is missing
+    except (ValueError, OSError) as error:  # a malformed address, a missing certificate
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None

@@ -1,4 +1,4 @@
-"""Many runs at once, read from the engine's index: no run is asked, and no worker is needed."""
+"""Lists many runs from Temporal's index; it asks no run and needs no worker."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -22,8 +22,18 @@ _APPROVALS: TypeAdapter[list[PendingApproval]] = TypeAdapter(list[PendingApprova
 
 
 @dataclass(frozen=True, slots=True)
+class RunFilter:
+    """A choice of runs; None chooses all."""
+
+    state: str | None = None
+    agent: str | None = None
+    tenant: str | None = None
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """A run as the engine's index has it; what was never written there is None."""
+    """One run in Temporal's index; a field that the run never wrote is None."""
 
     run_id: str
     execution: str
@@ -47,25 +57,17 @@ class Waiting:
     approval: PendingApproval
 
 
-async def runs(
-    client: Client,
-    *,
-    state: str | None = None,
-    agent: str | None = None,
-    tenant: str | None = None,
-    stop_reason: str | None = None,
-    limit: int | None = None,
-) -> AsyncGenerator[Listed]:
-    """Runs that fit all filters, the latest first.
+async def runs(client: Client, wanted: RunFilter, limit: int | None = None) -> AsyncGenerator[Listed]:
+    """Yields the wanted runs, the latest first.
 
     Raises:
-        ConfigurationError: a filter holds a quotation mark.
+        ConfigurationError: a filter holds a quotation mark or a backslash.
     """
     filters = {
-        "BackstayState": state,
-        "BackstayAgent": agent,
-        "BackstayTenant": tenant,
-        "BackstayStopReason": stop_reason,
+        "BackstayState": wanted.state,
+        "BackstayAgent": wanted.agent,
+        "BackstayTenant": wanted.tenant,
+        "BackstayStopReason": wanted.stop_reason,
     }
     clauses = [f'WorkflowType = "{names.AGENT_RUN}"']
     clauses += [f'{name} = "{_plain(value)}"' for name, value in filters.items() if value is not None]
@@ -74,7 +76,10 @@ async def runs(
 
 
 async def waiting_approvals(client: Client) -> list[Waiting]:
-    """The open approvals of all open runs, the first to expire first; read from memos, so that thousands are fast."""
+    """Lists the open approvals of all open runs, the first to expire first.
+
+    They stand in the memos of the index, so that thousands take few requests.
+    """
     query = f'WorkflowType = "{names.AGENT_RUN}" AND ExecutionStatus = "Running" AND BackstayPendingApprovals > 0'
     found: list[Waiting] = []
     async for run in client.list_workflows(query, page_size=1_000):

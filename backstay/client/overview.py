@@ -1,4 +1,4 @@
-"""What the engine itself knows of a run, without asking a worker."""
+"""Reads what Temporal knows about a run, without asking a worker."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +16,14 @@ from backstay.kernel.keys import acted_call
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An activity that runs, or waits to run: a decision, or the call `call_id`.
+    """An activity that runs or waits to run.
 
-    `attempt` counts from 1; `trouble` is why the attempt before failed.
+    Attributes:
+        activity: the activity's id.
+        call_id: the call that it executes; None for any other activity.
+        running: a worker executes it now.
+        attempt: the attempt's number, from 1.
+        trouble: the error of the previous attempt.
     """
 
     activity: str
@@ -30,10 +35,13 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the engine itself knows of a run; it needs no worker to say so.
+    """The state of a run as Temporal knows it.
 
-    `state` is one of `running`, `completed`, `failed`, `canceled`, `terminated`, `timed_out`, `continued_as_new`;
-    a run that governance stopped is `completed`. `summary` is the start of the goal.
+    Attributes:
+        state: `running`, `completed` (also where governance stopped the run), `failed`, `canceled`, `terminated`,
+            `timed_out` or `continued_as_new`.
+        summary: the beginning of the goal.
+        pending: the activities that run or wait to run.
     """
 
     run_id: str
@@ -46,12 +54,12 @@ class Overview:
 
     @property
     def open(self) -> bool:
-        """Whether the run has not closed yet."""
+        """Tells whether the run is still open."""
         return self.state == "running"
 
 
 async def overview_of(described: WorkflowExecutionDescription) -> Overview:
-    """The overview in a description of the engine."""
+    """Builds the overview from Temporal's description of a run."""
     converter = described.data_converter
     return Overview(
         run_id=described.id,
@@ -76,12 +84,12 @@ async def _pending(info: PendingActivityInfo, converter: DataConverter) -> Pendi
 
 
 async def _trouble(info: PendingActivityInfo, converter: DataConverter) -> str | None:
-    """Why the attempt before failed; where payloads are encrypted, so are the words of failures."""
+    """Returns the error of the previous attempt, decrypted where the key is here; None where none failed."""
     if not info.HasField("last_failure"):
         return None
     failure = Failure.FromString(info.last_failure.SerializeToString())
     try:
         error = await converter.decode_failure(failure)
-    except CodecError:  # without the key it is still known that there was a failure
+    except CodecError:  # without the key we still know that the attempt failed
         return info.last_failure.message or None
     return (error.message if isinstance(error, FailureError) else str(error)) or None

@@ -1,4 +1,4 @@
-"""Verdicts over the calls of a run, read from its history: no worker is needed, and closed runs have theirs too."""
+"""Reads the verdicts on a run's calls from its history, open or closed; it needs no worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """The first verdict over a call, and the call."""
+class JudgedCall:
+    """A call with its first verdict."""
 
     run_id: str
     step: int
@@ -29,19 +29,19 @@ class Judgement:
 
     @property
     def observed(self) -> tuple[Outcome, str] | None:
-        """What rules that were only observed would have decided, and which; None where all were enforced."""
+        """The outcome that observed, not enforced, rules would have given, and those rules; None without such rules."""
         outcome, _, rules = self.verdict.observed.partition(": ")
         return (Outcome(outcome), rules) if outcome else None
 
     @property
     def would_change(self) -> bool:
-        """Whether enforcing the observed rules would have come to another outcome."""
+        """Tells whether enforcing the observed rules would have changed the outcome."""
         return self.observed is not None and self.observed[0] is not self.verdict.outcome
 
 
-async def judgements(client: Client, run_id: str) -> list[Judgement]:
-    """Every call of a run that policy was asked about, in order; a call judged again after a yes stands once."""
-    found: dict[str, Judgement] = {}
+async def judged_calls(client: Client, run_id: str) -> list[JudgedCall]:
+    """Lists every call that policy judged, in order; a call judged again after its approval is listed once."""
+    found: dict[str, JudgedCall] = {}
     step, decision = 0, None
     scheduled: dict[int, int] = {}
     async for event in client.get_workflow_handle(run_id).fetch_history_events():
@@ -56,14 +56,14 @@ async def judgements(client: Client, run_id: str) -> list[Judgement]:
                 decision = (await _decoded(client, done.result.payloads, DecideResult)).decision
         elif event.HasField("marker_recorded_event_attributes"):
             for call, verdict in await _verdicts(client, event, decision):
-                found.setdefault(verdict.digest, Judgement(run_id, step, call, verdict))
+                found.setdefault(verdict.digest, JudgedCall(run_id, step, call, verdict))
     return list(found.values())
 
 
 async def _verdicts(
     client: Client, event: HistoryEvent, decision: Decision | None
 ) -> Sequence[tuple[ProposedCall, Verdict]]:
-    """The verdicts in an event, with their calls; none where it is about something else, such as an edited call."""
+    """Reads the verdicts in an event with their calls; none in other events, such as an edited call's verdict."""
     marker = event.marker_recorded_event_attributes
     if marker.marker_name != _LOCAL_ACTIVITY or decision is None or "result" not in marker.details:
         return ()

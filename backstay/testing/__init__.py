@@ -1,7 +1,7 @@
-"""Fakes for tests of agents: a model server that plays scripts, and the words to write a script with.
+"""Tests agents without a real model: a server that plays scripts, and the types to write scripts with.
 
-Everything here says `scripted` of itself. The server is imported when it is first named, so importing the
-script's types alone loads no HTTP library.
+Everything the server sends is marked `scripted`. The server is imported on first use, so that importing the script
+types loads no HTTP library.
 """
 
 from __future__ import annotations

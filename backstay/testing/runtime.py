@@ -1,4 +1,4 @@
-"""The whole runtime on this machine, for tests: a real Temporal server, a real worker, and a scripted model."""
+"""Starts the whole runtime on this machine for tests: a real Temporal server, a real worker and a scripted model."""
 
 import asyncio
 import contextlib
@@ -26,28 +26,28 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class LocalRuntime:
-    """A runtime of one's own: nothing is shared with other tests but, if given, the server."""
+    """A runtime for one test, on a task queue of its own."""
 
     client: Client
     model: ScriptedModel
     settings: Settings
 
     def serving(self, **options: Any) -> contextlib.AbstractAsyncContextManager[Worker]:
-        """Another worker of the same runtime, for as long as the context lasts."""
+        """Runs another worker until the context ends; `options` are those of Temporal's `Worker`."""
         return application(self.settings).serving(self.client, **options)
 
     async def start(self, request: Any, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
-        """Starts a run with any JSON value as its input."""
+        """Starts a run with any JSON value as its input, valid or not."""
         return await self.client.start_workflow(
             AGENT_RUN, request, id=run_id or f"run-{uuid.uuid4()}", task_queue=self.settings.task_queue
         )
 
     async def run_to_end(self, request: Mapping[str, Any], run_id: str | None = None) -> RunResult:
-        """Runs an agent to its end.
+        """Starts a run, waits for its end and returns its result.
 
         Raises:
             WorkflowFailureError: the run failed.
-            TimeoutError: it did not end within a minute.
+            TimeoutError: the run did not end within a minute.
         """
         handle = await self.start(request, run_id)
         return RunResult.model_validate(await asyncio.wait_for(handle.result(), PATIENCE_SECONDS))
@@ -62,9 +62,14 @@ async def local_runtime(
     worker: bool = True,
     **settings: Any,
 ) -> AsyncGenerator[LocalRuntime]:
-    """A runtime with the agents of a folder (default: the shipped ones), on a server of its own unless given one.
+    """Starts a runtime and stops it when the context ends.
 
-    `settings` are fields of `Settings`; `worker=False` leaves starting workers to the test.
+    Args:
+        scripts: the model's script, or scripts by a text that occurs in the goal; without one the model improvises.
+        agents: the folder of agents; the shipped ones unless given.
+        client: connects to a server that is shared with other tests; a new server starts unless given.
+        worker: False leaves it to the test to start workers.
+        settings: fields of `Settings`.
     """
     async with contextlib.AsyncExitStack() as stack:
         if client is None:

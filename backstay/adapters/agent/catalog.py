@@ -1,4 +1,4 @@
-"""The agents a worker serves, with the models they speak to."""
+"""Serves the agents of a worker and connects each to its model."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -24,9 +24,14 @@ OPENAI_HOST = "api.openai.com"
 
 
 class Catalog:
-    """Agents by name; what is asked of it is answered from the folders as they were when the worker started."""
+    """The agents by name, as their folders were when the worker started."""
 
     def __init__(self, agents: Mapping[str, Agent], settings: Settings, org: Organisation) -> None:
+        """Checks every agent's model key, budget and approval group.
+
+        Raises:
+            ConfigurationError: a key is missing, a budget exceeds the organisation's, or a group has no members.
+        """
         self.agents = agents
         self._org = org
         self._settings = settings
@@ -37,24 +42,16 @@ class Catalog:
             self._approval(agent)
 
     def admission(self, request: AdmitInput) -> Admission:
-        """What a run is admitted with; the policy's version is for the caller to add.
+        """Returns everything a run of the agent is admitted with.
+
+        Returns:
+            The admission, with an empty `policy_version` that the caller fills in.
 
         Raises:
             InvalidInputError: the agent is unknown, or the budget asks for more than a ceiling.
         """
-        agent = self.agents.get(request.agent)
-        if agent is None:
-            raise InvalidInputError([Problem(field="agent", problem="no agent of that name is served here")])
-        if agent.config.approval.requester_required and request.requested_by is None:
-            raise InvalidInputError([Problem(field="requested_by", problem="required by this agent")])
-        limits = narrowed(self._ceilings(agent), request.budget)
-        if isinstance(limits, list):
-            raise InvalidInputError(limits)
-        unknown = [name for name in (request.budget.tools if request.budget else {}) if name not in agent.tools]
-        if unknown:
-            raise InvalidInputError(
-                [Problem(field=f"budget.tools.{name}", problem="the agent has no such tool") for name in unknown]
-            )
+        agent = self._requested(request)
+        limits = self._limits(agent, request)
         model = self.model_spec(agent)
         if model.price is None and limits.usd is not None:
             problem = (
@@ -76,11 +73,11 @@ class Catalog:
         )
 
     def tool(self, agent: str, name: str) -> Tool | None:
-        """A tool of an agent, as it is deployed now."""
+        """Returns a tool of an agent as deployed now, or None."""
         return self.agents[agent].tools.get(name) if agent in self.agents else None
 
     def model_spec(self, agent: Agent) -> ModelSpec:
-        """The model an agent speaks to: its own settings, else the environment's."""
+        """Returns the agent's model: its own settings first, then the environment's."""
         model, settings = agent.config.model, self._settings
         own = model.price.given() if model.price else settings.model_price
         name = model.name or settings.model
@@ -96,7 +93,7 @@ class Catalog:
         """Asks the agent's model once.
 
         Raises:
-            ModelError: no usable reply came; says whether it may have been billed.
+            ModelError: no usable reply came; its `billed` says whether the provider may charge for it.
         """
         return await self._model(self.agents[agent]).reply(request, call_id)
 
@@ -105,8 +102,31 @@ class Catalog:
         for model in self._models.values():
             await model.close()
 
+    def _requested(self, request: AdmitInput) -> Agent:
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            raise InvalidInputError([Problem(field="agent", problem="no agent of that name is served here")])
+        if agent.config.approval.requester_required and request.requested_by is None:
+            raise InvalidInputError([Problem(field="requested_by", problem="required by this agent")])
+        return agent
+
+    def _limits(self, agent: Agent, request: AdmitInput) -> Limits:
+        limits = narrowed(self._ceilings(agent), request.budget)
+        if isinstance(limits, list):
+            raise InvalidInputError(limits)
+        unknown = [name for name in (request.budget.tools if request.budget else {}) if name not in agent.tools]
+        if unknown:
+            raise InvalidInputError(
+                [Problem(field=f"budget.tools.{name}", problem="the agent has no such tool") for name in unknown]
+            )
+        return limits
+
     def _approval(self, agent: Agent) -> ApprovalSpec:
-        """How an agent's approvals are asked for; a group that is asked has members."""
+        """Returns how the agent asks for approvals.
+
+        Raises:
+            ConfigurationError: the group that answers for unknown outcomes has no members.
+        """
         table = agent.config.approval
         groups = {**table.groups, **self._org.groups}
         members = list(groups.get(table.unknown, ())) if table.unknown else []
@@ -124,8 +144,13 @@ class Catalog:
         )
 
     def _ceilings(self, agent: Agent) -> Limits:
-        """The agent's ceilings under the organisation's; a default gives way, what the agent writes itself may not."""
+        """Returns the agent's ceilings, each at most the organisation's.
+
+        Raises:
+            ConfigurationError: the agent's file asks for more than the organisation allows.
+        """
         own = agent.config.budget
+        # Only values written in the file are compared: a default above the organisation's ceiling is just lowered.
         written = BudgetLimits.model_validate(own.model_dump(exclude_unset=True, exclude={"seconds_exclude_approvals"}))
         above = narrowed(self._org.ceilings, written)
         if isinstance(above, list):
@@ -134,6 +159,7 @@ class Catalog:
         return lowest(own.limits(), self._org.ceilings)
 
     def _model(self, agent: Agent) -> OpenAIModel:
+        """Returns the agent's connection, shared by all agents with the same key and address."""
         model = agent.config.model
         base_url = model.base_url or self._settings.openai_base_url
         variable = model.api_key_env or "OPENAI_API_KEY"
@@ -150,5 +176,5 @@ class Catalog:
 
 
 def needs_key(base_url: str | None) -> bool:
-    """Whether a model's endpoint cannot be asked without a key."""
+    """Tells whether the model server at an address demands a key; None is OpenAI's own."""
     return base_url is None or urlsplit(base_url).hostname == OPENAI_HOST

@@ -1,4 +1,4 @@
-"""An agent is a folder: reads it, imports its tools, and checks all of it before a worker starts."""
+"""Reads an agent's folder, imports its tools, and checks everything before a worker starts."""
 
 import hashlib
 import importlib.util
@@ -15,14 +15,20 @@ from backstay.errors import ConfigurationError
 from backstay.tools import options_of
 
 from ..tool.function import Tool, tool_of
-from .config import AgentConfig, line_of, read_config
+from .config import AgentConfig, read_config
+from .toml_file import line_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent that can be run: its settings, its listed tools, and the digest of everything in its folder."""
+    """An agent ready to run.
+
+    Attributes:
+        tools: the listed tools by name, in the order of the list.
+        version: a digest of every file in the folder.
+    """
 
     name: str
     folder: Path
@@ -32,10 +38,13 @@ class Agent:
 
 
 def load_agents(roots: Sequence[Path]) -> dict[str, Agent]:
-    """Every agent of the given folders, by name; where two have one name the first folder wins.
+    """Reads every agent in the given folders.
+
+    Returns:
+        The agents by name; where two folders hold the same name, the first wins.
 
     Raises:
-        ConfigurationError: a folder is missing, or an agent in it cannot be used.
+        ConfigurationError: a folder is missing, or one of its agents cannot be used.
     """
     agents: dict[str, Agent] = {}
     for root in roots:
@@ -51,7 +60,7 @@ def load_agent(folder: Path) -> Agent:
     """Reads one agent's folder.
 
     Raises:
-        ConfigurationError: naming file, line where known, and the mend.
+        ConfigurationError: the agent cannot be used; names the file, the line where known, and the remedy.
     """
     check_name(folder.name, where=str(folder))
     config = read_config(folder / "agent.toml")
@@ -65,14 +74,14 @@ def load_agent(folder: Path) -> Agent:
 
 
 def check_name(name: str, where: str | None = None) -> None:
-    """Checks that an agent may be called so.
+    """Checks that a folder's name can name an agent.
 
     Raises:
-        ConfigurationError: it may not.
+        ConfigurationError: the name is too long or holds a character that is not allowed.
     """
     if not _NAME.fullmatch(name):
         mend = "use letters, digits, `.`, `_` and `-`, at most 80, a letter or digit first"
-        raise ConfigurationError("the folder's name is no agent name", where=where, mend=mend)
+        raise ConfigurationError("the folder's name cannot name an agent", where=where, mend=mend)
 
 
 def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationError:
@@ -94,14 +103,14 @@ def _tools_of(folder: Path) -> dict[str, Tool]:
 
 
 def _imported(folder: Path) -> ModuleType:
-    """Imports `tools.py` as part of a package of its own, so that two agents may have files of one name."""
-    place = str(folder.resolve())
-    package = f"backstay_agent_{re.sub(r'[^A-Za-z0-9]', '_', folder.name)}_{_sha(place.encode())[:8]}"
+    """Imports `tools.py` inside a package of its own, so that agents may use the same file names."""
+    path = str(folder.resolve())
+    package = f"backstay_agent_{re.sub(r'[^A-Za-z0-9]', '_', folder.name)}_{_sha(path.encode())[:8]}"
     for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
     init = folder / "__init__.py"
     parent = ModuleType(package)
-    parent.__path__ = [place]
+    parent.__path__ = [path]
     sys.modules[package] = parent
     importlib.invalidate_caches()
     try:
@@ -112,7 +121,7 @@ def _imported(folder: Path) -> ModuleType:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"cannot be imported: {type(error).__name__}: {error}", where=_place(error, folder)
+            f"cannot be imported: {type(error).__name__}: {error}", where=_location(error, folder)
         ) from None
 
 
@@ -127,7 +136,8 @@ def _execute(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _place(error: Exception, folder: Path) -> str:
+def _location(error: Exception, folder: Path) -> str:
+    """Returns `file:line` for an import error: the deepest frame inside the folder."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     inside = [frame for frame in traceback.extract_tb(error.__traceback__) if str(folder.resolve()) in frame.filename]
@@ -135,6 +145,7 @@ def _place(error: Exception, folder: Path) -> str:
 
 
 def _version(folder: Path) -> str:
+    """Digests every file but hidden ones and bytecode, so that any change to an agent shows in its version."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)

@@ -1,22 +1,22 @@
-"""The organisation's rules and limits: folders of `*.cedar` files and an `org.toml`, in force for every agent."""
+"""Reads the organisation's folders: `*.cedar` rules and an `org.toml` of limits, in force for every agent."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from backstay.contracts.budget import BudgetLimits, lowest
-from backstay.contracts.problems import Contract, problems_of
+from backstay.contracts.problems import Contract
 from backstay.errors import ConfigurationError
 from backstay.kernel.budget import Limits
 
-from .config import Group, line_of
+from .config import Group
+from .toml_file import read_table, read_text
 
 
 class OrgTable(Contract):
-    """The file `org.toml`: approver groups, and budget ceilings that no agent exceeds."""
+    """The file `org.toml`: approver groups, and budget ceilings for every agent."""
 
     groups: dict[Group, list[str]] = Field(default_factory=dict[str, list[str]])
     budget: BudgetLimits = BudgetLimits()
@@ -24,7 +24,12 @@ class OrgTable(Contract):
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """What holds for every agent; `rules` are file names with their Cedar text."""
+    """The rules, groups and ceilings that hold for every agent.
+
+    Attributes:
+        rules: pairs of file name and Cedar text.
+        groups: approvers by group name.
+    """
 
     rules: Sequence[tuple[str, str]]
     groups: Mapping[str, tuple[str, ...]]
@@ -32,7 +37,10 @@ class Organisation:
 
 
 def load_organisation(folders: Sequence[Path]) -> Organisation:
-    """Reads the folders in their order: the later one's groups replace the earlier one's, the lower ceiling holds.
+    """Reads the folders in order.
+
+    Returns:
+        The rules of all folders; a later folder's group replaces an earlier one, and the lowest ceiling holds.
 
     Raises:
         ConfigurationError: a folder is missing, or a file cannot be read.
@@ -45,32 +53,8 @@ def load_organisation(folders: Sequence[Path]) -> Organisation:
             raise ConfigurationError("no such folder of policies", where=str(folder), mend="see `BACKSTAY_POLICIES`")
         for file in sorted(folder.glob("*.cedar")):
             rules.append((str(file), read_text(file)))
-        table = _table(folder / "org.toml")
+        limits = folder / "org.toml"
+        table = read_table(limits, OrgTable) if limits.is_file() else OrgTable()
         groups.update({name: tuple(people) for name, people in table.groups.items()})
         ceilings = lowest(ceilings, table.budget.limits())
     return Organisation(rules, groups, ceilings)
-
-
-def read_text(file: Path) -> str:
-    """A file's text.
-
-    Raises:
-        ConfigurationError: it cannot be read.
-    """
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot be read: {error}", where=str(file)) from None
-
-
-def _table(file: Path) -> OrgTable:
-    if not file.is_file():
-        return OrgTable()
-    text = read_text(file)
-    try:
-        return OrgTable.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"no valid TOML: {error}", where=str(file)) from None
-    except ValidationError as error:
-        problem = problems_of(error)[0]
-        raise ConfigurationError(str(problem), where=f"{file}:{line_of(text, problem.field) or 1}") from None

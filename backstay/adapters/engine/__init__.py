@@ -1,1 +1,1 @@
-"""Speaks to Temporal: histories, shared effects, search attributes, the development server."""
+"""Speaks to Temporal: reads histories, claims effects, registers search attributes, starts the development server."""

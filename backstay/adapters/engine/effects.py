@@ -1,4 +1,4 @@
-"""Effects that identical calls share: each is a workflow, whose id is the lock and whose state is the store."""
+"""Claims effects that identical calls share; each is a workflow, with its id as the lock and its state as the store."""
 
 import asyncio
 import contextlib
@@ -32,12 +32,17 @@ SOON_SECONDS = 0.05
 GRACE_SECONDS = 2.0
 ANSWER = timedelta(seconds=10)
 _CLOSED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
-_FULL = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.ABORTED, RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE)
-"""Too many claims at a time, or one that met the effect as it closed: worth another try."""
+_TRY_AGAIN = (
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.UNAVAILABLE,
+)
+"""The effect has too many claims at once, or was just closing."""
 
 
 class Effects:
-    """Claims effects through a Temporal client."""
+    """A source of claims on shared effects, through a Temporal client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -45,11 +50,19 @@ class Effects:
     def claim(
         self, effect_id: str, start: EffectInput, claim: Claim, earlier: str | None, told: Callable[[str], None]
     ) -> "Claiming":
-        """Claims an effect, which the first claim starts; `earlier` is what `told` got in an earlier attempt."""
-        return Claiming(self._client, effect_id, start, claim, earlier, told)
+        """Prepares a claim on an effect.
+
+        Args:
+            effect_id: the workflow id of the effect.
+            start: starts the effect where none of that id is open.
+            claim: the call that asks for the effect.
+            earlier: the value that `told` got in an earlier attempt; empty if it got none, None in a first attempt.
+            told: gets the effect's Temporal run id as soon as the claim is accepted.
+        """
+        return Claiming(_EffectWorkflow(self._client, effect_id, start), claim, earlier, told)
 
     async def is_over(self, call: CallRef) -> bool:
-        """Whether the run of a call has closed, or is known no more."""
+        """Tells whether the run of a call has closed or is unknown to Temporal."""
         try:
             run = await self._client.get_workflow_handle(call.workflow_id, run_id=call.run_id).describe()
         except RPCError as error:
@@ -57,91 +70,141 @@ class Effects:
         return run.status is not WorkflowExecutionStatus.RUNNING
 
 
-class Claiming:
-    """One claim, sent again under the next number for as long as it is told to claim again."""
+class _EffectWorkflow:
+    """The workflow of one effect."""
 
-    def __init__(
-        self,
-        client: Client,
-        effect_id: str,
-        start: EffectInput,
-        claim: Claim,
-        earlier: str | None,
-        told: Callable[[str], None],
-    ) -> None:
+    def __init__(self, client: Client, effect_id: str, start: EffectInput) -> None:
         self._client = client
-        self._effect_id = effect_id
+        self._id = effect_id
         self._start = start
+
+    async def claim(self, claim: Claim, update_id: str) -> WorkflowUpdateHandle[Claimed]:
+        """Sends a claim, which starts the effect where none is open, and waits until it is accepted."""
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            names.EFFECT,
+            plain(self._start),
+            id=self._id,
+            task_queue=self._start.call.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=f"{self._start.tool} · tenant {self._start.tenant}",
+        )
+        try:
+            return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
+                names.CLAIM,
+                plain(claim),
+                start_workflow_operation=start,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                id=update_id,
+                result_type=Claimed,
+            )
+        except BaseException:
+            # The start operation holds the same error in a future; asyncio would log it as never retrieved.
+            asyncio.ensure_future(start.workflow_handle()).add_done_callback(_retrieve_error)
+            raise
+
+    def claimed(self, update_id: str, run_id: str | None) -> WorkflowUpdateHandle[Claimed]:
+        """Returns a handle of a claim sent earlier."""
+        return self._handle(run_id).get_update_handle(update_id, result_type=Claimed)
+
+    async def withdraw(self, call: CallRef) -> None:
+        """Signals that a call no longer asks for the effect."""
+        await self._handle().signal(names.WITHDRAW, plain(call))
+
+    async def is_performing(self) -> bool:
+        """Tells whether the effect is being performed, without asking a worker."""
+        try:
+            effect: WorkflowExecutionDescription = await self._handle().describe(rpc_timeout=ANSWER)
+        except RPCError:
+            return False
+        return bool(effect.raw_description.pending_activities)
+
+    def _handle(self, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(self._id, run_id=run_id)
+
+
+class Claiming:
+    """One call's claim on an effect, sent again under the next number while the effect answers "claim again"."""
+
+    def __init__(self, effect: _EffectWorkflow, claim: Claim, earlier: str | None, told: Callable[[str], None]) -> None:
+        self._effect = effect
         self._claim = claim
         self._earlier = earlier
         self._told = told
         self._number = 0
-        self._left = asyncio.Event()
+        self._withdrawn = asyncio.Event()
         self._accepted = asyncio.Event()
-        self._answer: asyncio.Task[ToolResult] | None = None
+        self._task: asyncio.Task[ToolResult] | None = None
 
     async def result(self) -> ToolResult:
-        """The effect's one result; a cancellation leaves the claim as it is.
+        """Waits for the effect's one result; cancelling the wait keeps the claim.
 
         Raises:
-            EffectUnreachedError: it could not be asked; the effect may be performed all the same.
+            EffectUnreachedError: the effect could not be asked; it may be performed all the same.
         """
-        return await asyncio.shield(self._waiting())
+        return await asyncio.shield(self._started())
 
     async def withdraw(self) -> ToolResult:
-        """Asks no more, also where the claim is still on its way; says what became of the effect."""
-        waiting = self._waiting()
-        self._left.set()
+        """Withdraws the claim and returns the outcome for this call.
+
+        Returns:
+            The effect's answer; `unknown` where the effect does not accept the claim within two seconds.
+
+        Raises:
+            EffectUnreachedError: the effect could not be asked.
+        """
+        task = self._started()
+        self._withdrawn.set()
         with contextlib.suppress(asyncio.TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
-                await self._tell(waiting)
+                await self._signal_withdrawal(task)
                 accepted = asyncio.create_task(self._accepted.wait())
-                await asyncio.wait((waiting, accepted), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((task, accepted), return_when=asyncio.FIRST_COMPLETED)
                 accepted.cancel()
-        if waiting.done() or self._accepted.is_set():
-            return await asyncio.shield(waiting)
+        if task.done() or self._accepted.is_set():
+            return await asyncio.shield(task)
         return ToolResult(status="unknown", text="unknown: the run was stopped, and the effect does not answer")
 
     def drop(self) -> None:
-        """Waits no more, and tells nobody: another attempt of the call goes on."""
-        if self._answer is not None:
-            self._answer.cancel()
+        """Stops waiting without telling the effect, because another attempt of the call continues."""
+        if self._task is not None:
+            self._task.cancel()
 
-    def _waiting(self) -> asyncio.Task[ToolResult]:
-        if self._answer is None:
-            self._answer = asyncio.create_task(self._answered())
-            self._answer.add_done_callback(_heard)
-        return self._answer
+    def _started(self) -> asyncio.Task[ToolResult]:
+        if self._task is None:
+            self._task = asyncio.create_task(self._claim_until_result())
+            self._task.add_done_callback(_retrieve_error)
+        return self._task
 
-    async def _answered(self) -> ToolResult:
+    async def _claim_until_result(self) -> ToolResult:
         try:
-            if self._earlier is not None and (result := await self._recorded()):
+            if self._earlier is not None and (result := await self._earlier_result()):
                 return result
             while True:
-                answer = await self._asked()
+                answer = await self._claim_once()
                 if answer.result is not None:
                     return answer.result
                 await self._pause(answer.wait)
         except WorkflowUpdateFailedError as error:
-            return _no_answer(error)
+            return _result_of_failure(error)
         except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise EffectUnreachedError(f"the effect could not be asked: {type(error).__name__}") from error
 
-    async def _tell(self, waiting: asyncio.Task[ToolResult]) -> None:
-        """Tells the effect of the withdrawal; where there is none yet, the claim may still start it."""
-        while not waiting.done():
+    async def _signal_withdrawal(self, task: asyncio.Task[ToolResult]) -> None:
+        """Sends the withdrawal, again and again until it arrives: a claim on its way may still start the effect."""
+        while not task.done():
             with contextlib.suppress(RPCError):
-                await self._effect().signal(names.WITHDRAW, plain(self._claim.call))
+                await self._effect.withdraw(self._claim.call)
                 return
             await asyncio.sleep(SOON_SECONDS)
 
-    async def _asked(self) -> Claimed:
-        """One claim and its answer."""
+    async def _claim_once(self) -> Claimed:
+        """Sends one claim, again where the effect is full or closing, and waits for its answer."""
         while True:
             try:
-                handle = await self._sent()
+                handle = await self._effect.claim(self._claim, self._update_id)
             except RPCError as error:
-                if error.status not in _FULL:
+                if error.status not in _TRY_AGAIN:
                     raise
                 await self._pause(True)
                 continue
@@ -152,35 +215,14 @@ class Claiming:
             self._accepted.clear()
             return answer
 
-    async def _sent(self) -> WorkflowUpdateHandle[Claimed]:
-        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            names.EFFECT,
-            plain(self._start),
-            id=self._effect_id,
-            task_queue=self._start.call.task_queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            static_summary=f"{self._start.tool} · tenant {self._start.tenant}",
-        )
-        try:
-            return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
-                names.CLAIM,
-                plain(self._claim),
-                start_workflow_operation=start,
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                id=self._update_id,
-                result_type=Claimed,
-            )
-        except BaseException:
-            # The start keeps the error too, and would have it logged as one that nobody looked at.
-            asyncio.ensure_future(start.workflow_handle()).add_done_callback(_heard)
-            raise
+    async def _earlier_result(self) -> ToolResult | None:
+        """Waits for the answers to claims of an earlier attempt, also where the effect has closed since.
 
-    async def _recorded(self) -> ToolResult | None:
-        """What an earlier attempt's claims were answered, or will be; the effect may have closed since."""
+        Returns:
+            The first result among them; None where the earlier attempt sent no further claim.
+        """
         while True:
-            effect = self._effect(self._earlier or None)
-            handle = effect.get_update_handle(self._update_id, result_type=Claimed)
+            handle = self._effect.claimed(self._update_id, self._earlier or None)
             self._accepted.set()
             try:
                 answer = await handle.result()
@@ -195,26 +237,15 @@ class Claiming:
                 return answer.result
 
     async def _pause(self, wait: bool) -> None:
-        """A moment; or, to `wait`, until nobody performs the effect. A claim that is withdrawn does not wait."""
+        """Sleeps briefly; with `wait`, until nobody performs the effect. A withdrawal ends the pause."""
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._left.wait(), POLL_SECONDS if wait else SOON_SECONDS)
-            if self._left.is_set():
+                await asyncio.wait_for(self._withdrawn.wait(), POLL_SECONDS if wait else SOON_SECONDS)
+            if self._withdrawn.is_set():
                 await asyncio.sleep(SOON_SECONDS)
                 return
-            if not wait or not await self._performing():
+            if not wait or not await self._effect.is_performing():
                 return
-
-    async def _performing(self) -> bool:
-        """Whether the effect is being performed, as the engine knows without asking a worker."""
-        try:
-            effect: WorkflowExecutionDescription = await self._effect().describe(rpc_timeout=ANSWER)
-        except RPCError:
-            return False
-        return bool(effect.raw_description.pending_activities)
-
-    def _effect(self, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
-        return self._client.get_workflow_handle(self._effect_id, run_id=run_id)
 
     @property
     def _update_id(self) -> str:
@@ -222,14 +253,14 @@ class Claiming:
         return f"{call.run_id}/{call.call_id}/{self._claim.again}/{self._number}"
 
 
-def _heard(answer: asyncio.Future[Any]) -> None:
-    """Looks at what was raised where nobody else does."""
-    if not answer.cancelled():
-        answer.exception()
+def _retrieve_error(done: asyncio.Future[Any]) -> None:
+    """Retrieves a future's error, so that asyncio does not log it as never retrieved."""
+    if not done.cancelled():
+        done.exception()
 
 
-def _no_answer(error: WorkflowUpdateFailedError) -> ToolResult:
-    """A claim that was refused did nothing; one that was accepted, of an effect that then broke off, may have."""
+def _result_of_failure(error: WorkflowUpdateFailedError) -> ToolResult:
+    """Maps a failed update to a result: a refused claim did nothing, an accepted one may have."""
     cause = error.cause
     kind = cause.type if isinstance(cause, ApplicationError) and cause.type else type(cause).__name__
     if kind == _CLOSED_MEANWHILE:

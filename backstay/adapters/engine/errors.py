@@ -1,4 +1,4 @@
-"""What Temporal's errors mean for a run, in our own words."""
+"""Translates Temporal's errors into our own."""
 
 import contextlib
 from collections.abc import Generator
@@ -36,9 +36,9 @@ from backstay.errors import (
     UnreachableError,
 )
 
-# The server keeps few questions that nobody answers, and calls that an exhausted resource; a run whose first task has
-# not been done yet fails a precondition.
-_UNANSWERED = (
+# All of these mean that no worker answered. The server holds few open queries and reports RESOURCE_EXHAUSTED beyond
+# them; a run that no worker has taken up yet reports FAILED_PRECONDITION.
+_NO_WORKER = (
     RPCStatusCode.CANCELLED,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.RESOURCE_EXHAUSTED,
@@ -50,10 +50,10 @@ _PROBLEMS = TypeAdapter(list[Problem])
 
 @contextlib.contextmanager
 def in_our_words(client: Client, run_id: str) -> Generator[None]:
-    """Raises what Temporal says of a run as one of our own errors.
+    """Turns Temporal's errors about a run into our own; unforeseen ones pass unchanged.
 
     Raises:
-        BackstayError: of the kind that fits; anything unforeseen goes through as it is.
+        BackstayError: Temporal raised an error with a counterpart here.
     """
     try:
         yield
@@ -72,13 +72,13 @@ def in_our_words(client: Client, run_id: str) -> Generator[None]:
 
 
 def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | RPCError:
-    """The error of a remote call as one of ours; what has no counterpart stays as it is."""
+    """Returns our own error for a failed remote call, or the same error where we have none."""
     text = error.message
     if error.status is RPCStatusCode.NOT_FOUND:
         if text.startswith("Namespace "):
             return ConfigurationError(f"there is no namespace `{client.namespace}`", mend="see `TEMPORAL_NAMESPACE`")
         return RunClosedError(run_id) if "already completed" in text else RunNotFoundError(run_id, client.namespace)
-    if error.status in _UNANSWERED:
+    if error.status in _NO_WORKER:
         return NoWorkerError(run_id)
     if error.status is RPCStatusCode.UNAVAILABLE:
         return UnreachableError(client.service_client.config.target_host)
@@ -90,11 +90,11 @@ def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | R
 
 
 def result_of_failure(run_id: str, error: WorkflowFailureError) -> RunResult:
-    """The result that a failed run carries in its error.
+    """Reads the result that a failed run carries in its error.
 
     Raises:
-        InvalidInputError: the run could not be admitted.
-        NoResultError: there is none.
+        InvalidInputError: the run was not admitted.
+        NoResultError: the error carries no result.
     """
     cause = error.cause
     if isinstance(cause, ApplicationError):

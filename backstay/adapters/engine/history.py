@@ -1,4 +1,4 @@
-"""Reads a run's own history from the engine: forwards for how it began, backwards for what is new."""
+"""Reads a run's own history from Temporal: forwards for its start, backwards for recent events."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,7 +9,9 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
     GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -26,6 +28,8 @@ from backstay.kernel.keys import act_id
 PAGE_EVENTS = 30
 OPENING_EVENTS = 12
 T = TypeVar("T")
+Request = TypeVar("Request", GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryReverseRequest)
+_Page = GetWorkflowExecutionHistoryResponse | GetWorkflowExecutionHistoryReverseResponse
 
 _CLOSED = frozenset(
     {
@@ -49,13 +53,13 @@ _NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 class RunHistory:
-    """The history of runs, read through a Temporal client; a closed link of a chain is not followed."""
+    """A reader of run histories through a Temporal client; it reads one link of a chain, never the next."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def opening(self, run: RunRef) -> Opening:
-        """Who asked for what, and what was admitted.
+        """Reads the request and the admission.
 
         Raises:
             HistoryError: the history does not begin with an admission.
@@ -66,7 +70,7 @@ class RunHistory:
         async for event in self._forwards(run):
             if event.HasField("workflow_execution_started_event_attributes"):
                 started = event.workflow_execution_started_event_attributes
-                reset = _goes_on_from_another(event, run)
+                reset = _continues_another(event, run)
                 request = await self._decoded(started.input.payloads, RunRequest)
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
@@ -90,7 +94,12 @@ class RunHistory:
         raise HistoryError("the history holds no admission")
 
     async def since(self, run: RunRef, step: int) -> Recorded:
-        """Everything after the decision of `step` was asked for, that decision included; 0 is all."""
+        """Reads the inputs, decisions and tool results of a step and of all steps after it.
+
+        Args:
+            run: the run to read.
+            step: the first step to read; 0 reads all.
+        """
         inputs: dict[int, DecideInput] = {}
         decisions: dict[int, Decision] = {}
         results: dict[str, ToolResult] = {}
@@ -119,46 +128,50 @@ class RunHistory:
         return Recorded(inputs, decisions, results)
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
-        """The last time a call was handed to `act`; None where that run has no such call.
+        """Finds the last `act` activity of a call.
+
+        Returns:
+            Its input, whether it has ended, and its result if it has one; None where the run has no such call.
 
         Raises:
             HistoryGoneError: there is no such run.
         """
-        over: set[int] = set()
+        ended: set[int] = set()
         results: dict[int, Sequence[Payload]] = {}
         closed: bool | None = None
         async for event in self._backwards(run):
             closed = event.event_type in _CLOSED if closed is None else closed
             attributes: Any = getattr(event, event.WhichOneof("attributes") or "", None)
             if event.event_type in _ENDED:
-                over.add(attributes.scheduled_event_id)
+                ended.add(attributes.scheduled_event_id)
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     results[attributes.scheduled_event_id] = attributes.result.payloads
             elif _scheduled(event) == act_id(call_id) and attributes.activity_type.name == names.ACT:
                 given = await self._decoded(attributes.input.payloads, ActInput)
                 result = results.get(event.event_id)
                 seen = await self._decoded(result, ToolResult) if result is not None else None
-                return Handed(given, closed or event.event_id in over, seen)
+                return Handed(given, closed or event.event_id in ended, seen)
         return None
 
     async def was_reset(self, run: RunRef) -> bool:
-        """Whether a run goes on from another one that was reset.
+        """Tells whether a run continues another one after a reset.
 
         Raises:
-            HistoryError: the engine could not be asked.
+            HistoryError: Temporal could not be asked.
         """
         async for event in self._forwards(run):
-            return _goes_on_from_another(event, run)
+            return _continues_another(event, run)
         return False
 
     async def relatives(self, run: RunRef) -> list[RunRef]:
-        """The other runs of the same workflow: those that were reset so that this one goes on from them, and others.
+        """Finds the other runs under the same workflow id, including runs that a reset continued here.
 
         Raises:
-            HistoryError: the engine could not be asked.
+            HistoryError: Temporal could not be asked.
         """
         found: list[RunRef] = []
-        async for event in self._backwards(run):  # a list of runs may lag behind what just happened
+        # Read from the history as well, because the list of runs below may lag behind a recent reset.
+        async for event in self._backwards(run):
             failed = event.workflow_task_failed_event_attributes
             if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
                 found.append(RunRef(run.workflow_id, failed.base_run_id))
@@ -173,60 +186,44 @@ class RunHistory:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])
         return values[0]
 
-    async def _forwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
-        def page(token: bytes) -> Any:
-            return self._client.workflow_service.get_workflow_execution_history(
-                GetWorkflowExecutionHistoryRequest(
-                    namespace=self._client.namespace,
-                    execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
-                    maximum_page_size=OPENING_EVENTS,
-                    next_page_token=token,
-                )
-            )
+    def _forwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
+        read = self._client.workflow_service.get_workflow_execution_history
+        return self._events(run, read, GetWorkflowExecutionHistoryRequest, OPENING_EVENTS)
 
-        async for event in _pages(page):
-            yield event
+    def _backwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
+        read = self._client.workflow_service.get_workflow_execution_history_reverse
+        return self._events(run, read, GetWorkflowExecutionHistoryReverseRequest, PAGE_EVENTS)
 
-    async def _backwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
-        def page(token: bytes) -> Any:
-            return self._client.workflow_service.get_workflow_execution_history_reverse(
-                GetWorkflowExecutionHistoryReverseRequest(
-                    namespace=self._client.namespace,
-                    execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
-                    maximum_page_size=PAGE_EVENTS,
-                    next_page_token=token,
-                )
-            )
+    async def _events(
+        self, run: RunRef, read: Callable[[Request], Awaitable[_Page]], request: type[Request], page_size: int
+    ) -> AsyncIterator[HistoryEvent]:
+        """Yields every event of every page.
 
-        async for event in _pages(page):
-            yield event
-
-
-async def _pages(page: Callable[[bytes], Awaitable[Any]]) -> AsyncIterator[HistoryEvent]:
-    """Every event of every page.
-
-    Raises:
-        HistoryError: the engine could not be asked; a `HistoryGoneError` where it knows no such run.
-    """
-    token = b""
-    while True:
-        try:
-            response = await page(token)
-        except RPCError as error:
-            kind = HistoryGoneError if error.status in _NO_SUCH_RUN else HistoryError
-            raise kind(f"the engine could not be asked: {error.message}") from error
-        for event in response.history.events:
-            yield event
-        token = response.next_page_token
-        if not token:
-            return
+        Raises:
+            HistoryError: Temporal could not be asked.
+            HistoryGoneError: Temporal knows no such run.
+        """
+        execution = WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id)
+        asked = request(namespace=self._client.namespace, execution=execution, maximum_page_size=page_size)
+        while True:
+            try:
+                page = await read(asked)
+            except RPCError as error:
+                kind = HistoryGoneError if error.status in _NO_SUCH_RUN else HistoryError
+                raise kind(f"the engine could not be asked: {error.message}") from error
+            for event in page.history.events:
+                yield event
+            asked.next_page_token = page.next_page_token
+            if not page.next_page_token:
+                return
 
 
-def _goes_on_from_another(began: HistoryEvent, run: RunRef) -> bool:
+def _continues_another(began: HistoryEvent, run: RunRef) -> bool:
     return began.workflow_execution_started_event_attributes.original_execution_run_id != run.run_id
 
 
 def _scheduled(event: HistoryEvent) -> str | None:
+    """Returns the id of the activity that an event schedules, or None."""
     if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
         return None
     return event.activity_task_scheduled_event_attributes.activity_id

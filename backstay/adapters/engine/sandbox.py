@@ -1,4 +1,4 @@
-"""The workflow sandbox, less what it is entered for without need."""
+"""Speeds up the workflow sandbox by entering it less often."""
 
 from typing import Any
 
@@ -8,19 +8,20 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 
 class LeanSandbox(SandboxedWorkflowRunner):
-    """The SDK's sandbox for a converter that treats every payload alike.
+    """The SDK's sandbox, for converters that treat every payload alike.
 
-    For each payload of a workflow task the SDK asks the instance, inside its sandbox and several times over, whose
-    payload it is: 25 times a step, a fifth of what a step costs a worker. Only a converter, a codec or an external
-    store with a context of its own wants to know, and ours have none.
+    For each payload the SDK asks the workflow instance, inside its sandbox, for a serialization context: 25 times a
+    step, a fifth of the worker's time. Our converter and codec use no context, so the answer is given outside.
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A sandboxed instance, asked about payloads outside of its sandbox."""
+        """Returns a sandboxed instance that answers questions about payloads outside its sandbox."""
         return _LeanInstance(super().create_instance(det))
 
 
 class _LeanInstance(WorkflowInstance):
+    """A sandboxed instance without serialization contexts."""
+
     def __init__(self, sandboxed: WorkflowInstance) -> None:
         self._sandboxed = sandboxed
 

@@ -1,4 +1,4 @@
-"""Registers the search attributes that runs write; without them a run would wait for ever in its first task."""
+"""Registers the search attributes that runs write; without them Temporal retries a run's first task for ever."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,22 +24,24 @@ _SEEN_SECONDS = 10.0
 
 
 class Registration(StrEnum):
-    """What became of one search attribute."""
+    """The state of one search attribute after `register`."""
 
     PRESENT = "present"
     ADDED = "added"
 
 
 async def register(client: Client, *, mend: str) -> dict[str, Registration]:
-    """Adds what is missing in the client's namespace and waits until the server knows it; may be called any time.
+    """Adds missing attributes to the client's namespace and waits until the server lists them; safe to repeat.
 
-    The list of what is there decides, for the server says yes to adding a name that exists with another type. `mend`
-    is what to do where the server does not let us.
+    Args:
+        client: a client of the namespace.
+        mend: tells the user what to do where the server refuses us.
 
     Raises:
         ConfigurationError: an attribute has another type, or the server does not let us list or add.
         UnreachableError: the server does not answer.
     """
+    # We compare with the list ourselves: the server accepts a name that already exists with another type.
     known = await _listed(client, mend)
     missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
     if missing:
@@ -48,7 +50,11 @@ async def register(client: Client, *, mend: str) -> dict[str, Registration]:
 
 
 async def missing_attributes(client: Client, *, mend: str) -> list[str]:
-    """The search attributes that the namespace lacks; adds none.
+    """Returns the search attributes that the namespace lacks, and adds none.
+
+    Args:
+        client: a client of the namespace.
+        mend: tells the user what to do where the server refuses us.
 
     Raises:
         ConfigurationError: an attribute has another type, or the server does not let us list them.
@@ -59,7 +65,7 @@ async def missing_attributes(client: Client, *, mend: str) -> list[str]:
 
 
 async def _listed(client: Client, mend: str) -> Mapping[str, int]:
-    """The attributes of the namespace; ours among them have the right types."""
+    """Returns the types of the namespace's attributes by name, after checking the types of ours."""
     try:
         request = ListSearchAttributesRequest(namespace=client.namespace)
         known = dict((await client.operator_service.list_search_attributes(request)).custom_attributes)
@@ -74,7 +80,7 @@ async def _listed(client: Client, mend: str) -> Mapping[str, int]:
 
 
 def _named(kind: int) -> str:
-    """A type as Temporal's own command spells it: `KeywordList`."""
+    """Spells a type as Temporal's own command does, such as `KeywordList`."""
     words = IndexedValueType.Name(cast("IndexedValueType.ValueType", kind)).removeprefix("INDEXED_VALUE_TYPE_")
     return "".join(word.capitalize() for word in words.split("_"))
 

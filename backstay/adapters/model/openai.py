@@ -1,4 +1,4 @@
-"""A model behind either OpenAI API, at OpenAI or at any server that speaks it: one request, no retries."""
+"""Asks a model through either OpenAI API, at OpenAI or any compatible server, once and without retries."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ from .openai_errors import as_model_error, shown
 from .openai_reply import read_reply, unreadable
 from .openai_request import render
 
-# A reply is stored whole, and the engine takes no payload of more than two megabytes.
+# A reply is stored whole, and Temporal refuses payloads above two megabytes.
 MAX_BYTES = 1_500_000
 _NO_KEY = "none"
 _CONNECT_SECONDS = 10.0
@@ -23,32 +23,37 @@ _SAFE_IN_A_HEADER = "!#$&'()*+,/:;=?@[]~"
 
 
 class OpenAIModel:
-    """Asks one provider; an instance belongs to the event loop of its first request.
-
-    Without a `base_url` the official client decides where to go, and it may find the key in its own environment
-    variable; with a `base_url` no key but `api_key` is ever sent there. `timeout` is seconds of a whole request.
-    """
+    """A connection to one provider, bound to the event loop of its first request."""
 
     def __init__(self, api_key: str | None, base_url: str | None, timeout: float = 300.0) -> None:
-        # A key read from a file ends in a newline more often than not, which no header can hold.
+        """Prepares the connection and opens none.
+
+        Args:
+            api_key: the only key ever sent to `base_url`; without both, the official client may read its own variable.
+            base_url: the server's address; without one, the official client's default.
+            timeout: the limit for a whole request, in seconds.
+        """
+        # A key read from a file often ends in a newline, which a header cannot hold.
         self._key = (api_key or "").strip() or (_NO_KEY if base_url else None)
         self._base_url = base_url or None
         self._timeout = timeout
         self._client: openai.AsyncOpenAI | None = None
 
     async def reply(self, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
-        """Sends one request and reads its reply; the i-th proposed call gets the id `call_id(i)`.
+        """Sends one request and reads the reply; cancelling closes the connection.
 
-        A cancelled request closes its connection.
+        Args:
+            request: the request to send.
+            call_id: gives the id of the i-th proposed call, counted from 0.
 
         Raises:
-            ModelError: there is no usable reply. Its text is one short line without the key.
+            ModelError: no usable reply came; the text is one short line without the key.
         """
         try:
             body = await self._body(request)
             return read_reply(request.model.api, body, call_id)
         except Exception as error:
-            # The causes are cut off: a chain of exceptions is stored as well, and some of them quote the key.
+            # INVARIANT: the error has no cause. Temporal stores causes too, and some of them quote the key.
             raise shown(as_model_error(error), self._secret()) from None
 
     async def close(self) -> None:
@@ -59,7 +64,7 @@ class OpenAIModel:
 
     async def _body(self, request: ModelRequest) -> bytes:
         try:
-            # The client's own limit holds for each read, and a body that drips would never reach it.
+            # The client's own timeout applies to each read, so a body that arrives byte by byte would never hit it.
             async with asyncio.timeout(self._timeout), self._sent(request) as response:
                 return await _collected(response.iter_bytes())
         except TimeoutError:
@@ -67,7 +72,8 @@ class OpenAIModel:
             raise ModelError("timeout", message, retryable=True, billed=True) from None
 
     def _sent(self, request: ModelRequest) -> AbstractAsyncContextManager[openai.AsyncAPIResponse[Any]]:
-        """The request under way. The body goes around the typed parameters: their transform is quadratic in time."""
+        """Sends the request and returns its response, not yet read."""
+        # The body goes in `extra_body`, because the client's transform of typed parameters takes quadratic time.
         client = self._opened()
         body = render(request, newest=_is_openai(client.base_url.host))
         headers = {"Idempotency-Key": quote(request.idempotency_key, safe=_SAFE_IN_A_HEADER, errors="replace")}
@@ -91,7 +97,7 @@ class OpenAIModel:
 
 
 async def _collected(chunks: AsyncIterator[bytes]) -> bytes:
-    """The body, of which never more than the longest that can be used is held in memory."""
+    """Reads a body, and gives up as soon as it is too long to use."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk

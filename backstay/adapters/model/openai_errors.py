@@ -1,4 +1,4 @@
-"""What a failed request to a model means: the client's exceptions as `ModelError`, one row per event."""
+"""Turns the OpenAI client's exceptions into `ModelError`."""
 
 import math
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ _UNSENDABLE = (
 
 
 def as_model_error(error: Exception) -> ModelError:
-    """The meaning of an exception of the client: what it is called, and whether it may be tried again or was billed.
+    """Returns a `ModelError` for an exception of the client: its kind, and whether to retry and whether it was billed.
 
-    The message is as the provider wrote it; `shown` makes it fit for others.
+    The message is the provider's own; pass the error to `shown` before anybody reads it.
     """
     if isinstance(error, ModelError):
         return error
@@ -39,11 +39,11 @@ def as_model_error(error: Exception) -> ModelError:
     if isinstance(cause, _UNSENT):
         return ModelError("unreachable", _unreachable(error), retryable=True, billed=False)
     if isinstance(error, openai.APITimeoutError) or isinstance(cause, httpx2.TimeoutException):
-        return ModelError("timeout", "the connection stood still for too long", retryable=True, billed=True)
+        return ModelError("timeout", "the server sent nothing for too long", retryable=True, billed=True)
     if isinstance(cause, httpx2.DecodingError):
         return ModelError("unreadable", "the body cannot be decompressed", retryable=True, billed=True)
     if isinstance(cause, _UNSENDABLE):
-        # Never the cause's own words: they quote the header that cannot be sent, and that is the key.
+        # INVARIANT: the cause's text is never shown. It quotes the header that cannot be sent, which holds the key.
         message = f"the request cannot be sent ({type(cause).__name__}); check the key and the base URL"
         return ModelError("refused", message, retryable=False, billed=False)
     if isinstance(error, openai.OpenAIError) and not isinstance(error, openai.APIError):
@@ -53,7 +53,7 @@ def as_model_error(error: Exception) -> ModelError:
 
 
 def shown(error: ModelError, secret: str | None) -> ModelError:
-    """The same error as one short line of writable text without `secret`, and without the exceptions behind it."""
+    """Returns a copy of the error that is safe to show: one short line, without `secret` and without a cause."""
     message = str(error).removeprefix(f"{error.kind}: ")
     if secret:
         message = message.replace(secret, "[key]")
@@ -66,7 +66,7 @@ def shown(error: ModelError, secret: str | None) -> ModelError:
 
 
 def provider_message(body: object) -> str:
-    """What a provider says in an error's body, in any of the usual shapes; empty where it says nothing."""
+    """Finds the message in an error's body, in any usual shape; returns an empty text where there is none."""
     for _ in range(_DEEPEST_MESSAGE):
         if isinstance(body, str):
             return "" if body.lstrip().startswith("<") else body
@@ -76,12 +76,12 @@ def provider_message(body: object) -> str:
 
 
 def fields_of(value: object) -> dict[str, Any]:
-    """The fields of a JSON object; none for anything else."""
+    """Returns the fields of a JSON object, and none for any other value."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asked to wait, at most an hour; None where it asked nothing that makes sense."""
+    """Reads how many seconds the provider asks to wait, at most an hour; None where the headers give no valid time."""
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return _bounded(milliseconds / 1000)
@@ -93,7 +93,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    # A date without a zone is one in UTC: HTTP knows no other.
+    # HTTP dates are in UTC, so a date without a zone is too.
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return _bounded(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
@@ -105,8 +105,8 @@ def _of_status(error: openai.APIStatusError) -> ModelError:
     if status == 429 and _QUOTA not in (error.code, error.type):
         return ModelError("rate_limited", message, retryable=True, billed=False, retry_after=wait)
     if status in (408, 409) or status >= 500:
-        # A conflict is found before the model is asked; behind the others a gateway may have given up on a
-        # model that went on.
+        # A conflict (409) is found before the model starts. With the others a gateway may have given up on a model
+        # that kept working, and was billed.
         return ModelError("overloaded", message, retryable=True, billed=status != 409, retry_after=wait)
     return ModelError("refused", message, retryable=False, billed=False)
 

@@ -1,4 +1,4 @@
-"""Reads the replies of either OpenAI API, strictly: what is not understood is a `ModelError`, never a guess."""
+"""Reads replies of either OpenAI API strictly: an unexpected reply is a `ModelError`, never a guess."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -64,13 +64,19 @@ class _Response(BaseModel):
 
 
 def read_reply(api: Api, body: bytes, call_id: Callable[[int], str]) -> ModelReply:
-    """The reply in the body of an HTTP 200; its i-th call is named `call_id(i)`, whatever the model named it.
+    """Reads the reply in the body of an HTTP 200.
 
-    Names longer than 200 characters, arguments longer than 300,000 and calls after the 500th are cut off. All text
-    can be written as UTF-8.
+    Args:
+        api: the API that replied.
+        body: the body as received.
+        call_id: gives the id of the i-th call, counted from 0; the model's own ids are ignored.
+
+    Returns:
+        The reply, safe to store: text that UTF-8 can hold, names cut at 200 characters, arguments at 300,000, and the
+        calls after the 500th dropped.
 
     Raises:
-        ModelError: `unreadable`, or what the provider says it failed with.
+        ModelError: the body cannot be read, or holds a failure that the provider reports.
     """
     try:
         value = _plain(json.loads(body.decode("utf-8-sig"), parse_int=_integer, parse_constant=_nothing))
@@ -80,7 +86,7 @@ def read_reply(api: Api, body: bytes, call_id: Callable[[int], str]) -> ModelRep
 
 
 def unreadable(message: str) -> ModelError:
-    """A reply that came, and may have been billed, and cannot be used."""
+    """Returns the error for a reply that arrived, and may have been billed, but cannot be used."""
     return ModelError("unreadable", message, retryable=True, billed=True)
 
 
@@ -119,7 +125,7 @@ def _response(value: object, call_id: Callable[[int], str]) -> ModelReply:
 
 
 def _failed(error: object) -> ModelError:
-    """A response that failed after it was accepted, so that it may have been billed."""
+    """Returns the error for a response that failed after it was accepted, so that it may have been billed."""
     code = str(fields_of(error).get("code") or "")
     message = ": ".join(part for part in (code, provider_message(error)) if part) or "the response failed"
     if code.startswith("invalid_"):
@@ -134,7 +140,7 @@ def _shaped(shape: type[Shape], value: object) -> Shape:
     except ValidationError as error:
         problems = summary(problems_of(error))
     said = provider_message(value)
-    raise unreadable(f"the body has not the shape of a reply: {f'{said} ({problems})' if said else problems}")
+    raise unreadable(f"the body does not have the shape of a reply: {f'{said} ({problems})' if said else problems}")
 
 
 def _of_type(kind: str, output: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -142,7 +148,7 @@ def _of_type(kind: str, output: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _joined(content: str | list[dict[str, Any]] | None) -> str:
-    """The text of a message, of which a refusal is a part like any other."""
+    """Joins the text parts of a message; a refusal counts as text."""
     if content is None or isinstance(content, str):
         return content or ""
     parts = (part.get("text") or part.get("refusal") for part in content)
@@ -179,7 +185,7 @@ def _model(name: object) -> str | None:
 
 
 def _usage(value: object, input_name: str, output_name: str) -> BilledUsage | None:
-    """The bill, or None where any figure of it is missing or makes no sense."""
+    """Reads the bill; returns None where a figure is missing or contradicts another."""
     report = fields_of(value)
     details = report.get(f"{input_name}_details")
     cached = fields_of(details).get("cached_tokens")
@@ -192,24 +198,24 @@ def _usage(value: object, input_name: str, output_name: str) -> BilledUsage | No
 
 
 def _count(value: object) -> int | None:
-    # A bool is an int to `isinstance`, and no count.
+    # `isinstance` would accept a bool as an int.
     return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
 
 
 def _integer(digits: str) -> int | None:
-    """A number too long to be one reads as null, so that a lie in the bill does not cost the reply."""
+    """Reads an integer; one with over 1,000 digits reads as null, so that an absurd bill does not lose the reply."""
     return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
 def _nothing(_: str) -> None:
-    """NaN and infinity are no JSON; servers that divide by zero send them."""
+    """Reads NaN and infinity as null: they are not JSON, but servers that divide by zero send them."""
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """The same value with every text writable as UTF-8.
+    """Replaces characters that UTF-8 cannot hold, at every depth.
 
     Raises:
-        ValueError: it nests so deep that those who store it would refuse it.
+        ValueError: the value nests too deep to be stored.
     """
     if depth > _MAX_DEPTH:
         raise ValueError("nests too deep")

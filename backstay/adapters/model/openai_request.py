@@ -1,4 +1,4 @@
-"""Writes a request in the words of either OpenAI API; the same request is the same bytes, whoever sends it."""
+"""Writes a request for either OpenAI API; equal requests give equal bytes on every worker."""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +11,16 @@ from backstay.kernel.arguments import repeated_arguments
 
 _LONGEST_NAME = 64
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
-# These refuse a request that asks for encrypted reasoning; every other model ignores or serves it.
+# These models refuse a request for encrypted reasoning; all others accept or ignore it.
 _WITHOUT_REASONING = re.compile(r"(?:.*/)?(?:ft:)?(?:gpt-3|gpt-4|chatgpt-4|gpt-5-chat)")
 
 
 def render(request: ModelRequest, *, newest: bool) -> dict[str, Any]:
-    """The body of the request, without the model's name.
+    """Returns the body of the request, without the model's name.
 
-    `newest` is whether the server is OpenAI's own: it wants `max_completion_tokens`, where most compatible servers
-    know `max_tokens` only.
+    Args:
+        request: the request to write.
+        newest: the server is OpenAI's own and wants `max_completion_tokens`; most others know only `max_tokens`.
     """
     return _chat(request, newest) if request.model.api == "chat" else _response(request)
 
@@ -31,7 +32,7 @@ def _response(request: ModelRequest) -> dict[str, Any]:
     if request.tools:
         body["tools"] = [{"type": "function", **_function(tool), "strict": False} for tool in request.tools]
     body["max_output_tokens"] = request.max_output_tokens
-    # What is not stored must carry its own reasoning, or the next request cannot refer to it.
+    # The provider stores nothing, so the reply must carry its reasoning for the next request to repeat it.
     body["store"] = False
     if not _WITHOUT_REASONING.match(request.model.name):
         body["include"] = ["reasoning.encrypted_content"]
@@ -60,7 +61,7 @@ def _chat(request: ModelRequest, newest: bool) -> dict[str, Any]:
     messages += [_message(item, names) for item in request.conversation if not _is_empty(item)]
     body: dict[str, Any] = {"messages": messages}
     if request.tools:
-        # `strict` is false by default here, and unknown to several compatible servers.
+        # Chat defaults `strict` to false, and several compatible servers do not know the field.
         body["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
     body["max_completion_tokens" if newest else "max_tokens"] = request.max_output_tokens
     return body
@@ -81,12 +82,12 @@ def _message(item: Item, names: frozenset[str]) -> dict[str, Any]:
 
 
 def _is_empty(item: Item) -> bool:
-    """Whether an item is a decision that says nothing: servers refuse the message it would be."""
+    """Tells whether an item is a decision without text and calls; servers refuse an empty message."""
     return isinstance(item, Decided) and not item.decision.text and not item.decision.calls
 
 
 def _is_whole(entry: dict[str, Any]) -> bool:
-    """Whether a reasoning item carries its content; one that only refers to the provider's store is refused."""
+    """Tells whether a reasoning item carries its content; servers refuse one that only names a stored item."""
     return bool(entry.get("encrypted_content") or entry.get("content"))
 
 
@@ -95,7 +96,7 @@ def _called(call: ProposedCall, names: frozenset[str]) -> dict[str, str]:
 
 
 def _name(tool: str, names: frozenset[str]) -> str:
-    """A name as the APIs allow it: one that a model made up must not make every later request invalid."""
+    """Returns a name that the APIs accept, so that an invented tool name does not spoil every later request."""
     return tool if tool in names else _FOREIGN.sub("_", tool)[:_LONGEST_NAME] or "_"
 
 

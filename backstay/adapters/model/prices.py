@@ -1,4 +1,4 @@
-"""What a model costs: the owner's own figures, or the price lists bundled with genai-prices. Nothing is looked up."""
+"""Finds a model's prices: the owner's own, or those bundled with genai-prices; asks no server."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -24,12 +24,18 @@ Rate = Decimal | TieredPrices
 def price_of(
     model: str, base_url: str | None, own: Mapping[str, str] | None, *, at: datetime | None = None
 ) -> Price | None:
-    """The price list of a model, or None where nobody knows it; a model is never free by default.
+    """Returns a model's prices, or None where they are unknown; an unknown model is never free.
 
-    `own` holds `input`, `output` and perhaps `cached_input`, decimal strings of US dollars per million tokens, and
-    wins. Otherwise the provider that `base_url` belongs to is asked, and for an address nobody knows OpenAI, then any
-    provider with a model of exactly that name, of which the dearest counts. Prices are those in force at `at` (now);
-    where they change within the day after it, the dearer ones. A model billed by more than tokens is None.
+    Args:
+        model: the model's name.
+        base_url: the server's address, which tells the provider. For an unknown address, OpenAI's list is searched
+            first, then every provider for exactly that name; the dearest match counts.
+        own: the owner's prices, which win: `input`, `output` and perhaps `cached_input`, as decimal strings of US
+            dollars per million tokens.
+        at: the time when the prices apply, now unless given; where they change within 24 hours, the dearer ones count.
+
+    Returns:
+        The prices; None also for a model billed by more than its tokens.
 
     Raises:
         ConfigurationError: `own` cannot be read.
@@ -63,7 +69,7 @@ def _own_figure(key: str, text: str) -> int:
 
 
 def _models(prices: DataSnapshot, name: str, base_url: str | None) -> list[ModelInfo]:
-    """The models that name may mean: none, one, or one of each provider that sells it."""
+    """Returns the models that a name may mean: none, one, or one from each provider that sells it."""
     if provider := _provider_at(prices, base_url):
         return _found(prices, provider, name)
     if found := _found(prices, prices.find_provider(None, _DEFAULT_PROVIDER, None), name):
@@ -85,8 +91,8 @@ def _found(prices: DataSnapshot, provider: Provider, name: str) -> list[ModelInf
 
 
 def _tiers(model: ModelInfo, moment: datetime) -> tuple[Tier, ...] | None:
-    """The tiers of a model, or None where a call costs something that tokens in and out do not tell."""
-    # A run admitted in a cheap hour goes on in a dear one.
+    """Returns a model's price tiers, or None where a call costs more than its tokens."""
+    # A run admitted in a cheap hour may continue in a dear one, so all prices of the next 24 hours count.
     half_hours = (moment + timedelta(minutes=30 * passed) for passed in range(_HALF_HOURS))
     lists: list[ModelPrice] = []
     for half_hour in half_hours:
@@ -115,8 +121,8 @@ def _tier(model: ModelInfo, lists: Iterable[ModelPrice], start: int) -> Tier:
 
 def _tier_of(model: ModelInfo, listed: ModelPrice, start: int) -> Tier:
     read = _micros(listed.input_mtok, start) or 0
-    # OpenAI writes its cache unasked from gpt-5.6 on, for more than reading costs, and a bill here does not tell
-    # how much of the input was written. Anthropic writes on demand only.
+    # From gpt-5.6 on OpenAI writes its cache unasked, at a higher price than reading, and its bill does not say how
+    # much was written. Anthropic writes only on demand.
     written = 0 if "claude" in model.id.lower() else _micros(listed.cache_write_mtok, start) or 0
     cached = _micros(listed.cache_read_mtok, start)
     output = _micros(listed.output_mtok, start) or 0
@@ -125,7 +131,7 @@ def _tier_of(model: ModelInfo, listed: ModelPrice, start: int) -> Tier:
 
 
 def _micros(rate: Rate | None, start: int) -> int | None:
-    """Micro-dollars per million tokens for calls with more than `start` input tokens, rounded up."""
+    """Returns micro-dollars per million tokens, rounded up, for calls with more than `start` input tokens."""
     if rate is None:
         return None
     if isinstance(rate, TieredPrices):

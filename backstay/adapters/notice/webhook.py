@@ -1,7 +1,7 @@
-"""Tells a web address of approvals: JSON over HTTP, signed, so that the receiver knows who speaks.
+"""Sends notices of approvals to a web address as signed JSON over HTTP.
 
-The header `Backstay-Signature` is `t=SECONDS,v1=HEX`: HMAC-SHA256 over `SECONDS.BODY` with the secret that both know.
-A receiver computes the same, compares in constant time, and refuses what is older than it is willing to believe.
+The header `Backstay-Signature` is `t=SECONDS,v1=HEX`: HMAC-SHA256 over `SECONDS.BODY` with the shared secret.
+A receiver computes the same value, compares it in constant time, and refuses a time that is too old.
 """
 
 import hashlib
@@ -20,19 +20,25 @@ _SECONDS = 10
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
-    """The value of the signature header for a body sent at a time, in seconds since the epoch."""
+    """Returns the value of the signature header.
+
+    Args:
+        secret: the secret shared with the receiver.
+        at: the time of sending, in seconds since the epoch.
+        body: the body as sent.
+    """
     digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
 
 
 class Webhooks:
-    """The addresses of the agents that have one."""
+    """A sender of notices to the webhooks of agents."""
 
     def __init__(self, addresses: Mapping[str, str], secret: str | None) -> None:
-        """Takes the address of each agent.
+        """Takes the addresses by agent; agents without one are not notified.
 
         Raises:
-            ConfigurationError: there is an address and no secret to sign with.
+            ConfigurationError: there is an address but no secret to sign with.
         """
         if addresses and not secret:
             what = f"agent `{next(iter(addresses))}` notifies a webhook, and `{SECRET_VARIABLE}` is not set"
@@ -44,7 +50,7 @@ class Webhooks:
         """Sends one message to the agent's address, if it has one.
 
         Raises:
-            aiohttp.ClientError: it was not taken; worth another try.
+            aiohttp.ClientError: the receiver did not accept it; worth a retry.
         """
         address = self._addresses.get(agent)
         if address is None:

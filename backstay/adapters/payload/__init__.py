@@ -1,1 +1,1 @@
-"""Turns payloads into bytes and back: conversion, encryption, keys."""
+"""Converts values to Temporal payloads and back, and encrypts them."""

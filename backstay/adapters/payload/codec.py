@@ -1,12 +1,12 @@
-"""Encrypts what is sent to Temporal, so that neither its database nor its interface can read what runs are about.
+"""Encrypts payloads, so that neither Temporal's database nor its web interface can read the content of runs.
 
-A payload, its own metadata included, is sealed with AES-256-GCM under a fresh nonce. The id of the key stands beside it
-and is bound to it: it cannot be exchanged unnoticed. What is not encrypted passes through, so that plain JSON from
-other clients and from the dialogs of Temporal's interface keeps working.
+Each payload, including its metadata, is encrypted with AES-256-GCM under a fresh nonce. The key's id stands beside it
+and is authenticated with it, so that nobody can swap it unnoticed. Unencrypted payloads pass unchanged, so that plain
+JSON from other clients and from Temporal's web interface still works.
 
-A key may seal some four billion payloads (2**32, NIST SP 800-38D, 8.3): change it before that. To change it, give the
-new key to every worker and client behind the old one, then put it first, and keep the old one until no history that
-is sealed with it is left.
+One key may encrypt about four billion payloads (2**32, NIST SP 800-38D, 8.3); change it before. To change a key, add
+the new one behind the old on every worker and client, then put the new one first, and keep the old one until no
+history encrypted with it is left.
 """
 
 import os
@@ -28,35 +28,36 @@ _SHOWN = 64
 
 
 class EncryptingCodec(PayloadCodec):
-    """Seals with the first of its keys and opens with any of them; `keys` are 32 bytes each, by id."""
+    """A codec that encrypts with its first key and decrypts with any of its keys."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """Takes at least one key: 32 bytes each, by id."""
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._first = next(iter(keys))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Seals every payload."""
-        return [self._sealed(payload) for payload in payloads]
+        """Encrypts every payload."""
+        return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Opens every sealed payload, and leaves the others as they are.
+        """Decrypts every encrypted payload, and leaves the others as they are.
 
         Raises:
-            CodecError: the key is not here, or the payload does not open with it.
+            CodecError: the key is unknown here, or does not decrypt the payload.
         """
-        return [self._opened(payload) for payload in payloads]
+        return [self._decrypted(payload) for payload in payloads]
 
     def lenient(self) -> "LenientCodec":
-        """The same, for a worker."""
+        """Returns a codec with the same keys for a worker."""
         return LenientCodec(self)
 
-    def _sealed(self, payload: Payload) -> Payload:
+    def _encrypted(self, payload: Payload) -> Payload:
         nonce = os.urandom(_NONCE_BYTES)
         key_id = self._first.encode()
-        sealed = self._ciphers[self._first].encrypt(nonce, payload.SerializeToString(), _BOUND + key_id)
-        return Payload(metadata={ENCODING_KEY: ENCODING, KEY_ID_KEY: key_id}, data=nonce + sealed)
+        encrypted = self._ciphers[self._first].encrypt(nonce, payload.SerializeToString(), _BOUND + key_id)
+        return Payload(metadata={ENCODING_KEY: ENCODING, KEY_ID_KEY: key_id}, data=nonce + encrypted)
 
-    def _opened(self, payload: Payload) -> Payload:
+    def _decrypted(self, payload: Payload) -> Payload:
         if payload.metadata.get(ENCODING_KEY) != ENCODING:
             return payload
         key_id = payload.metadata.get(KEY_ID_KEY, b"").decode("ascii", "replace")
@@ -65,37 +66,37 @@ class EncryptingCodec(PayloadCodec):
         if cipher is None:
             known = ", ".join(f"`{name}`" for name in self._ciphers)
             raise CodecError(
-                f"a payload is encrypted with the key `{shown}`, and here are only {known}; "
+                f"a payload is encrypted with the key `{shown}`, but this process has only {known}; "
                 "add that key to `BACKSTAY_CODEC_KEYS`"
             )
-        nonce, sealed = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
+        nonce, encrypted = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
         try:
-            return Payload.FromString(cipher.decrypt(nonce, sealed, _BOUND + key_id.encode()))
-        except (InvalidTag, ValueError):  # ValueError: too short for a nonce
+            return Payload.FromString(cipher.decrypt(nonce, encrypted, _BOUND + key_id.encode()))
+        except (InvalidTag, ValueError):  # a ValueError means that the data is too short for a nonce
             raise CodecError(
-                f"a payload does not open with the key `{shown}`: another key has that id, or the payload was changed"
+                f"the key `{shown}` does not decrypt a payload: another key has that id, or the payload was changed"
             ) from None
 
 
 class LenientCodec(PayloadCodec):
-    """Leaves sealed what does not open: who reads it refuses it.
+    """A codec for workers that leaves a payload encrypted where it cannot decrypt it, so that the reader refuses it.
 
-    Somebody's message that raised here would fail the workflow task, which the engine tries again for ever.
+    An error here would fail the workflow task, which Temporal retries for ever: anybody could block a run.
     """
 
     def __init__(self, codec: EncryptingCodec) -> None:
         self._codec = codec
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Seals every payload."""
+        """Encrypts every payload."""
         return await self._codec.encode(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Opens every payload that opens."""
-        opened: list[Payload] = []
+        """Decrypts every payload it can, and leaves the others as they are."""
+        decrypted: list[Payload] = []
         for payload in payloads:
             try:
-                opened += await self._codec.decode([payload])
+                decrypted += await self._codec.decode([payload])
             except CodecError:
-                opened.append(payload)
-        return opened
+                decrypted.append(payload)
+        return decrypted

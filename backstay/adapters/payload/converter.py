@@ -1,7 +1,7 @@
-"""How values become payloads: pydantic's JSON, encrypted where there are keys.
+"""Builds the data converter: pydantic's JSON, encrypted where keys are set.
 
-What stays readable in Temporal with encryption on: ids (of runs, activities and updates), names (of workflows,
-activities, signals, task queues and tools' error types), times, search attributes, reasons of a terminate or a cancel.
+With encryption on, Temporal can still read ids (of runs, activities and updates), names (of workflows, activities,
+signals, task queues and tools' error types), times, search attributes, and the reasons of a terminate or a cancel.
 """
 
 import dataclasses
@@ -17,9 +17,12 @@ from .tolerant import TolerantPayloadConverter
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
-    """The one converter of workers and clients; without `settings`, as the environment says.
+    """Returns the converter that workers and clients share.
 
-    With keys, messages and stack traces of failures are encrypted too.
+    With keys, it also encrypts messages and stack traces of failures.
+
+    Args:
+        settings: hold the keys; without them, the environment variables do.
 
     Raises:
         ConfigurationError: the keys cannot be used.
@@ -28,7 +31,7 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
     plain = DataConverter(payload_converter_class=TolerantPayloadConverter)
     if not keys:
         return plain
-    from .codec import EncryptingCodec  # cryptography is loaded where it is used only
+    from .codec import EncryptingCodec  # imported here so that `cryptography` is loaded only where it is needed
 
     return dataclasses.replace(
         plain,
@@ -38,13 +41,13 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
 
 
 def for_worker(converter: DataConverter) -> DataConverter:
-    """The same, for a worker: what somebody sends and no key opens is refused, and stops nothing."""
+    """Returns the converter for a worker: it rejects payloads it cannot decrypt without failing the workflow task."""
     lenient = getattr(converter.payload_codec, "lenient", None)
     return dataclasses.replace(converter, payload_codec=lenient()) if lenient else converter
 
 
 def keys_of_environment() -> dict[str, bytes]:
-    """The codec's keys as the environment has them.
+    """Reads the codec's keys from the environment variables.
 
     Raises:
         ConfigurationError: the keys cannot be used.

@@ -1,6 +1,6 @@
 """Reads the keys of the payload codec from the environment: `BACKSTAY_CODEC_KEYS="2026a:BASE64,2025z:BASE64"`.
 
-INVARIANT: no error shows a part of the setting that may be a key.
+INVARIANT: no error shows any part of the setting that may be a key.
 """
 
 import base64
@@ -13,16 +13,23 @@ KEYS = "BACKSTAY_CODEC_KEYS"
 KEYS_FILE = "BACKSTAY_CODEC_KEYS_FILE"
 KEY_BYTES = 32
 
-# 32 bytes are 43 characters of base64 at least: what fits here is no key that stands on the wrong side of the colon.
+# Errors show ids. A key of 32 bytes has at least 43 characters in base64, so one written in place of its id never fits.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _MEND = "write `id:key`, several separated by commas; `openssl rand -base64 32` makes a key"
 
 
 def codec_keys(text: str | None, file: Path | None) -> dict[str, bytes]:
-    """The keys by id, in the order written; none where neither is given, which leaves the codec off.
+    """Reads the keys.
+
+    Args:
+        text: the value of `BACKSTAY_CODEC_KEYS`.
+        file: the path in `BACKSTAY_CODEC_KEYS_FILE`.
+
+    Returns:
+        The keys by id, in the order written; none where neither is given, which turns encryption off.
 
     Raises:
-        ConfigurationError: the keys cannot be used; names the variable and the mend.
+        ConfigurationError: the keys cannot be used; names the variable and the remedy.
     """
     if text and file:
         raise ConfigurationError(f"`{KEYS}` and `{KEYS_FILE}` are both set", mend="unset one of the two")
@@ -44,14 +51,14 @@ def _contents(file: Path) -> str:
 def _read(text: str, variable: str) -> dict[str, bytes]:
     entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
     if not entries:
-        raise ConfigurationError("there is no key in it", where=f"`{variable}`", mend=_MEND)
+        raise ConfigurationError("it holds no key", where=f"`{variable}`", mend=_MEND)
     keys: dict[str, bytes] = {}
     for number, entry in enumerate(entries, 1):
         key_id, _, written = entry.partition(":")
         if not written or not _ID.fullmatch(key_id):
             raise ConfigurationError(f"entry {number} does not begin with an id", where=f"`{variable}`", mend=_MEND)
         if key_id in keys:
-            raise ConfigurationError(f"the id `{key_id}` stands there twice", where=f"`{variable}`")
+            raise ConfigurationError(f"the id `{key_id}` occurs twice", where=f"`{variable}`")
         keys[key_id] = _key(key_id, written, variable)
     return keys
 

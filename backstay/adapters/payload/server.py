@@ -1,7 +1,7 @@
-"""Encrypts and decrypts payloads for Temporal's interface and command line, which have no keys: POST /encode, /decode.
+"""Encrypts and decrypts payloads over HTTP (POST /encode, /decode) for Temporal's web interface and command line.
 
-Whoever reaches it can read everything, so it lets in as few as it can: on this machine only those who speak to it under
-a name of this machine, elsewhere only those with the token, and of web pages only those of the origins it was told.
+Anybody who may use it can read every payload. So it answers requests to this machine's own names only, or requests
+with the token where it listens elsewhere, and web pages only from the allowed origins.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who is let in.
+    """The rules for who may use the server.
 
     Attributes:
-        host: the address to listen on; without a `token` one of this machine only.
-        origins: of web pages that may ask, as browsers write them: `http://localhost:8233`.
-        token: what `Authorization: Bearer` must bring, on this machine too where it is set.
+        host: the address to listen on; without a `token` it must be local to this machine.
+        origins: the web pages that may ask, as browsers write origins: `http://localhost:8233`.
+        token: the token that every request must send as `Authorization: Bearer`; None asks for none.
     """
 
     host: str
@@ -43,10 +43,10 @@ class Access:
 
     @classmethod
     def checked(cls, host: str, origins: Sequence[str], token: str | None) -> "Access":
-        """The same, if it can be meant.
+        """Checks the rules and returns them.
 
         Raises:
-            ConfigurationError: the address can be reached from elsewhere and there is no token, or an origin is none.
+            ConfigurationError: other machines can reach the address and there is no token, or an origin is malformed.
         """
         if not is_loopback(host) and not token:
             what = f"`{host}` can be reached from other machines, and there is no token"
@@ -54,13 +54,13 @@ class Access:
         return cls(host, tuple(_origin(origin) for origin in origins), token or None)
 
     def refusal(self, request: web.Request) -> web.Response | None:
-        """Why a request is not let in; None where it is."""
+        """Returns the response that refuses a request, or None where it is allowed."""
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self.origins:
-            return web.Response(status=403, text="pages of this origin may not ask: see --origin")
-        # A name of somebody else's that leads to this machine makes a page there a page of ours (DNS rebinding).
+            return web.Response(status=403, text="pages of this origin are not allowed; see --origin")
+        # A foreign name that resolves to this machine would give its pages our origin (DNS rebinding).
         if is_loopback(self.host) and not is_loopback(_hostname(request.host)):
-            return web.Response(status=403, text="it answers under names of this machine only")
+            return web.Response(status=403, text="use a name of this machine, such as localhost")
         if request.method == "OPTIONS" or self.token is None:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -69,7 +69,7 @@ class Access:
         return web.Response(status=401, text="the token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
 
     def cors(self, request: web.Request) -> dict[str, str]:
-        """What tells a browser that the page may read the answer."""
+        """Returns the headers that let a page of an allowed origin read the response."""
         origin = request.headers.get("Origin")
         if origin not in self.origins:
             return {"Vary": "Origin"}
@@ -84,10 +84,18 @@ class Access:
 
 @contextlib.asynccontextmanager
 async def codec_server(codec: PayloadCodec, access: Access, port: int) -> AsyncGenerator[str]:
-    """Serves until the context ends; the value is its address. Port 0 takes a free one.
+    """Serves until the context ends.
+
+    Args:
+        codec: encrypts and decrypts.
+        access: decides who may use the server, and the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+
+    Yields:
+        The server's URL.
 
     Raises:
-        ConfigurationError: it cannot listen there.
+        ConfigurationError: it cannot listen on that address and port.
     """
     runner = web.AppRunner(codec_app(codec, access), access_log=None)
     await runner.setup()
@@ -104,7 +112,7 @@ async def codec_server(codec: PayloadCodec, access: Access, port: int) -> AsyncG
 
 
 def codec_app(codec: PayloadCodec, access: Access) -> web.Application:
-    """The application behind `codec_server`."""
+    """Builds the web application behind `codec_server`."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -127,7 +135,7 @@ def codec_app(codec: PayloadCodec, access: Access) -> web.Application:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name leads to this machine and to no other."""
+    """Tells whether an address or name always leads to this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -169,7 +177,7 @@ def _origin(text: str) -> str:
         parts = urlsplit("")
     if not (valid and bare):
         mend = "write scheme, host and port, as `http://localhost:8233`"
-        raise ConfigurationError(f"`{text}` is no origin", where="`--origin`", mend=mend)
+        raise ConfigurationError(f"`{text}` is not an origin", where="`--origin`", mend=mend)
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -1,4 +1,4 @@
-"""Reads payloads: what somebody sends to a run may be anything, and must not stop the run's own task."""
+"""Reads payloads without failing on unreadable ones, because anybody may send anything to a run."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,21 +8,21 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 
 
 class Unreadable:
-    """Stands for a payload that is no JSON; it fits no shape, so that whoever reads it refuses it."""
+    """A stand-in for a payload that is not JSON; it matches no model, so validation refuses it."""
 
 
 UNREADABLE: Final = Unreadable()
 
 
 class TolerantPayloadConverter(PydanticPayloadConverter):
-    """Reads untyped payloads even where they cannot be read.
+    """A converter that returns `UNREADABLE` for an untyped payload it cannot read.
 
-    A start or a message whose payload raised here would fail the workflow task, which the engine tries again for ever.
-    Typed payloads, such as the results of our own activities, raise as they always did.
+    An error here would fail the workflow task, which Temporal retries for ever. Typed payloads, such as results of our
+    own activities, still raise.
     """
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-        """The values of some payloads; one without a type that cannot be read is `UNREADABLE`."""
+        """Reads the values; an unreadable one without a type hint is `UNREADABLE`."""
         hints: list[Any] = list(type_hints or [])
         hints += [Any] * (len(payloads) - len(hints))
         return [self._value(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]

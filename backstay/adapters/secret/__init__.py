@@ -1,1 +1,1 @@
-"""Keeps secrets, and removes their values from texts."""
+"""Reads secrets, and removes their values from texts."""

@@ -1,8 +1,8 @@
-"""Takes known secrets out of texts, logs and what is printed: whatever leads to the value becomes `[secret NAME]`.
+"""Replaces known secrets in texts, logs and printed output with `[secret NAME]`.
 
-It knows a value as it is, as JSON, Python (bytes too), HTML and URLs write it, in base64 (also within a longer text, as
-in an HTTP `Authorization`, and of JSON), in hexadecimal, and each longer line of a value of several lines. A tool that
-cuts a secret in pieces or computes with it is not found out, nor what is written twice over, as a URL within a URL.
+It finds a value in plain form, as JSON, Python (also bytes), HTML and URLs write it, in base64 (also inside a longer
+text, such as an HTTP `Authorization`, and of JSON), in hexadecimal, and each longer line of a multi-line value. It
+does not find a secret that a tool cuts in pieces or computes with, nor one encoded twice, such as a URL within a URL.
 """
 
 import base64
@@ -25,9 +25,9 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
 
 class Scrubber:
-    """Knows secrets and the text without them; values that were learned stay known when the secret changes.
+    """A remover of secrets from texts, safe to use from any thread.
 
-    It can be asked from any thread. Neither its representation nor a pickle holds a value.
+    It still finds the last values of a secret after the secret has changed. It shows no value and cannot be pickled.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,13 @@ class Scrubber:
         self._names: dict[str, str] = {}
 
     def learn(self, name: str, value: str) -> None:
-        """Remembers a value; one shorter than six characters would take ordinary words out of texts, and is not."""
+        """Remembers a value, unless it has fewer than six characters: that would remove ordinary words from texts."""
         if value in self._values:
             return
         if len(value) < SHORTEST:
-            _LOG.warning("the secret `%s` has less than %d characters: texts are not freed of it", name, SHORTEST)
+            _LOG.warning(
+                "the secret `%s` has less than %d characters: texts may show it; use a longer one", name, SHORTEST
+            )
             return
         with self._lock:
             values = {**self._values, value: name}
@@ -51,7 +53,7 @@ class Scrubber:
             self._values = values
 
     def text(self, text: str) -> str:
-        """The text with `[secret NAME]` in the place of every secret."""
+        """Returns the text with `[secret NAME]` in place of every secret."""
         places = [
             (found.start(), -found.end(), name)
             for spelled, name in self._names.items()
@@ -61,14 +63,14 @@ class Scrubber:
         if not places:
             return text
         clean, done = "", 0
-        for start, end, name in sorted(places):  # of those that begin together, the longest first
+        for start, end, name in sorted(places):  # where two begin together, the longer comes first
             if start >= done:
                 clean += f"{text[done:start]}[secret {name}]"
-            done = max(done, -end)  # where two overlap, both are gone
+            done = max(done, -end)  # where two overlap, both are removed
         return clean + text[done:]
 
     def value(self, value: Any) -> Any:
-        """The same for texts inside of lists, tuples and mappings; anything else is returned as it is."""
+        """Cleans the texts inside lists, tuples and mappings, and returns any other value as it is."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -78,24 +80,24 @@ class Scrubber:
         return value
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a scrubber knows secrets: it is not pickled")
+        raise TypeError("a scrubber holds secrets and is not pickled")
 
 
 class ScrubbingFilter(logging.Filter):
-    """Frees log records of secrets; it belongs on handlers, where the records of all loggers pass."""
+    """A filter that removes secrets from log records; add it to handlers, which see the records of all loggers."""
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__()
         self._scrubber = scrubber
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record pass, changed where it holds a secret and only there."""
+        """Lets every record pass, and changes those that hold a secret."""
         try:
-            said = record.getMessage()
-        except Exception:  # the handler would report such a message together with its arguments, as they are
-            said, record.args = str(record.msg), ()
-        clean = self._scrubber.text(said)
-        if clean != said:
+            message = record.getMessage()
+        except Exception:  # the handler would report a message it cannot format with all its arguments, uncleaned
+            message, record.args = str(record.msg), ()
+        clean = self._scrubber.text(message)
+        if clean != message:
             record.msg, record.args = clean, ()
         if record.exc_info:
             trace = record.exc_text or logging.Formatter().formatException(record.exc_info)
@@ -107,14 +109,14 @@ class ScrubbingFilter(logging.Filter):
         for name in vars(record).keys() - _PLAIN:
             try:
                 setattr(record, name, self._scrubber.value(getattr(record, name)))
-            except RecursionError:  # what cannot be looked through is not shown, and logging fails nobody
+            except RecursionError:  # a value that cannot be searched must not be shown, and logging must never fail
                 setattr(record, name, "(nested too deeply)")
         return True
 
 
 @contextlib.contextmanager
 def scrubbed_logs(scrubber: Scrubber) -> Generator[None]:
-    """Frees what the handlers that are there now write of secrets, until the context ends."""
+    """Removes secrets from the output of log handlers until the context ends, but not of handlers added later."""
     added = ScrubbingFilter(scrubber)
     handlers = _handlers()
     for handler in handlers:
@@ -127,19 +129,23 @@ def scrubbed_logs(scrubber: Scrubber) -> Generator[None]:
 
 
 class ScrubbedStream:
-    """A text stream that frees what is written of secrets, write by write; all else is the stream's own."""
+    """A text stream that removes secrets from each write, and otherwise acts as the wrapped stream."""
 
     def __init__(self, stream: TextIO, scrubber: Scrubber) -> None:
         self._stream = stream
         self._scrubber = scrubber
 
     def write(self, text: str) -> int:
-        """Writes the text without secrets, and says that it wrote the whole."""
+        """Writes the text without secrets.
+
+        Returns:
+            The length of the given text, because callers check that all of it was written.
+        """
         self._stream.write(self._scrubber.text(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Writes every text."""
+        """Writes every line without secrets."""
         for line in lines:
             self.write(line)
 
@@ -149,7 +155,7 @@ class ScrubbedStream:
 
 @contextlib.contextmanager
 def scrubbed_output(scrubber: Scrubber) -> Generator[None]:
-    """Frees what the process prints, tools included, of secrets until the context ends."""
+    """Removes secrets from everything the process prints, tools included, until the context ends."""
     out, err = (cast("TextIO", ScrubbedStream(stream, scrubber)) for stream in (sys.stdout, sys.stderr))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
@@ -165,6 +171,7 @@ def _handlers() -> list[logging.Handler]:
 
 
 def _spellings(value: str) -> set[str]:
+    """Returns every form of a secret that is searched for."""
     lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
     found: set[str] = set()
     for text in {value, *(line for line in lines if len(line) >= _SHORTEST_LINE)}:
@@ -188,7 +195,7 @@ def _in_urls(text: str) -> set[str]:
 
 
 def _in_base64(text: str) -> set[str]:
-    """The text in base64, and the characters of it that do not depend on what stands before and after the text."""
+    """Returns the text in base64, alone and inside a longer text: the characters that no neighbouring byte changes."""
     data = _bytes(text)
     found = {base64.encodebytes(data).decode().strip()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -196,7 +203,7 @@ def _in_base64(text: str) -> set[str]:
         found |= {whole, whole.rstrip("=")}
         for before in range(3):
             written = encode(bytes(before) + data).decode()
-            # Six bits a character: those that hold a bit of a neighbour are left out.
+            # A character holds six bits; characters that share bits with a neighbouring byte are left out.
             first, last = (0, 2, 3)[before], (before + len(data)) * 8 // 6
             found.add(written[first:last])
     return found

@@ -1,7 +1,7 @@
-"""Secrets of tools: read where they are needed, when they are needed, and by the tools that declare them.
+"""Reads secrets for the tools that declare them, at the moment they are needed.
 
-The value of `SHOP_TOKEN` is looked for in the environment variable of that name, then in the file that
-`SHOP_TOKEN_FILE` names, then in the file `SHOP_TOKEN` of the folder `BACKSTAY_SECRETS`.
+The value of `SHOP_TOKEN` comes from the environment variable `SHOP_TOKEN`, else from the file named by
+`SHOP_TOKEN_FILE`, else from the file `SHOP_TOKEN` in the folder `BACKSTAY_SECRETS`.
 """
 
 import base64
@@ -19,25 +19,28 @@ from ..payload.keys import KEYS, codec_keys
 from .scrubber import SHORTEST, Scrubber
 
 FOLDER = "BACKSTAY_SECRETS"
-_OF_THE_WORKER = ("BACKSTAY_CODEC_TOKEN", "TEMPORAL_API_KEY")
+_WORKER_KEYS = ("BACKSTAY_CODEC_TOKEN", "TEMPORAL_API_KEY")
 
 
 class Secrets:
-    """Reads secrets, and keeps every value that it has read out of texts.
-
-    `folder` holds a file per secret; `environment` is this process's own unless given.
-    """
+    """A reader of secrets that teaches its scrubber every value it reads."""
 
     def __init__(self, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+        """Takes the places to read from.
+
+        Args:
+            folder: holds one file per secret.
+            environment: replaces this process's environment variables.
+        """
         self._folder = folder
         self._environment = os.environ if environment is None else environment
         self.scrubber = Scrubber()
 
     def read(self, name: str) -> str:
-        """The value as it is now.
+        """Reads the current value of a secret.
 
         Raises:
-            SecretError: there is none, its file cannot be read, or it is too short to be kept out of texts.
+            SecretError: there is no such secret, its file cannot be read, or it is too short to remove from texts.
         """
         value = self.find(name)
         if value is None:
@@ -47,13 +50,13 @@ class Secrets:
             )
         if len(value) < SHORTEST:
             raise SecretError(
-                f"the secret `{name}` has less than {SHORTEST} characters, so that texts cannot be freed of it; "
+                f"the secret `{name}` has less than {SHORTEST} characters, too short to remove it from texts; "
                 "use a longer one"
             )
         return value
 
     def find(self, name: str) -> str | None:
-        """The value as it is now; None where there is none.
+        """Reads the current value of a secret, or returns None where there is none.
 
         Raises:
             SecretError: its file cannot be read.
@@ -64,20 +67,20 @@ class Secrets:
         return value
 
     def reader(self, tool: str, declared: Sequence[str]) -> Callable[[str], str]:
-        """What a call of a tool reads its secrets with; it refuses those that the tool has not declared."""
+        """Returns a reader limited to the declared secrets."""
         return _Reader(self, tool, frozenset(declared))
 
     def scrubbed(self, text: str) -> str:
-        """The text with `[secret NAME]` in the place of every known value."""
+        """Returns the text with `[secret NAME]` in place of every known value."""
         return self.scrubber.text(text)
 
     def learn(self, names: Iterable[str]) -> None:
-        """Learns what of these is there already, so that it is kept out of texts even where nobody asked for it."""
+        """Reads the secrets that exist, so that texts never show them, even before a tool asks for one."""
         for name in names:
             try:
                 self.find(name)
             except SecretError:
-                continue  # whoever needs it is told then
+                continue  # the tool that reads the secret gets the error
 
     def _from_file(self, name: str) -> str | None:
         variable = f"{name}_FILE"
@@ -90,9 +93,9 @@ class Secrets:
 
 
 def worker_secrets(settings: Settings, agents: Iterable[Agent]) -> Secrets:
-    """The secrets of a worker: those its agents' tools declare, and its own keys, which no text shows either."""
+    """Returns the secrets of a worker, with its agents' declared secrets and its own keys already learned."""
     secrets = Secrets(settings.secrets)
-    secrets.learn(_OF_THE_WORKER)
+    secrets.learn(_WORKER_KEYS)
     own = {"OPENAI_API_KEY": settings.openai_api_key, "BACKSTAY_WEBHOOK_SECRET": settings.webhook_secret}
     for name, value in own.items():
         if value:
@@ -109,7 +112,7 @@ def worker_secrets(settings: Settings, agents: Iterable[Agent]) -> Secrets:
 
 def _contents(file: Path, name: str, where: str) -> str:
     try:
-        # Editors and `echo` end a file with a newline that belongs to no secret.
+        # Editors and `echo` add a newline that is not part of the secret.
         value = file.read_text("utf-8").rstrip("\r\n")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
@@ -122,7 +125,7 @@ def _contents(file: Path, name: str, where: str) -> str:
 
 
 class _Reader:
-    """Reads for one tool. A copy that leaves the process reads nothing: its worker's secrets stay behind."""
+    """A reader for one tool; a pickled copy reads nothing, so that secrets stay in this process."""
 
     __slots__ = ("_declared", "_secrets", "_tool")
 
@@ -137,8 +140,8 @@ class _Reader:
         return self._secrets.read(name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_left_behind, ())
+        return (_empty_reader, ())
 
 
-def _left_behind() -> Callable[[str], str]:
+def _empty_reader() -> Callable[[str], str]:
     return no_secret

@@ -1,1 +1,1 @@
-"""Runs the tools of agents."""
+"""Turns Python functions into tools, checks their arguments and runs them."""

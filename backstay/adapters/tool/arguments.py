@@ -1,4 +1,4 @@
-"""What a function may be called with: read from JSON without a guess, and written back for rules to read."""
+"""Reads a function's arguments from JSON strictly, and writes them back as JSON for rules."""
 
 import inspect
 import json
@@ -21,9 +21,13 @@ from backstay.tools import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: what the model calls it, and what a function's caller does.
+    """One argument of a function.
 
-    `alone` reads and writes an object of nothing else. `default` is in JSON, None where there is none to be seen.
+    Attributes:
+        name: the name that the model uses.
+        parameter: the name of the function's parameter.
+        alone: reads and writes an object that holds this argument only.
+        default: the default value in JSON; None where there is no default.
     """
 
     name: str
@@ -33,14 +37,14 @@ class Argument:
 
     @classmethod
     def of(cls, parameter: inspect.Parameter, hint: Any) -> "Argument":
-        """The argument of a parameter."""
+        """Builds the argument of a parameter with a type hint."""
         alone = _object(parameter.name, {parameter.name: Required[hint]})
         (name,) = alone.json_schema()["properties"]
         default = None if parameter.default is parameter.empty else to_jsonable_python(parameter.default)
         return cls(name, parameter.name, alone, default)
 
     def held(self, value: Any) -> Any:
-        """A value in JSON; `UNHELD` where JSON does not bring back the same, as of a `SecretStr`."""
+        """Returns a value in JSON, or `UNHELD` where JSON would not give back an equal value, as with a `SecretStr`."""
         try:
             written = self.alone.dump_json({self.parameter: value}, by_alias=True)
             same = self.alone.validate_json(written, strict=True) == {self.parameter: value}
@@ -49,7 +53,11 @@ class Argument:
         return json.loads(written)[self.name] if same else UNHELD
 
     def identity(self, value: Any) -> Any:
-        """A value in JSON, the same for equal ones: 1.20 and 1.2, an instant in two time zones, sets in any order."""
+        """Returns a value in JSON, equal for equal values: 1.20 and 1.2, one instant in two time zones, any set order.
+
+        Returns:
+            The value, or `UNHELD` where JSON cannot hold it.
+        """
         try:
             return _spelled(self.alone.dump_python({self.parameter: value}, by_alias=True)[self.name])
         except (ValueError, TypeError, RecursionError, PydanticSerializationError):
@@ -58,14 +66,24 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """All arguments of a function, by the names of its parameters."""
+    """All arguments of a function.
+
+    Attributes:
+        all: reads all arguments together.
+        each: the arguments by parameter name.
+    """
 
     all: TypeAdapter[Any]
     each: Mapping[str, Argument]
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], where: str) -> "Arguments":
-        """Reads them from a function's type hints.
+        """Builds the arguments from a function's type hints.
+
+        Args:
+            name: the tool's name.
+            function: the tool's function.
+            where: the file and line of the function, for errors.
 
         Raises:
             ConfigurationError: a parameter has no type hint, or one that cannot be read from JSON.
@@ -83,14 +101,14 @@ class Arguments:
         return found
 
     def schema(self) -> dict[str, Any]:
-        """Their JSON Schema, as the model reads it."""
+        """Returns the JSON Schema that the model reads."""
         schema = self.all.json_schema(schema_generator=_PlainSchema)
         schema.pop("title", None)
         schema.setdefault("properties", {})
         return schema
 
     def typed(self, given: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
-        """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
+        """Returns the arguments in the function's own types, or the problems found; converts no value on a guess."""
         try:
             values = self.all.validate_json(json.dumps(given), strict=True)
         except ValidationError as error:
@@ -98,7 +116,15 @@ class Arguments:
         return cast("dict[str, Any]", values)
 
     def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments in one spelling; what JSON cannot carry as it is `given`, and what is not set not at all."""
+        """Returns the arguments in one canonical form, equal for calls that the function cannot tell apart.
+
+        Args:
+            values: the arguments in the function's own types.
+            given: the arguments as the model sent them, used where JSON cannot hold a typed value.
+
+        Returns:
+            The arguments by name, without those that are None.
+        """
         held = self.held(values)
         for key, value in values.items():
             one = self.each[key]
@@ -107,20 +133,24 @@ class Arguments:
         return {name: value for name, value in held.items() if value is not None}
 
     def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function gets them, in JSON: what was left out has its default, at every depth."""
+        """Returns the arguments in JSON as the function gets them, with defaults for those left out, at every depth."""
         defaults = {one.name: one.default for key, one in self.each.items() if key not in values}
         stated = {self.each[key].name: self.each[key].held(value) for key, value in values.items()}
         return {**{name: default for name, default in defaults.items() if default is not None}, **stated}
 
 
 def wants_call(function: Callable[..., Any]) -> bool:
-    """Whether the function's first parameter is the `ToolCall`."""
+    """Tells whether the function's first parameter is the `ToolCall`."""
     first = next(iter(inspect.signature(function).parameters), None)
     return first is not None and get_type_hints(function).get(first) is ToolCall
 
 
 def _hints(name: str, function: Callable[..., Any], where: str) -> dict[str, Any]:
-    """The type hint of each argument; the `ToolCall` is none."""
+    """Returns the type hint of each argument; a leading `ToolCall` is not an argument.
+
+    Raises:
+        ConfigurationError: a hint is missing or cannot be read, or a parameter has no name of its own (`*args`).
+    """
     try:
         hints = get_type_hints(function, include_extras=True)
         skipped = wants_call(function)
@@ -138,7 +168,7 @@ def _hints(name: str, function: Callable[..., Any], where: str) -> dict[str, Any
 
 
 def _spelled(value: Any) -> Any:
-    """A value in JSON, in the one spelling of all that are equal to it."""
+    """Returns a value in JSON, spelled the same for all equal values."""
     match value:
         case Mapping():
             return {str(_spelled(key)): _spelled(entry) for key, entry in cast("Mapping[Any, Any]", value).items()}
@@ -161,7 +191,7 @@ def _object(name: str, fields: Mapping[str, Any]) -> TypeAdapter[Any]:
 
 
 class _PlainSchema(GenerateJsonSchema):
-    """Leaves out the titles that only repeat the names: a model pays for each of them."""
+    """A schema writer that omits titles, because they only repeat the names and cost tokens."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""A Python function as a tool: its JSON Schema, its argument check, its execution."""
+"""Turns a Python function into a tool: describes it, checks its arguments and runs it."""
 
 import asyncio
 import contextlib
@@ -23,18 +23,18 @@ from backstay.errors import ConfigurationError, OutcomeUnknownError
 from backstay.tools import NOT_HAPPENED, Happened, ToolCall, ToolOptions, options_of
 
 from .arguments import Arguments, wants_call
-from .in_progress import AtWork
+from .in_progress import CallsInProgress
 
 MAX_SCHEMA_BYTES = 64_000
 MOST_ITEMS = 100_000
-"""Of a result that is an iterator: more than the model is shown."""
-_AT_WORK = AtWork()
+"""How many items of an iterator are read; the model is shown fewer."""
+_IN_PROGRESS = CallsInProgress()
 _PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool that can be described, checked and run."""
+    """A Python function as a tool."""
 
     spec: ToolSpec
     options: ToolOptions
@@ -44,38 +44,39 @@ class Tool:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Names of the secrets that its calls may read."""
+        """The names of the secrets that its calls may read."""
         return self.options.secrets
 
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
-        """The arguments as the function's own types, or what does not fit; no value is converted on a guess."""
+        """Returns the arguments in the function's own types, or the problems found; converts no value on a guess."""
         return self.arguments.typed(arguments)
 
     def held(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function gets them, in JSON, for rules to read."""
+        """Returns the arguments in JSON as the function gets them, for rules to read."""
         return self.arguments.held(values)
 
     def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments in one spelling, the same for all calls that the function cannot tell apart."""
+        """Returns the arguments in one canonical form, equal for calls that the function cannot tell apart."""
         return self.arguments.identity(values, given)
 
     def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the tool's fact functions say of some arguments; what they raise is for the caller."""
+        """Calls the tool's fact functions with the arguments; lets their errors pass to the caller."""
         return {
             name: function(**{key: values.get(key) for key in inspect.signature(function).parameters})
             for name, (_, function) in self.options.facts.items()
         }
 
     async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
-        """Asks the tool what became of a call; a tool that has no way to know, or fails at it, cannot tell.
+        """Asks the tool whether a call has happened.
 
-        INVARIANT: it is not asked while the call is still being executed here: what it said could change after that.
-        Nobody can tell what becomes of a call that goes on for a minute more.
+        Returns:
+            The tool's answer; `unknown` where the tool cannot tell, or the call is still being executed after a minute.
         """
         function = self.options.reconcile
         if function is None:
             return Reconciled(answer="unknown")
-        if not await _AT_WORK.ended(call.idempotency_key, _PATIENCE_SECONDS):
+        # INVARIANT: the tool is not asked while the call is being executed here, because its answer could still change.
+        if not await _IN_PROGRESS.ended(call.idempotency_key, _PATIENCE_SECONDS):
             return Reconciled(answer="unknown")
         if inspect.iscoroutinefunction(function):
             answer = await function(call, **values)
@@ -86,30 +87,30 @@ class Tool:
         return Reconciled(answer="not_happened" if answer is NOT_HAPPENED else "unknown")
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
-        """Runs the function, one that is not async in a thread, and returns what the model reads of its result.
+        """Runs the function, in a thread unless it is async, and returns the text of its result for the model.
 
         Raises:
-            OutcomeUnknownError: the call must happen once, and an earlier attempt of it is still being executed here.
+            OutcomeUnknownError: the call may happen only once, and an earlier attempt is still being executed here.
         """
         key = call.idempotency_key
-        if self.spec.effect == "once" and key in _AT_WORK:
+        if self.spec.effect == "once" and key in _IN_PROGRESS:
             raise OutcomeUnknownError("the call is still being executed")
         leading = (call,) if self.wants_call else ()
-        _AT_WORK.begin(key)
+        _IN_PROGRESS.begin(key)
         if not inspect.iscoroutinefunction(inspect.unwrap(self.function)):
-            return await _in_thread(_counted_out(key, self.function), *leading, **values)
+            return await _in_thread(_ending(key, self.function), *leading, **values)
         try:
             result = await self.function(*leading, **values)
         finally:
-            _AT_WORK.end(key)
+            _IN_PROGRESS.end(key)
         return result if type(result) is str else await _in_thread(result_text, result)
 
 
 def tool_of(name: str, function: Callable[..., Any]) -> Tool:
-    """Makes a tool of a marked function.
+    """Makes a tool from a function marked with `@tool`.
 
     Raises:
-        ConfigurationError: a parameter has no type hint, or one that cannot be read from JSON; names file and line.
+        ConfigurationError: the function cannot be a tool, for example without type hints; names file and line.
     """
     where = f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
     options = options_of(function)
@@ -125,7 +126,7 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         raise ConfigurationError(f"the schema of `{name}` is larger than {MAX_SCHEMA_BYTES} bytes", where=where)
     described: dict[str, Any] = {"name": name, "parameters": schema, "effect": options.effect}
     if options.dedupe is not None:
-        # A run that was admitted with `dedupe` tries `act` again: it must not meet a tool that has none any more.
+        # Part of the digest: a run admitted with `dedupe` must not retry a call on a deployed tool that lost it.
         described["dedupe"] = options.dedupe
     spec = ToolSpec(
         name=name,
@@ -155,9 +156,10 @@ def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any],
 
 
 def result_text(result: Any) -> str:
-    """What the model reads of a tool's result: text as it is, anything else as JSON."""
+    """Returns the text of a tool's result for the model: text unchanged, any other value as JSON."""
     if isinstance(result, str):
-        return str.encode(result, "utf-8", "replace").decode()  # a text of the tool's own kind may say anything else
+        # `str.encode` and not the result's own: a subclass of `str` may override it.
+        return str.encode(result, "utf-8", "replace").decode()
     if _may_never_end(result):
         result = list(itertools.islice(cast("Iterator[object]", result), MOST_ITEMS))
     try:
@@ -167,18 +169,18 @@ def result_text(result: Any) -> str:
 
 
 def _may_never_end(result: object) -> bool:
-    """Whether it is an iterator that may be written in C, which nothing interrupts; a generator is not."""
+    """Tells whether a result is an iterator other than a generator; one written in C cannot be interrupted."""
     return isinstance(result, Iterator) and not isinstance(result, Generator)
 
 
-def _counted_out(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, and what the model reads of its result, after which the call is no more at work.
+def _ending(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function to return its result's text and mark the call as finished.
 
-    It ends when its thread does, not when the call does.
+    The mark is set when the thread ends, which may be long after the call was cancelled.
     """
 
     @functools.wraps(function)
-    def counted(*args: Any, **values: Any) -> str:
+    def run(*args: Any, **values: Any) -> str:
         try:
             result = function(*args, **values)
             if inspect.iscoroutine(result):
@@ -186,13 +188,13 @@ def _counted_out(key: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 raise TypeError("the tool returned something to be awaited, and nothing was done: make it `async def`")
             return result_text(result)
         finally:
-            _AT_WORK.end(key)
+            _IN_PROGRESS.end(key)
 
-    return counted
+    return run
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) -> Any:
-    """Runs a blocking function in a daemon thread: one that never returns holds up neither its pool nor the exit."""
+    """Runs a blocking function in a daemon thread, so that an endless one blocks neither a pool nor the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
@@ -211,7 +213,7 @@ async def _in_thread(function: Callable[..., Any], *args: Any, **values: Any) ->
             result = context.run(function, *args, **values)
         except BaseException as error:
             failure = RuntimeError(f"{type(error).__name__}: {error}") if isinstance(error, StopIteration) else error
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by the time the function returns
+        with contextlib.suppress(RuntimeError):  # the loop may have closed before the function returned
             loop.call_soon_threadsafe(finish, result, failure)
 
     threading.Thread(target=work, daemon=True, name=f"tool-{function.__name__}").start()

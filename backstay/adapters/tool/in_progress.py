@@ -1,7 +1,7 @@
-"""Which calls this process is executing just now, also those that the engine has given up for lost.
+"""Tracks the calls that this process is executing, including those that Temporal has given up.
 
-A thread goes on after its call has timed out, and so does a call that could not report because the server was away.
-What it will have done is not known before it ends.
+A thread keeps running after its call has timed out, and so does a call while the server is away. Its outcome is not
+known before it ends.
 """
 
 import asyncio
@@ -11,20 +11,20 @@ from collections import Counter
 _LOOK_AGAIN_SECONDS = 0.05
 
 
-class AtWork:
-    """The idempotency keys of the calls that are being executed; it can be asked from any thread."""
+class CallsInProgress:
+    """The idempotency keys of the calls being executed, safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: Counter[str] = Counter()
 
     def begin(self, key: str) -> None:
-        """Counts a call in."""
+        """Marks a call as started."""
         with self._lock:
             self._keys[key] += 1
 
     def end(self, key: str) -> None:
-        """Counts it out; from here on, what it did is all that it will have done."""
+        """Marks the call as finished."""
         with self._lock:
             self._keys[key] -= 1
             if not self._keys[key]:
@@ -34,7 +34,15 @@ class AtWork:
         return key in self._keys
 
     async def ended(self, key: str, seconds: float) -> bool:
-        """Waits until no call of that key is executed here, for so long at most; whether it has come to that."""
+        """Waits until no call with that key is being executed here.
+
+        Args:
+            key: the idempotency key.
+            seconds: the longest wait.
+
+        Returns:
+            False where a call is still being executed after that time.
+        """
         for _ in range(int(seconds / _LOOK_AGAIN_SECONDS)):
             if key not in self:
                 return True

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from backstay.client.client import Run
+from backstay.client.run import Run
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.run import plain
 from backstay.errors import ConfigurationError

@@ -16,7 +16,7 @@ from rich.text import Text
 from backstay.adapters.engine.dev_server import NAMESPACE, DevServer, dev_server
 from backstay.app.application import application
 from backstay.app.folders import SHIPPED_AGENTS
-from backstay.client.client import BackstayClient, Run
+from backstay.client import BackstayClient, Run
 from backstay.contracts.run import RunResult
 from backstay.errors import BackstayError
 from backstay.settings import Settings, load_settings

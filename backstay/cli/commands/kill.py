@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backstay.client.client import Run
+from backstay.client.run import Run
 from backstay.contracts.run import RunResult, plain
 from backstay.errors import NoResultError, NoWorkerError, RunClosedError
 from backstay.kernel.stop import StopReason

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 import typer
 from rich.table import Table
 
-from backstay.client.fleet import Listed, runs
+from backstay.client.fleet import Listed, RunFilter, runs
 from backstay.contracts.status import State
 from backstay.errors import ConfigurationError
 
@@ -39,14 +39,14 @@ async def _list(
     if state is not None and state not in STATES:
         raise ConfigurationError(f"there is no state `{clean(state)}`", mend=f"states are: {', '.join(STATES)}")
     link = await connected()
-    filters = {"state": state, "agent": agent, "tenant": tenant, "stop_reason": stop_reason}
-    found = [one async for one in runs(link.client.temporal, **filters, limit=limit)]
+    wanted = RunFilter(state, agent, tenant, stop_reason)
+    found = [one async for one in runs(link.client.temporal, wanted, limit)]
     if output is Output.JSON:
         write_json({"runs": [_as_json(one) for one in found]})
     elif found:
         write(_table(found))
     else:
-        say("no runs" + (" that fit" if any(filters.values()) else " yet; start one with `backstay run`"))
+        say("no runs" + (" that fit" if wanted != RunFilter() else " yet; start one with `backstay run`"))
     if len(found) == limit and output is Output.TABLE:
         say(f"the latest {limit}; more with `--limit`", "dim")
     return ExitCode.COMPLETED

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from temporalio.client import Client
 
-from backstay.client.fleet import runs
-from backstay.client.verdicts import Judgement, judgements
+from backstay.client.fleet import RunFilter, runs
+from backstay.client.verdicts import JudgedCall, judged_calls
 
 from ..shell.connected import connected
 from ..shell.exit import ExitCode
@@ -40,17 +40,17 @@ async def _check(agents: Sequence[str], limit: int, output: Output) -> int:
     return ExitCode.COMPLETED
 
 
-async def _judged(client: Client, agents: Sequence[str], limit: int) -> dict[str, list[Judgement]]:
+async def _judged(client: Client, agents: Sequence[str], limit: int) -> dict[str, list[JudgedCall]]:
     """The judged calls of each run, by its id."""
-    found: dict[str, list[Judgement]] = {}
+    found: dict[str, list[JudgedCall]] = {}
     for agent in agents or [None]:
-        async for run in runs(client, agent=agent, limit=limit):
+        async for run in runs(client, RunFilter(agent=agent), limit):
             if run.run_id not in found:
-                found[run.run_id] = await judgements(client, run.run_id)
+                found[run.run_id] = await judged_calls(client, run.run_id)
     return found
 
 
-def _as_json(one: Judgement) -> dict[str, object]:
+def _as_json(one: JudgedCall) -> dict[str, object]:
     outcome, rules = one.observed or (one.verdict.outcome, "")
     return {
         "run_id": one.run_id,
@@ -64,9 +64,9 @@ def _as_json(one: Judgement) -> dict[str, object]:
     }
 
 
-def _table(changed: Iterable[Judgement]) -> Table:
+def _table(changed: Iterable[JudgedCall]) -> Table:
     """One line for each tool and each change, with its first call as an example."""
-    groups: dict[tuple[str, str, str, str], list[Judgement]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[JudgedCall]] = defaultdict(list)
     for one in changed:
         outcome, rules = one.observed or (one.verdict.outcome, "")
         groups[one.call.tool, one.verdict.outcome.value, outcome.value, rules].append(one)

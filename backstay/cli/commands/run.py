@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backstay.client.client import Run
+from backstay.client.run import Run
 from backstay.contracts.run import RunRequest, RunResult, plain
 from backstay.tools import seconds
 

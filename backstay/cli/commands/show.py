@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from backstay.client.client import Run
 from backstay.client.overview import Overview, Pending
+from backstay.client.run import Run
 from backstay.contracts.run import RunResult, plain
 from backstay.contracts.status import RunStatusView, TranscriptItem
 from backstay.errors import (

@@ -8,7 +8,7 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from backstay.client.client import Run
+from backstay.client.run import Run
 from backstay.errors import NoWorkerError
 
 from ..shell.connected import connected

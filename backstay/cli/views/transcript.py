@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from rich.text import Text
 
-from backstay.client.client import Run
+from backstay.client.run import Run
 from backstay.contracts.status import TranscriptItem
 from backstay.errors import NoWorkerError, RefusedError
 

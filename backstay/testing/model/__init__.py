@@ -1,1 +1,1 @@
-"""The scripted model: a server that plays scripts."""
+"""Plays scripts as a model server."""

@@ -1,7 +1,7 @@
-"""A rule-based stand-in for a model, used where neither a script nor a real model is configured.
+"""Replies by rule where neither a script nor a real model is configured.
 
-It calls the first tool it is offered with arguments made up from the tool's schema, then answers with the
-result. Its text always says that no real model spoke.
+The first reply calls the first offered tool with arguments made up from its schema; the next repeats the tool's result.
+Every text says that no real model spoke.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FORMATS = {
 
 
 def improvise(request: Request) -> Reply:
-    """Return a reply by rule: call the first tool once, then answer with its result. Never raises."""
+    """Returns a reply by rule: calls the first tool once, then answers with its result. Never raises."""
     api, body = request.api, request.body
     result = last_tool_result(api, body)
     if result is not None:
@@ -52,15 +52,17 @@ def improvise(request: Request) -> Reply:
 
 
 def made_up_arguments(schema: JSON, goal: str) -> Mapping[str, JSON]:
-    """Return arguments for a JSON schema: its required properties, filled with words and numbers of the goal.
+    """Makes up arguments for a JSON schema: its required properties, filled with words and numbers from the goal.
 
-    A schema that is odd or contradicts itself gives arguments that may not fit it, never an exception.
+    Never raises; for an odd or contradictory schema the arguments may not fit.
     """
     value = _Inventor(schema, goal).value(schema, "", 0)
     return cast("Mapping[str, JSON]", value) if isinstance(value, Mapping) else {}
 
 
 class _Inventor:
+    """A maker of values for one schema and one goal."""
+
     def __init__(self, root: JSON, goal: str) -> None:
         self.root = root
         self.goal = goal
@@ -69,7 +71,7 @@ class _Inventor:
         self.made = 0
 
     def value(self, schema: JSON, name: str, depth: int) -> JSON:
-        """Make up a value for `schema`; `name` is the property it is for."""
+        """Makes up a value for the property `name` with the given schema."""
         given = self._resolved(schema)
         for fixed in ("const", "default"):
             if fixed in given:
@@ -90,7 +92,7 @@ class _Inventor:
         return self._number(given, kind) if kind in ("integer", "number") else self._string(given, name)
 
     def _resolved(self, schema: JSON) -> Mapping[str, JSON]:
-        """Follow references and take the first alternative that is not null, until a plain schema is left."""
+        """Follows references and takes the first alternative that is not null, until a plain schema is left."""
         given = _mapping(schema)
         for _ in range(_DEEPEST):
             options = [_mapping(each) for key in ("anyOf", "oneOf") for each in _items(given.get(key))]

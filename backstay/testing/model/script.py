@@ -1,7 +1,7 @@
-"""What a scripted model says: a script is a sequence of turns, one per decision.
+"""Describes scripts for the scripted model: a script is a sequence of turns, one per decision.
 
-A turn is a reply, one of the ways in which a model server fails, or a function of the request that returns a
-turn. All types are plain values, so a script can be a constant of a test module and serve any number of runs.
+A turn is a reply, a failure of the model server, or a function that takes the request and returns a turn. All types
+are plain values, so that one script can be a constant and serve any number of runs.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
-"""Stands for a field that is left out, where `None` would be sent as null."""
+"""Leaves a field out, where `None` would be sent as null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the scripted model received it, and the place in a script that it was given.
+    """One request as the scripted model received it, with its place in the script.
 
-    `conversation` and `attempt` come from the `Idempotency-Key`: the key up to its last `/`, and how often
-    that key was seen, counted from 1. `index` is the decision's position in the script, counted from 0. `at`
-    is a reading of `time.monotonic()`.
+    Attributes:
+        goal: the text of the first user message.
+        conversation: the `Idempotency-Key` up to its last `/`; None without such a key.
+        index: the decision's position in the script, counted from 0.
+        attempt: how often the key was seen, counted from 1.
+        at: the time of arrival by `time.monotonic()`, in seconds.
     """
 
     api: Api
@@ -56,8 +59,9 @@ class Request:
 class Call:
     """A tool call that the model proposes.
 
-    Arguments given as text are sent verbatim, so that they need not be JSON. Without an `id` the call gets
-    one that is the same in every attempt.
+    Attributes:
+        args: the arguments; a text is sent verbatim and need not be JSON.
+        id: the call's id; without one, the call gets the same generated id in every attempt.
     """
 
     tool: str
@@ -67,7 +71,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The bill of one reply, in tokens: the input includes the cached ones, the output the reasoning."""
+    """The bill of one reply in tokens; input includes cached tokens, output includes reasoning tokens."""
 
     input_tokens: int
     output_tokens: int
@@ -77,17 +81,19 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class RawUsage:
-    """A bill that lies: `value` is sent verbatim as the `usage` field, and `MISSING` leaves the field out."""
+    """A false bill, sent verbatim as the `usage` field; `MISSING` leaves the field out."""
 
     value: JSON | Literal[Missing.MISSING]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, tool calls, or both, sent after `delay` seconds.
+    """An answer, tool calls, or both.
 
-    Without a `usage` the bill is about a quarter of the bytes in each direction. Without a `finish` it is
-    `tool_calls` or `stop`; `length` and `content_filter` make a reply that was cut.
+    Attributes:
+        usage: the bill; without one, about a quarter of the bytes in each direction.
+        delay: the seconds before the reply is sent.
+        finish: the finish reason; `tool_calls` or `stop` unless given. `length` and `content_filter` cut the reply.
     """
 
     text: str | None = None
@@ -99,7 +105,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as OpenAI reports it: status, JSON body, and a `Retry-After` in seconds if one is given."""
+    """An error in OpenAI's form: status, JSON body, and `Retry-After` in seconds if one is given."""
 
     status: int
     message: str = "scripted failure"
@@ -110,7 +116,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Any HTTP reply at all: HTML with status 200, an empty body, JSON of the wrong shape."""
+    """An arbitrary HTTP reply, such as HTML with status 200, an empty body, or JSON of the wrong shape."""
 
     status: int
     body: bytes | str
@@ -120,7 +126,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The connection is closed with no reply, or after the head and `after_bytes` bytes of a body."""
+    """A closed connection, without a reply or after the head and `after_bytes` bytes of a body."""
 
     delay: float = 0
     after_bytes: int = 0
@@ -128,7 +134,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """A good reply whose body takes `seconds` to arrive, a byte at a time: a timeout per read never fires."""
+    """A good reply that arrives byte by byte over `seconds`, so that a timeout per read never fires."""
 
     seconds: float
     reply: Reply = Reply("scripted model: a slow reply")
@@ -136,7 +142,7 @@ class Drip:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Attempts:
-    """One decision asked several times: the k-th attempt gets the k-th turn, and the last turn repeats."""
+    """The turns for the attempts of one decision: the k-th attempt gets the k-th turn, and the last turn repeats."""
 
     turns: tuple[Turn, ...]
 
@@ -154,7 +160,7 @@ THE_END: Final = Reply("scripted model: the script is over")
 
 
 def answer_for(turn: Turn, request: Request) -> Answer:
-    """Return what `turn` comes to for this request: attempts are looked up and functions are called."""
+    """Resolves a turn for a request: picks the attempt's turn, and calls functions."""
     while True:
         if isinstance(turn, Attempts):
             turn = turn.turns[min(request.attempt, len(turn.turns)) - 1]
@@ -165,5 +171,5 @@ def answer_for(turn: Turn, request: Request) -> Answer:
 
 
 def turn_at(script: Script, index: int) -> Turn:
-    """Return the turn of decision `index`, or `THE_END` once the script is exhausted."""
+    """Returns the turn for decision `index`, or `THE_END` after the last turn."""
     return script[index] if index < len(script) else THE_END

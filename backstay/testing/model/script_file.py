@@ -1,7 +1,7 @@
-"""Scripts written as JSON: read strictly, with an error of one line that names the position.
+"""Reads scripts from JSON strictly, with one-line errors that name the position.
 
-A file holds one script (a list of turns) or several (`{"text that occurs in the goal": [turn, ...], ...}`);
-the first that fits serves a run. A turn is one of
+A file holds one script (a list of turns), or several as `{"text that occurs in the goal": [turn, ...], ...}`; a run
+gets the first that matches its goal. A turn is one of
 
     {"text": "Done."}                                              an answer, which ends most runs
     {"calls": [{"tool": "lookup", "args": {"id": "A17"}}]}         tool calls, beside a text if there is one
@@ -29,14 +29,14 @@ Scripts: TypeAlias = Script | Mapping[str, Script]
 
 
 class ScriptError(ValueError):
-    """Raised when a script file is not what the module's docstring describes; the message is one line."""
+    """A script file that does not follow the module's docstring; the message is one line."""
 
 
 def read_script(text: str | bytes) -> Scripts:
-    """Return the script or scripts of a JSON text.
+    """Reads a script, or several scripts by goal, from a JSON text.
 
     Raises:
-        ScriptError: the text is no JSON or no script. The message starts with the position, as in
+        ScriptError: the text is not JSON or not a script; the message begins with the position, such as
             `refund[2].calls[0]`.
     """
     try:
@@ -131,7 +131,7 @@ def _usage(given: JSON, at: str) -> Usage | RawUsage:
 
 
 class _Fields:
-    """The fields of one JSON object, and which of them were asked for."""
+    """The fields of one JSON object; it remembers the fields read, to refuse the others."""
 
     def __init__(self, given: JSON, at: str) -> None:
         if not isinstance(given, dict):
@@ -163,7 +163,11 @@ class _Fields:
         raise ScriptError(f"{self.at}.{name}: must be a number of seconds")
 
     def finish(self) -> None:
-        """Refuse the fields that nobody asked for."""
+        """Refuses fields that were never read.
+
+        Raises:
+            ScriptError: such a field exists.
+        """
         unknown = sorted(self.given.keys() - self._asked)
         if unknown:
             raise ScriptError(f"{self.at}: unknown field `{unknown[0]}`")

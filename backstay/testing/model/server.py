@@ -1,17 +1,17 @@
-"""A model server with no model behind it: it speaks both OpenAI APIs and plays scripts.
+"""Serves both OpenAI APIs without a model, by playing scripts.
 
     async with ScriptedModel([Reply(calls=[Call("lookup", {"id": "A17"})]), Reply("Shipped.")]) as model:
         client = AsyncOpenAI(base_url=model.base_url, api_key="none", max_retries=0)
 
-It serves `POST /v1/chat/completions`, `POST /v1/responses` (both without streaming) and `GET /v1/models`, and
-says `scripted` in its headers, in its ids and as the model's name.
+It serves `POST /v1/chat/completions`, `POST /v1/responses` (both without streaming) and `GET /v1/models`, and marks
+its headers, ids and the model's name `scripted`.
 
-Which turn a request gets: its `Idempotency-Key` is `<conversation>/decide-<n>`. Within a conversation each
-new key takes the next turn of the script, and a key seen before keeps its place and counts one more attempt.
-A request without such a key gets the turn after as many assistant turns as it carries.
+The `Idempotency-Key`, `<conversation>/decide-<n>`, chooses the turn. Within a conversation each new key takes the next
+turn of the script; a known key keeps its turn and counts one more attempt. Without a key, the number of assistant turns
+in the request is the index of its turn.
 
-As a command: `python -m backstay.testing.model.server [--port 0] [--script FILE.json]`; `script_file`
-documents the file. Without a script it improvises.
+As a command: `python -m backstay.testing.model.server [--port 0] [--script FILE.json]`; `script_file` documents the
+file. Without a script it improvises.
 """
 
 from __future__ import annotations
@@ -42,16 +42,20 @@ _CUT_OFF = Reply("scripted model: this reply is cut off before its end")
 class ScriptedModel:
     """A server on 127.0.0.1 that plays scripts while its `async with` block runs.
 
-    `scripts` is one script for all runs, or scripts by a text that occurs in the goal (the first that fits).
-    A run with no script gets `default`, a turn that serves each of its decisions. `port` 0 takes a free one.
-
     Attributes:
-        requests: every request understood, in the order of arrival.
-        served: every reply sent to its end with an honest bill: (request, input tokens, output tokens).
-        cancelled: how many requests lost their client before the reply was sent.
+        requests: every valid request, in the order of arrival.
+        served: every complete reply with an honest bill: (request, input tokens, output tokens).
+        cancelled: the number of requests that lost their client before the reply was sent.
     """
 
     def __init__(self, scripts: Scripts | None = None, default: Turn = improvise, *, port: int = 0) -> None:
+        """Prepares the server.
+
+        Args:
+            scripts: one script for all runs, or scripts by a text that occurs in the goal; the first match counts.
+            default: the turn for every decision of a run without a script.
+            port: the port to listen on; 0 takes a free one.
+        """
         self.requests: list[Request] = []
         self.served: list[tuple[Request, int, int]] = []
         self.cancelled = 0
@@ -78,7 +82,7 @@ class ScriptedModel:
         app.router.add_post("/v1/responses", self._responses)
         app.router.add_get("/v1/models", _models)
         app.router.add_route("*", "/{path:.*}", _unknown)
-        # Handlers are cancelled when their client leaves: that is how a closed call is counted.
+        # aiohttp cancels a handler when its client leaves; `cancelled` counts that.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.05)
         await runner.setup()
         try:
@@ -114,7 +118,7 @@ class ScriptedModel:
             await asyncio.sleep(answer.delay if not isinstance(answer, Drip) else answer.reply.delay)
             return await self._send(answer, request, incoming)
         except (asyncio.CancelledError, ConnectionError):
-            # When the server itself is stopped, nobody has left.
+            # Stopping the server cancels handlers too; only a client that left is counted.
             self.cancelled += self._runner is not None
             raise
 
@@ -167,11 +171,11 @@ class ScriptedModel:
 
     def _rendered(self, reply: Reply, request: Request) -> tuple[bytes, Bill | None]:
         self._serial += 1
-        return render(request.api, reply, request.body, len(request.raw), request.index, self._serial)
+        return render(reply, request, self._serial)
 
 
 def _body(raw: bytes) -> Mapping[str, JSON] | str:
-    """Return the request's JSON object, or what is wrong with it."""
+    """Returns the request's JSON object, or a text that says why it is refused."""
     try:
         given: JSON = json.loads(raw)
     except (ValueError, RecursionError):
@@ -191,7 +195,7 @@ def _respond(
 
 
 async def _drop(incoming: web.Request, body: bytes, after_bytes: int) -> web.StreamResponse:
-    """Close the connection, after the head and some bytes of the body if any are to be sent."""
+    """Closes the connection, at once or after the head and some bytes of the body."""
     response = _unfinished(body)
     if after_bytes > 0:
         await response.prepare(incoming)
@@ -235,7 +239,11 @@ async def _serve(scripts: Scripts | None, port: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM. Returns the exit code: 2 for a script or a port that cannot be used."""
+    """Serves until SIGINT or SIGTERM.
+
+    Returns:
+        The exit code: 2 for a script or a port that cannot be used.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m backstay.testing.model.server",
         description="A model server with no model behind it: it plays a script, or improvises.",

@@ -1,7 +1,7 @@
-"""The two OpenAI APIs as bytes: what a request says, and how a scripted reply is written.
+"""Reads requests and writes scripted replies for both OpenAI APIs.
 
-The readers accept any JSON object and pass over what they do not know. The writers produce what the official
-client parses into its typed objects; ids and the model's name say `scripted`.
+The readers accept any JSON object and ignore unknown fields. The official client can parse every written reply; ids and
+the model's name are marked `scripted`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .script import JSON, MISSING, Api, Call, RawUsage, Reply, Usage
+from .script import JSON, MISSING, Api, Call, RawUsage, Reply, Request, Usage
 
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _CALL_TYPES = ("function_call", "reasoning")
@@ -21,7 +21,7 @@ _ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate
 
 @dataclass(frozen=True, slots=True)
 class OfferedTool:
-    """A function the request offers to the model, with its JSON schema as sent."""
+    """A function that the request offers to the model, with its JSON schema as sent."""
 
     name: str
     parameters: JSON
@@ -29,14 +29,14 @@ class OfferedTool:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """The tokens a reply was honestly billed for."""
+    """The billed tokens of a reply with an honest bill."""
 
     input_tokens: int
     output_tokens: int
 
 
 def goal_of(api: Api, body: Mapping[str, JSON]) -> str:
-    """Return the text of the first user message, or an empty text."""
+    """Returns the text of the first user message, or an empty text."""
     for item in _items(api, body):
         if item.get("role") == "user":
             return _text(item.get("content"))
@@ -44,9 +44,9 @@ def goal_of(api: Api, body: Mapping[str, JSON]) -> str:
 
 
 def assistant_turns(api: Api, body: Mapping[str, JSON]) -> int:
-    """Return how many decisions the request already carries.
+    """Counts the decisions that the request carries.
 
-    Chat: its assistant messages. Responses: its groups of consecutive assistant items.
+    A chat request carries one per assistant message, a responses request one per group of adjacent assistant items.
     """
     turns = 0
     inside = False
@@ -58,7 +58,7 @@ def assistant_turns(api: Api, body: Mapping[str, JSON]) -> int:
 
 
 def offered_tools(api: Api, body: Mapping[str, JSON]) -> list[OfferedTool]:
-    """Return the function tools the request offers, in their order."""
+    """Returns the function tools that the request offers, in order."""
     found: list[OfferedTool] = []
     for tool in _objects(body.get("tools")):
         function = _object(tool.get("function")) if api is Api.CHAT else tool
@@ -69,12 +69,12 @@ def offered_tools(api: Api, body: Mapping[str, JSON]) -> list[OfferedTool]:
 
 
 def has_called(api: Api, body: Mapping[str, JSON]) -> bool:
-    """Tell whether the request's conversation holds a tool call."""
+    """Tells whether the request's conversation holds a tool call."""
     return any(item.get("tool_calls") or item.get("type") == "function_call" for item in _items(api, body))
 
 
 def last_tool_result(api: Api, body: Mapping[str, JSON]) -> str | None:
-    """Return the text of the latest tool result, or None where there is none."""
+    """Returns the text of the latest tool result, or None where there is none."""
     result = None
     for item in _items(api, body):
         if item.get("role") == "tool":
@@ -84,32 +84,36 @@ def last_tool_result(api: Api, body: Mapping[str, JSON]) -> str | None:
     return result
 
 
-def render(
-    api: Api, reply: Reply, body: Mapping[str, JSON], size: int, index: int, serial: int
-) -> tuple[bytes, Bill | None]:
-    """Return the body of a reply and its bill; a bill that lies counts as none.
+def render(reply: Reply, request: Request, serial: int) -> tuple[bytes, Bill | None]:
+    """Writes the body of a reply.
 
-    `size` is the request's size in bytes, `index` the decision's place, `serial` a number unique to the
-    reply.
+    Args:
+        reply: the scripted reply.
+        request: the request to answer.
+        serial: a number unique to the reply, for its ids.
+
+    Returns:
+        The body, and the bill unless it is a false one.
     """
-    usage = reply.usage or _plausible(reply, body, size)
-    fields = _chat(reply, index, serial) if api is Api.CHAT else _response(reply, index, serial)
+    chat = request.api is Api.CHAT
+    usage = reply.usage or _plausible(reply, request)
+    fields = _chat(reply, request.index, serial) if chat else _response(reply, request.index, serial)
     if isinstance(usage, RawUsage):
         if usage.value is not MISSING:
             fields["usage"] = usage.value
         return _dump(fields), None
-    fields["usage"] = _chat_usage(usage) if api is Api.CHAT else _response_usage(usage)
+    fields["usage"] = _chat_usage(usage) if chat else _response_usage(usage)
     return _dump(fields), Bill(usage.input_tokens, usage.output_tokens)
 
 
 def render_error(status: int, message: str, code: str | None = None) -> bytes:
-    """Return the body of an error, as OpenAI writes it."""
+    """Writes the body of an error in OpenAI's form."""
     kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return _dump({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
 def render_models() -> bytes:
-    """Return the list of models: one, named `scripted`."""
+    """Writes the list of models: one, named `scripted`."""
     model = {"id": "scripted", "object": "model", "created": 0, "owned_by": "scripted"}
     return _dump({"object": "list", "data": [model]})
 
@@ -179,16 +183,16 @@ def _response_usage(usage: Usage) -> JSON:
     }
 
 
-def _plausible(reply: Reply, body: Mapping[str, JSON], size: int) -> Usage:
-    """Bill a quarter of the bytes in each direction, and never more output than the request allows."""
+def _plausible(reply: Reply, request: Request) -> Usage:
+    """Bills a quarter of the bytes in each direction, and never more output than the request allows."""
     said = len((reply.text or "").encode(errors="replace"))
     said += sum(len((call.tool + _arguments(call)).encode(errors="replace")) for call in reply.calls)
     output = max(1, said // 4)
     for name in ("max_output_tokens", "max_completion_tokens", "max_tokens"):
-        limit = body.get(name)
+        limit = request.body.get(name)
         if isinstance(limit, int) and limit > 0:
             output = min(output, limit)
-    return Usage(max(1, size // 4), output)
+    return Usage(max(1, len(request.raw) // 4), output)
 
 
 def _identified(calls: Sequence[Call], index: int) -> Iterator[tuple[str, Call]]:

@@ -1,4 +1,4 @@
-"""The trivial tool of the benchmark."""
+"""Defines the benchmark's trivial tool."""
 
 from backstay.tools import tool
 

@@ -66,7 +66,7 @@ async def test_a_missing_key_is_named_and_no_key_is_shown() -> None:
 
 async def test_another_key_of_the_same_id_does_not_open_a_payload() -> None:
     sealed = await EncryptingCodec({"new": OLD}).encode([PLAIN])
-    with pytest.raises(CodecError, match="does not open with the key `new`"):
+    with pytest.raises(CodecError, match="`new` does not decrypt a payload"):
         await EncryptingCodec({"new": NEW}).decode(sealed)
 
 
@@ -138,8 +138,8 @@ SECRET = written(b"s" * 32)
         (f"new:{SECRET[:-4]}", "the key `new` is not 32 bytes in base64"),
         (f"new:{SECRET}{SECRET}", "the key `new` is not 32 bytes in base64"),
         (f"new:é{SECRET}", "the key `new` is not 32 bytes in base64"),
-        (f"new:{SECRET},new:{SECRET}", "the id `new` stands there twice"),
-        (" , ", "there is no key in it"),
+        (f"new:{SECRET},new:{SECRET}", "the id `new` occurs twice"),
+        (" , ", "it holds no key"),
     ],
 )
 def test_a_malformed_setting_names_the_variable_and_shows_no_key(text: str, says: str) -> None:

@@ -123,7 +123,7 @@ def test_without_a_token_it_listens_on_this_machine_only(host: str) -> None:
 
 @pytest.mark.parametrize("origin", ["*", "null", "localhost:8233", "http://", "http://a/b", "ftp://a", "http://u@a"])
 def test_an_origin_that_is_none_is_refused(origin: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no origin"):
+    with pytest.raises(ConfigurationError, match="is not an origin"):
         Access.checked("127.0.0.1", [origin], None)
 
 
