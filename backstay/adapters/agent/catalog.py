@@ -11,7 +11,7 @@ from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError
 from backstay.kernel.budget import Limits
 from backstay.settings import Settings
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
 from ..model.prices import price_of

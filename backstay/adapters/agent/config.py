@@ -14,7 +14,7 @@ from backstay.contracts.problems import Contract, problems_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.progress import LONGEST_CYCLE, REMEMBERED
 from backstay.kernel.stop import Thresholds
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 Positive = Annotated[int, Field(ge=1, le=10**6, strict=True)]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from backstay.contracts.run import plain
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from ..shell.connected import connected
 from ..shell.exit import ExitCode, code_of_status

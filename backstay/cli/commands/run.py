@@ -9,7 +9,7 @@ import typer
 
 from backstay.client.client import Run
 from backstay.contracts.run import RunRequest, RunResult, plain
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from ..shell.connected import Connected, connected
 from ..shell.exit import ExitCode, code_of_status
