@@ -157,7 +157,7 @@ def options_of(candidate: object) -> ToolOptions | None:
 def _cost(text: str | None) -> int:
     try:
         return 0 if text is None else parse_usd(text)
-    except (MoneyError, AttributeError):
+    except (MoneyError, TypeError):
         raise ConfigurationError(f"`{text}` is no cost", mend='write US dollars as text: `cost="0.05"`') from None
 
 
