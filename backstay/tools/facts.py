@@ -42,7 +42,7 @@ def url_host(url: str) -> str:
 
 
 def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
-    """Tells whether a text is one SQL query without a writing part; False for several statements and for any other text.
+    """Tells whether a text is one SQL query without a writing part; False for several statements and other texts.
 
     A query that calls a stored function counts as reading, because the effect of the function cannot be seen here.
 

@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6
 _SHORTEST_LINE = 16
 _KEPT = 20
+_OUTPUT = ("stdout", "stderr")
 _LOG = logging.getLogger(__name__)
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
@@ -130,12 +131,13 @@ class ScrubbedStream:
     """A text stream that frees what is written of secrets, write by write; all else is the stream's own."""
 
     def __init__(self, stream: TextIO, scrubber: Scrubber) -> None:
-        self._stream = stream
+        self.inner = stream
+        self.wanted = True
         self._scrubber = scrubber
 
     def write(self, text: str) -> int:
         """Writes the text without secrets, and says that it wrote the whole."""
-        self._stream.write(self._scrubber.text(text))
+        self.inner.write(self._scrubber.text(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -144,15 +146,26 @@ class ScrubbedStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.inner, name)
 
 
 @contextlib.contextmanager
 def scrubbed_output(scrubber: Scrubber) -> Generator[None]:
-    """Frees what the process prints, tools included, of secrets until the context ends."""
-    out, err = (cast("TextIO", ScrubbedStream(stream, scrubber)) for stream in (sys.stdout, sys.stderr))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    """Frees what the process prints of secrets until the context ends.
+
+    Contexts may overlap and end in any order: each takes away its own streams and those below it that nobody wants
+    any more, and leaves a stream that somebody else put in place meanwhile.
+    """
+    streams = {name: ScrubbedStream(getattr(sys, name), scrubber) for name in _OUTPUT if getattr(sys, name) is not None}
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+    try:
         yield
+    finally:
+        for name, stream in streams.items():
+            stream.wanted = False
+            while isinstance(top := getattr(sys, name), ScrubbedStream) and not top.wanted:
+                setattr(sys, name, top.inner)
 
 
 def _handlers() -> list[logging.Handler]:
