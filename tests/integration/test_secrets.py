@@ -134,7 +134,7 @@ async def test_a_worker_inside_a_program_prints_no_secret_and_gives_the_output_b
     async with local_runtime(SCRIPT, agents=agents, client=client) as runtime:
         await (await runtime.start({"goal": "pay", "agent": "clerk"})).result()
         print("the program's own", CANARY, file=sys.stderr)
-        async with runtime.serving():
+        async with local_runtime([], agents=agents, client=client):
             pass
         print("with one worker left", CANARY)
     assert (sys.stdout, sys.stderr) == before

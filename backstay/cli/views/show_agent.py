@@ -1,4 +1,4 @@
-"""`backstay show --agent`: every setting in force, the tools, and the rules that can permit or forbid each of them."""
+"""Shows an agent: every setting in force, the tools, and the rules that can permit or forbid each tool."""
 
 import json
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def _tool(agent: str, tool: Tool, bundle: Any) -> dict[str, Any]:
 
 
 def _arguments(schema: dict[str, Any]) -> dict[str, str]:
-    """The arguments with their types in a word; a `?` marks those that may be left out."""
+    """Returns the arguments with their types in one word each; `?` marks the optional ones."""
     required = set(cast("list[str]", schema.get("required", ())))
     properties = cast("dict[str, dict[str, Any]]", schema.get("properties", {}))
     return {f"{name}{'' if name in required else '?'}": _type(part) for name, part in properties.items()}
