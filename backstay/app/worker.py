@@ -100,7 +100,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
     scrubber = app.secrets.scrubber
     with scrubbed_logs(scrubber), scrubbed_output(scrubber):
         try:
-            async with _serving_together(workers(app, client, options)) as worker, _watching(app):
+            async with serving_together(workers(app, client, options)) as worker, _watching(app):
                 yield worker
         finally:
             await app.catalog.close()
@@ -108,7 +108,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
 
 
 @contextlib.asynccontextmanager
-async def _serving_together(together: Sequence[Worker]) -> AsyncGenerator[Worker]:
+async def serving_together(together: Sequence[Worker]) -> AsyncGenerator[Worker]:
     """Lets workers serve until the context ends, and stops them side by side; yields the first."""
     async with contextlib.AsyncExitStack() as stack:
         for worker in together:
