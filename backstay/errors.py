@@ -1,25 +1,26 @@
-"""Everything Backstay raises on purpose.
+"""Holds every exception that Backstay raises on purpose.
 
     BackstayError
-    ├── ConfigurationError     settings, agent folders or policies that cannot be used; found before anything runs
-    ├── UnreachableError       no Temporal server answers
-    ├── InvalidInputError      a start that cannot be admitted; lists every problem
-    ├── RunNotFoundError       there is no run of that id
-    ├── RunExistsError         a run of that id has closed already, so that it cannot be started
-    ├── RunClosedError         the run has closed: it takes no more messages
-    ├── NoResultError          the run closed without a result: cancelled, terminated, timed out
-    ├── NoWorkerError          no worker answered for a run in time
-    ├── RefusedError           the run refused a message, and says why
-    ├── ModelError             a model call without a usable reply
-    ├── HistoryError           the engine's history does not hold what it must; tried again
-    │   └── HistoryGoneError   the engine keeps no history of that run
-    ├── EffectUnreachedError   an effect that identical calls share could not be asked; tried again
-    ├── CodecError             a payload that cannot be decrypted with the keys that are here
-    ├── ToolError              a tool's own refusal, in words that the model may read
-    │   └── SecretError        a tool asked for a secret that it has not declared, or that the worker lacks
-    └── OutcomeUnknownError    a tool cannot tell whether its effect happened
+    ├── ConfigurationError        a setting, an agent folder or a rule cannot be used
+    ├── UnreachableError          no Temporal server answers
+    ├── InvalidInputError         a start cannot be admitted
+    ├── RunError                  something about one run
+    │   ├── RunNotFoundError      no run has that id
+    │   ├── RunExistsError        a run with that id has closed, so it cannot be started again
+    │   ├── RunClosedError        the run has closed and takes no more messages
+    │   ├── NoResultError         the run closed without a result
+    │   ├── NoWorkerError         no worker answered for the run in time
+    │   └── RefusedError          the run refused a message
+    ├── ModelError                a request to the model brought no usable reply
+    ├── HistoryError              a history lacks something that it must hold
+    │   └── HistoryGoneError      the engine keeps no history of that run
+    ├── EffectUnreachedError      a shared effect could not be asked for its result
+    ├── CodecError                a payload cannot be decrypted with the keys at hand
+    ├── ToolError                 a tool refuses a call
+    │   └── SecretError           a tool may not read a secret, or the worker lacks it
+    └── OutcomeUnknownError       a tool cannot tell whether its effect happened
 
-`code` is stable; it is the type of the ApplicationError at a Temporal boundary.
+`code` is stable; at a Temporal boundary it is the type of the ApplicationError.
 """
 
 from collections.abc import Sequence
@@ -29,15 +30,21 @@ from backstay.contracts.problems import Problem, summary
 
 
 class BackstayError(Exception):
-    """The root of the tree."""
+    """Groups all errors of Backstay: catch it, and raise one of its subclasses."""
 
     code: ClassVar[str] = "BackstayError"
 
 
 class ConfigurationError(BackstayError):
-    """Something a person wrote cannot be used.
+    """Raised for something a person wrote or set: settings, agent folders, rules, arguments of a command.
 
-    The text names the place, what is wrong and the mend, in one line each where all are known.
+    Raise it before anything runs. For the input of a run raise `InvalidInputError`, for a server that is down
+    `UnreachableError`.
+
+    Args:
+        what: what is wrong, without values that may be secret.
+        where: the file, line or variable.
+        mend: what to do about it.
     """
 
     code = "ConfigurationError"
@@ -49,7 +56,10 @@ class ConfigurationError(BackstayError):
 
 
 class UnreachableError(BackstayError):
-    """No Temporal server answers at an address."""
+    """Raised when no Temporal server answers at an address.
+
+    When the server answers but no worker does, raise `NoWorkerError`.
+    """
 
     code = "Unreachable"
 
@@ -61,7 +71,13 @@ class UnreachableError(BackstayError):
 
 
 class InvalidInputError(BackstayError):
-    """A run that cannot be admitted; `problems` lists all of it, values of the input excepted."""
+    """Raised when a start cannot be admitted; the caller has to change the request.
+
+    For a mistake in settings or an agent folder raise `ConfigurationError`, for a message to a run `RefusedError`.
+
+    Args:
+        problems: every problem of the input, without its values.
+    """
 
     code = "InvalidInput"
 
@@ -71,7 +87,13 @@ class InvalidInputError(BackstayError):
 
 
 class RunError(BackstayError):
-    """The root of what concerns one run; `run_id` names it."""
+    """Groups the errors about one run: catch it, and raise one of its subclasses.
+
+    Attributes:
+        run_id: the run's id.
+    """
+
+    code = "RunError"
 
     def __init__(self, run_id: str, message: str) -> None:
         self.run_id = run_id
@@ -79,7 +101,10 @@ class RunError(BackstayError):
 
 
 class RunNotFoundError(RunError):
-    """The namespace holds no run of that id: it never did, or its retention is over."""
+    """Raised when the namespace has no run with that id: it never had one, or its retention is over.
+
+    When the run is there but has closed, raise `RunClosedError`.
+    """
 
     code = "RunNotFound"
 
@@ -89,7 +114,11 @@ class RunNotFoundError(RunError):
 
 
 class RunExistsError(RunError):
-    """A run of that id has closed already; its result can be read, and another id starts another run."""
+    """Raised when a start names the id of a run that has closed.
+
+    A start with the id of an open run raises nothing: it is the same run. A message to a closed run raises
+    `RunClosedError`.
+    """
 
     code = "RunExists"
 
@@ -98,7 +127,10 @@ class RunExistsError(RunError):
 
 
 class RunClosedError(RunError):
-    """The run has closed, and a closed run takes no messages."""
+    """Raised when a message comes too late, because the run has closed.
+
+    When the run is open and says no, raise `RefusedError`.
+    """
 
     code = "RunClosed"
 
@@ -107,10 +139,13 @@ class RunClosedError(RunError):
 
 
 class NoResultError(RunError):
-    """The run closed without a result.
+    """Raised when somebody asks for the result of a run that closed without one.
+
+    A run that failed or was stopped by governance has a result: return it, and raise nothing.
 
     Attributes:
-        how: `canceled`, `terminated`, `timed_out`, or `failed` where the run broke in itself.
+        how: `canceled`, `terminated`, `timed_out`, or `failed` for a run that broke.
+        detail: what the engine says about it, if anything.
     """
 
     code = "NoResult"
@@ -121,7 +156,11 @@ class NoResultError(RunError):
 
 
 class NoWorkerError(RunError):
-    """No worker answered for a run in time. An order may still reach the run later; ask for its status."""
+    """Raised when the server answers but no worker does in time.
+
+    The message may still reach the run later, so ask for its status. When the server is silent too, raise
+    `UnreachableError`.
+    """
 
     code = "NoWorker"
 
@@ -130,7 +169,11 @@ class NoWorkerError(RunError):
 
 
 class RefusedError(RunError):
-    """The run refused a message; `reason` is a stable word such as `InvalidMessage`."""
+    """Raised when an open run refuses a message; a closed one raises `RunClosedError`.
+
+    Attributes:
+        reason: a stable word such as `InvalidMessage`.
+    """
 
     code = "Refused"
 
@@ -140,12 +183,14 @@ class RefusedError(RunError):
 
 
 class ModelError(BackstayError):
-    """A model call that brought no usable reply.
+    """Raised when a request to the model brings no usable reply.
+
+    A reply that can be read but proposes nonsense is no error: it is a malformed decision.
 
     Attributes:
         kind: a stable word: `unreachable`, `rate_limited`, `overloaded`, `refused`, `timeout`, `lost`, `unreadable`.
         retryable: whether the same request may succeed later.
-        billed: False only where it is certain that the provider did not bill; True where it may have.
+        billed: False only if the provider certainly did not bill; True if it may have.
         retry_after: seconds the provider asked to wait, or None.
     """
 
@@ -159,42 +204,63 @@ class ModelError(BackstayError):
 
 
 class HistoryError(BackstayError):
-    """The history read back for a run lacks something that was promised to be in it."""
+    """Raised when the history of a run lacks something that it must hold; reading is tried again.
+
+    When there is no history at all, raise `HistoryGoneError`.
+    """
 
     code = "HistoryError"
 
 
 class HistoryGoneError(HistoryError):
-    """The engine keeps no history of that run: there never was one, or its retention is over."""
+    """Raised by an activity that reads a history which the engine does not keep: never made, or past its retention.
+
+    A client that looks for a run raises `RunNotFoundError`.
+    """
 
     code = "HistoryGone"
 
 
 class EffectUnreachedError(BackstayError):
-    """An effect that identical calls share could not be asked for its result; it may be performed all the same."""
+    """Raised when a shared effect cannot be asked for its result; it may happen all the same, and is asked again.
+
+    When the tool itself cannot tell what happened, raise `OutcomeUnknownError`.
+    """
 
     code = "EffectUnreached"
 
 
 class CodecError(BackstayError):
-    """A payload that cannot be decrypted with the keys that are here; the text names the key's id."""
+    """Raised when a payload cannot be decrypted with the keys at hand; the text names the id of the missing key.
+
+    For a key that is itself malformed raise `ConfigurationError`.
+    """
 
     code = "CodecError"
 
 
 class ToolError(BackstayError):
-    """Raise this in a tool for an expected refusal; its text is what the model reads."""
+    """Raised by a tool to refuse a call when nothing was done; the model reads its text.
+
+    When the effect may have happened, raise `OutcomeUnknownError`.
+    """
 
     code = "ToolError"
 
 
 class SecretError(ToolError):
-    """A secret that a tool cannot read; the text names the secret and the mend, and never holds a value."""
+    """Raised when a tool asks for a secret that it did not declare or that the worker lacks.
+
+    The text names the secret and the mend, never a value. For anything else a tool raises `ToolError`.
+    """
 
     code = "SecretError"
 
 
 class OutcomeUnknownError(BackstayError):
-    """Raise this in a tool where its effect may or may not have happened: nothing is then done again on a guess."""
+    """Raised by a tool when its effect may or may not have happened; nobody then repeats the call on a guess.
+
+    When nothing happened for certain, raise `ToolError`.
+    """
 
     code = "OutcomeUnknown"

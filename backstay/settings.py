@@ -1,4 +1,4 @@
-"""Settings of a worker and of the command, from the environment."""
+"""Reads the settings of workers and commands from the environment."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,28 +14,30 @@ DEFAULT_MODEL = "gpt-5-mini"
 
 
 class Settings(BaseSettings):
-    """What the environment says.
+    """Holds the settings; each field is the variable `BACKSTAY_` and its name in capitals, unless it says otherwise.
 
     Attributes:
-        agents: folders that hold agents, in `BACKSTAY_AGENTS` separated by `:`; default `./agents`, else the shipped.
-        policies: folders with rules and limits of the organisation, beside the shipped ones.
-        model: name of the model of agents that name none.
+        agents: folders that hold agents, separated by `:`; default: `./agents` if it exists, else the shipped ones.
+        policies: folders with rules and limits of the organisation, beside the shipped ones; separated by `:`.
+        model: the model of agents that name none.
         model_api: `responses` or `chat`, for agents that do not say.
-        model_price: USD per million tokens, as `input=0.25,cached_input=0.025,output=2.00`, for models that the
-            price list does not know.
+        model_price: USD per million tokens, as `input=0.25,cached_input=0.025,output=2.00`, for models that are not
+            in the price list.
         task_queue: where runs are served.
-        search_attributes: False runs without search attributes (`BACKSTAY_SEARCH_ATTRIBUTES=off`).
-        user: the name that goes with kills and approvals from the command.
-        ui: address of the Temporal UI, for links; the command finds that of a local development server by itself.
-        conversation_cache_mb: what a worker remembers of conversations; 0 reads them back from the history each time.
+        search_attributes: `off` runs without search attributes.
+        user: your name for kills and approvals from the command.
+        ui: address of the Temporal UI, for links; a local development server is found without it.
+        conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
-        prometheus: `host:port` at which a worker serves its metrics.
-        log: `text`, or `json` for a worker's log as JSON lines.
+        prometheus: `host:port` where a worker serves its metrics.
+        log: `text` or `json`, the form of a worker's log.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
-        secrets: a folder with a file for each secret of tools.
-        webhook_secret: what notices of approvals are signed with.
-        codec_keys: keys that payloads are encrypted with, as `id:base64`; the first encrypts, all decrypt.
-        codec_keys_file: a file with those keys, in their place.
+        secrets: a folder with one file for each secret of tools.
+        webhook_secret: the key that signs notices of approvals.
+        codec_keys: keys that encrypt payloads, as `id:base64`; the first encrypts, all decrypt.
+        codec_keys_file: a file with those keys, instead of `codec_keys`.
+        openai_api_key: the model's key; the variable is `OPENAI_API_KEY`.
+        openai_base_url: the model's server; the variable is `OPENAI_BASE_URL`.
     """
 
     model_config = SettingsConfigDict(
@@ -80,7 +82,11 @@ class Settings(BaseSettings):
         return prices
 
     def agent_folders(self, shipped: Path) -> list[Path]:
-        """The folders to load agents from; the shipped `default` agent is always there (see `app`)."""
+        """Returns the folders to load agents from.
+
+        Args:
+            shipped: the folder of the shipped agents, for when there is no other.
+        """
         if self.agents is not None:
             return self.agents
         return [Path("agents")] if Path("agents").is_dir() else [shipped]
@@ -90,7 +96,7 @@ def load_settings() -> Settings:
     """Reads the environment.
 
     Raises:
-        ConfigurationError: naming the variable and what it must be.
+        ConfigurationError: a variable has a value it cannot have; names the variable and what it must be.
     """
     try:
         return Settings()

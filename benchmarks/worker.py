@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from backstay.app.application import application
+from backstay.app.worker import serving as serving_runs
 from backstay.client.connection import connect
 from backstay.settings import Settings
 
@@ -29,7 +30,7 @@ def serving(contender: str, client: Client, base_url: str) -> AbstractAsyncConte
         activities = FloorActivities(base_url).all()
         return Worker(client, task_queue=contender, workflows=[Floor], activities=activities)
     settings = Settings(agents=[AGENTS], task_queue=contender, openai_base_url=base_url, model_price=PRICE)
-    return application(settings).serving(client)
+    return serving_runs(application(settings), client)
 
 
 def used() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""E-mail from the shop, delivered over SMTP.
+"""Writes e-mail from the shop and delivers it over SMTP.
 
 `SHOP_SMTP` ("host:port") names the mail server. Without it the first message starts a server on a free
 loopback port that puts every message into the maildir `<home>/maildir`, where it can be read and counted.
@@ -44,7 +44,7 @@ _running = ExitStack()
 
 
 class _FreePortController(Controller):
-    """A controller that may be given port 0: it learns the port it got before it probes its own server."""
+    """Listens on a free port when given port 0: learns the port before it probes its own server."""
 
     port: int
 
@@ -55,7 +55,7 @@ class _FreePortController(Controller):
 
 
 def compose(to: str, subject: str, body: str, message_id: str | None = None) -> EmailMessage:
-    """A plain-text message from the shop to exactly one address.
+    """Writes a plain-text message from the shop to exactly one address.
 
     Raises:
         ToolError: `to` is not one plain address, `to` or `subject` holds a line break or control character,
@@ -83,7 +83,7 @@ def deliver(message: EmailMessage) -> str:
 
     Raises:
         ToolError: the message was certainly not sent: no server could be reached, or the server refused it.
-        OutcomeUnknownError: the connection broke while sending; nobody knows whether the message was taken.
+        OutcomeUnknownError: the connection broke while sending; the server may have taken the message.
     """
     try:
         host, port = _mail_server()
@@ -97,7 +97,7 @@ def deliver(message: EmailMessage) -> str:
     except OSError as error:
         raise OutcomeUnknownError("the connection broke while the message was sent") from error
     finally:
-        # A goodbye that fails must not turn a message that was taken into one that may be lost.
+        # The server has taken the message: a goodbye that fails must not turn it into a lost one.
         with suppress(OSError):
             client.quit()
         client.close()
@@ -105,12 +105,12 @@ def deliver(message: EmailMessage) -> str:
 
 
 def is_local() -> bool:
-    """Whether mail goes to the server of this machine, whose mailbox can be looked into."""
+    """Tells whether mail goes to the server on this machine, where the mailbox can be read."""
     return not environ.get("SHOP_SMTP")
 
 
 def recipient_of(message_id: str) -> str | None:
-    """Whom the message of that id went to; None where the local mailbox does not have it."""
+    """Returns the recipient of a message by its id; None if the local mailbox does not have it."""
     for folder in ("new", "cur"):
         for file in (home() / "maildir" / folder).glob("*"):
             message = message_from_bytes(file.read_bytes())

@@ -1,4 +1,4 @@
-"""What the shop's records look like to its callers, and how they are read from rows of the database."""
+"""Defines the shop's records, and reads them from rows of the database."""
 
 import sqlite3
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The shop's records: customers, orders, parcels and refunds in one SQLite file.
+"""Keeps the shop's records: customers, orders, parcels and refunds in one SQLite file.
 
 Every operation opens its own connection and runs one short transaction, so any number of threads and
 processes may use the same file. Money is integer cents inside and a `Decimal` of dollars at the edges.
@@ -87,12 +87,12 @@ ORDER_QUERY = """SELECT o.*, c.name, c.email,
 
 
 def home() -> Path:
-    """The folder of the shop's files: `SHOP_HOME`, else `.backstay/shop` in the working directory."""
+    """Returns the folder of the shop's files: `SHOP_HOME`, else `.backstay/shop` in the working directory."""
     return Path(os.environ.get("SHOP_HOME") or ".backstay/shop")
 
 
 class Shop:
-    """The shop in the SQLite file `path`; a new file is filled with the first customers and orders.
+    """Reads and changes the shop in the SQLite file `path`; fills a new file with the first customers and orders.
 
     Expected refusals (an unknown id, an amount that does not fit) are `ToolError`s that a model can read.
     """
@@ -104,28 +104,28 @@ class Shop:
             _create(path)
 
     def customer(self, customer_id: str) -> Customer:
-        """The customer with this id."""
+        """Returns the customer with this id."""
         with self._connection() as db:
             return _customer(db, customer_id)
 
     def order(self, order_id: str) -> Order:
-        """The order with this id."""
+        """Returns the order with this id."""
         with self._connection() as db:
             return _order(db, order_id)
 
     def search_orders(self, email: str) -> list[Order]:
-        """The orders of the customer with this e-mail address (in any case), by id; maybe none."""
+        """Lists the orders of the customer with this e-mail address, in upper or lower case, by id."""
         with self._connection() as db:
             rows = db.execute(f"{ORDER_QUERY} WHERE c.email = ? ORDER BY o.order_id", (email.strip(),))
             return [order_of(row) for row in rows]
 
     def parcel(self, order_id: str) -> Parcel:
-        """The parcel of this order."""
+        """Returns the parcel of this order."""
         with self._connection() as db:
             return _parcel(db, order_id)
 
     def set_parcel_status(self, order_id: str, status: ParcelStatus) -> Parcel:
-        """Records where the parcel of this order is now, and returns it."""
+        """Records where the parcel of this order is now, and returns the parcel."""
         with self._writing() as db:
             db.execute(
                 "UPDATE parcels SET status = ?, updated_at = ? WHERE order_id = ?",
@@ -134,9 +134,7 @@ class Shop:
             return _parcel(db, order_id)
 
     def refund(self, order_id: str, amount: Decimal, reason: str | None, key: str) -> Refund:
-        """Refunds `amount` dollars of an order, once for each `key`.
-
-        The same key again returns the first refund unchanged, whatever was refunded meanwhile.
+        """Refunds `amount` dollars of an order, once for each `key`; the same key again returns the first refund.
 
         Raises:
             ToolError: the amount is not positive, has more than two decimals or is more than what is left of
@@ -162,13 +160,17 @@ class Shop:
             return refund_of(made)
 
     def refunds(self, order_id: str | None = None) -> list[Refund]:
-        """The refunds of one order, or of all, in the order they were made."""
+        """Lists the refunds of one order, or of all, in the order they were made."""
         with self._connection() as db:
             rows = db.execute("SELECT * FROM refunds WHERE ?1 IS NULL OR order_id = ?1 ORDER BY number", (order_id,))
             return [refund_of(row) for row in rows]
 
     def close_account(self, customer_id: str) -> Customer:
-        """Closes a customer's account for good. An account that is closed already is a `ToolError`."""
+        """Closes a customer's account for good.
+
+        Raises:
+            ToolError: the customer is unknown, or the account is closed already.
+        """
         with self._writing() as db:
             if _customer(db, customer_id).closed_at is not None:
                 raise ToolError(f"the account of `{customer_id}` is closed already")
@@ -177,14 +179,14 @@ class Shop:
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:
-        # Never made here: a file that vanished must not come back empty.
+        # Opened only if it exists: a file that vanished must not come back empty.
         with closing(_connect(self.path, "rw")) as db:
             yield db
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
         with self._connection() as db:
-            # IMMEDIATE: a transaction that reads first and asks for the lock later fails instead of waiting.
+            # IMMEDIATE takes the lock now. A transaction that reads first and locks later fails instead of waiting.
             db.execute("BEGIN IMMEDIATE")
             with db:
                 yield db

@@ -61,7 +61,7 @@ def issue_refund(call: ToolCall, order_id: str, amount: Decimal, reason: str | N
 
 
 def was_sent(call: ToolCall, **_: object) -> Happened | Unsettled:
-    """Looks for the message of a call in the local mailbox; a foreign mail server tells nobody."""
+    """Looks for the message of a call in the local mailbox; another mail server cannot be asked."""
     message_id = _message_id(call)
     sent_to = mail.recipient_of(message_id)
     if sent_to is not None:
@@ -99,7 +99,7 @@ def _sent(call: ToolCall, to: str, subject: str, body: str) -> SentEmail:
 
 
 def _message_id(call: ToolCall) -> str:
-    """Derived from the key, so that a message whose sending was interrupted can be looked for in a mailbox."""
+    """Derives the id from the key, so that a mailbox can be searched for a message after a crash."""
     digest = hashlib.sha256(call.idempotency_key.encode()).hexdigest()
     return f"<{digest[:32]}@{mail.SENDER_DOMAIN}>"
 

@@ -1,4 +1,4 @@
-"""The one typed door to the application folders: flat in a checkout, below `backstay` in the wheel.
+"""Opens the application folders, as the one typed door: flat in a checkout, below `backstay` in the wheel.
 
 A type checker follows the imports below and sees the real modules. A running process loads each module when it is first
 used, from wherever its folder lies.

@@ -1,4 +1,4 @@
-"""Puts rules in force: an agent's own, the organisation's and the generated ones; and again whenever they change."""
+"""Puts rules in force at the start and whenever they change: an agent's own, the organisation's, the generated ones."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ logger = logging.getLogger("backstay.policy")
 
 
 def gate_of(agents: Iterable[Agent], org: Organisation) -> "folders.gate.Gate":
-    """The gate with every agent's rules in force.
+    """Builds the gate, with the rules of every agent in force.
 
     Raises:
-        ConfigurationError: lists everything that is wrong with the rules, of all agents.
+        ConfigurationError: lists everything that is wrong with the rules of all agents.
     """
     gate = folders.gate.Gate()
     problems: list[ConfigurationError] = []
@@ -37,10 +37,10 @@ def gate_of(agents: Iterable[Agent], org: Organisation) -> "folders.gate.Gate":
 
 
 def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> None:
-    """Builds an agent's rules and, only where all is well with them, puts them in force.
+    """Builds the rules of an agent and puts them in force.
 
     Raises:
-        ConfigurationError: the rules cannot be put in force; those that were stay.
+        ConfigurationError: something is wrong with the rules; the former ones stay in force.
     """
     settings = agent.folder / "agent.toml"
     own = agent.folder / "policy.cedar"
@@ -64,14 +64,14 @@ def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> 
 
 
 async def keep_current(gate: "folders.gate.Gate", agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:
-    """Watches the files that rules come from, and puts what changed in force; what is broken changes nothing."""
+    """Watches the files with rules and puts changes in force; broken rules change nothing."""
     places = {*(agent.folder for agent in agents), *org_folders}
     async for _ in awatch(*places, watch_filter=_holds_rules, recursive=False):
         reload(gate, agents, org_folders)
 
 
 def reload(gate: "folders.gate.Gate", agents: Iterable[Agent], org_folders: Sequence[Path]) -> None:
-    """Reads the rules again; each agent's are checked first and exchanged then, or stay as they are."""
+    """Reads the rules again and exchanges those of each agent, unless they are broken."""
     for agent in agents:
         before = gate.version(agent.name)
         try:
@@ -86,7 +86,10 @@ def reload(gate: "folders.gate.Gate", agents: Iterable[Agent], org_folders: Sequ
 
 
 def _check_still_there(gate: "folders.gate.Gate", agent: Agent) -> None:
-    """An editor that writes a file anew takes it away for a moment: nothing is permitted by that."""
+    """Refuses rules without their file.
+
+    An editor that rewrites a file removes it for a moment, and that must not permit anything.
+    """
     own = agent.folder / "policy.cedar"
     if gate.bundle(agent.name).has_own_rules and not os.path.lexists(own):
         raise ConfigurationError("the file is gone", where=str(own), mend="put it back, or start the worker again")

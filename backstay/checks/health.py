@@ -1,4 +1,4 @@
-"""Whether all is well: each part that a run needs, and the mend where one is missing. Nothing here costs anything."""
+"""Checks each part that a run needs, and names the mend where one is missing; nothing here costs anything."""
 
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -31,7 +31,15 @@ _TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMP
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part: whether it is well, what was found, the mend where it is not, and whether it is no Temporal at all."""
+    """Holds what one check found.
+
+    Attributes:
+        name: the part that was checked.
+        ok: whether the part works.
+        detail: what was found.
+        mend: what to do if it does not work.
+        unreachable: whether the reason is that no Temporal server answers.
+    """
 
     name: str
     ok: bool
@@ -42,7 +50,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A variable, its value with secrets masked, and where the value is from: `environment` or `default`."""
+    """Holds one variable.
+
+    Attributes:
+        variable: the name.
+        value: the value, with secrets masked.
+        source: `environment` or `default`.
+    """
 
     variable: str
     value: str
@@ -50,7 +64,7 @@ class Known:
 
 
 def known_settings(settings: Settings, environment: Mapping[str, str] = os.environ) -> list[Known]:
-    """Every setting that is in force; of what has no default and is not set, nothing."""
+    """Lists every setting in force; leaves out what is neither set nor has a default."""
     found: list[Known] = []
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
@@ -68,7 +82,7 @@ def known_settings(settings: Settings, environment: Mapping[str, str] = os.envir
 
 
 async def checks(settings: Settings) -> AsyncGenerator[Check]:
-    """All parts, one after the other; what needs a part that is missing is not asked."""
+    """Checks all parts one after the other; skips what needs a part that is missing."""
     try:
         client = await connect()
     except BackstayError as error:
@@ -94,7 +108,7 @@ async def _answered(name: str, asked: Awaitable[Check]) -> Check:
     except BackstayError as error:
         return _failed(name, error)
     except RPCError as error:
-        mend = "check `TEMPORAL_NAMESPACE`, and what your key allows"
+        mend = "check `TEMPORAL_NAMESPACE`, and what your key permits"
         return Check(name, False, f"the server says: {error.message}", mend)
 
 
@@ -141,7 +155,7 @@ _OF_SERVER: Mapping[str, Callable[[Client, Settings], Awaitable[Check]]] = {
 
 
 async def _catalogued(agents: Mapping[str, Agent], settings: Settings) -> None:
-    """Checks what a worker checks of agents, but for the key, which is the model's part."""
+    """Checks agents as a worker does, except the model's key, which is a check of its own."""
     keyed = settings.model_copy(update={"openai_api_key": settings.openai_api_key or "none"})
     without = {name: agent for name, agent in agents.items() if not agent.config.model.api_key_env}
     await Catalog(without, keyed, load_organisation(policy_folders(settings))).close()
@@ -159,7 +173,7 @@ def _rules(settings: Settings) -> Check:
 
 
 def _endpoints(agents: Mapping[str, Agent], settings: Settings) -> list[tuple[list[str], str, str, str | None]]:
-    """Each model endpoint once: who speaks to it, its address, the variable of its key, and the key."""
+    """Lists each model endpoint once: the agents that use it, its address, the variable of its key, and the key."""
     found: dict[tuple[str | None, str], list[str]] = {}
     for name, agent in sorted(agents.items()):
         model = agent.config.model
@@ -173,7 +187,7 @@ def _endpoints(agents: Mapping[str, Agent], settings: Settings) -> list[tuple[li
 
 
 async def _model(names: list[str], base_url: str, variable: str, key: str | None) -> Check:
-    """Asks for the list of models, which is free; a server that has no such list is there all the same."""
+    """Asks for the list of models, which is free; a server without such a list counts as present."""
     whom = f"for {', '.join(names)}"
     if not key and (needs_key(base_url or None) or variable != "OPENAI_API_KEY"):
         mend = "set it, or `OPENAI_BASE_URL` for a server that needs no key; `backstay dev` plays a scripted model"
@@ -185,16 +199,16 @@ async def _model(names: list[str], base_url: str, variable: str, key: str | None
             status = (await client.get(f"{(base_url or OPENAI_URL).rstrip('/')}/models", headers=headers)).status_code
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         detail = f"{address} does not answer ({type(error).__name__}), {whom}"
-        return Check("model", False, detail, "check `OPENAI_BASE_URL`, and the way to it")
+        return Check("model", False, detail, "check `OPENAI_BASE_URL`, and the network")
     if status in (401, 403):
         return Check("model", False, f"{address} refuses the key ({status}), {whom}", f"check `{variable}`")
     if status >= 500:
-        return Check("model", False, f"{address} answers with {status}, {whom}", "look at the server of the model")
+        return Check("model", False, f"{address} answers with {status}, {whom}", "look at the model's server")
     return Check("model", True, f"{address} answers, {whom}")
 
 
 def masked_url(url: str) -> str:
-    """An address without the password that it may hold."""
+    """Hides the password that an address may hold."""
     parts = urlsplit(url)
     return url if "@" not in parts.netloc else parts._replace(netloc=f"…@{parts.netloc.rpartition('@')[2]}").geturl()
 

@@ -1,4 +1,4 @@
-"""Replays the history of a run against the present code: whether a worker of today could take the run over."""
+"""Replays the history of a run against the present code, to tell whether a worker could take the run over."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from temporalio.worker import Replayer
 from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.application import sandbox
+from backstay.app.worker import sandbox
 from backstay.contracts.names import AGENT_RUN, EFFECT
 from backstay.errors import ConfigurationError
 
@@ -19,20 +19,20 @@ _HOW = "save one with `temporal workflow show -w RUN --output json`"
 
 
 async def history_of_run(client: Client, run_id: str) -> WorkflowHistory:
-    """The history of a run as the engine has it; of one that continued as new, its latest part.
+    """Fetches the history of a run; of a run that continued as new, the latest part.
 
     Raises:
-        RunNotFoundError: there is none.
+        RunNotFoundError: there is no such run.
     """
     with in_our_words(client, run_id):
         return await client.get_workflow_handle(run_id).fetch_history()
 
 
 def history_of_file(file: Path) -> WorkflowHistory:
-    """A saved history.
+    """Reads a saved history.
 
     Raises:
-        ConfigurationError: the file holds none.
+        ConfigurationError: the file cannot be read, or holds no history.
     """
     try:
         return WorkflowHistory.from_json(file.stem, file.read_text("utf-8"))
@@ -44,10 +44,10 @@ def history_of_file(file: Path) -> WorkflowHistory:
 
 
 async def first_difference(history: WorkflowHistory) -> str | None:
-    """Where the present code departs from a history; None where it does not.
+    """Returns where the present code first departs from a history; None if it does not.
 
     Raises:
-        ConfigurationError: the history is that of another workflow, or of none.
+        ConfigurationError: the history belongs to another workflow, or to none.
     """
     kind = _kind(history)
     known: dict[str, type] = {AGENT_RUN: folders.agent_run.AgentRun, EFFECT: folders.effect.Effect}
@@ -61,7 +61,7 @@ async def first_difference(history: WorkflowHistory) -> str | None:
 
 
 def _words(text: str) -> str:
-    """What the engine's core says, without the structure that it prints round it."""
+    """Picks the message out of the structure that Temporal's core prints around it."""
     inside = _MESSAGE.search(text)
     return inside[1].replace('\\"', '"') if inside else text
 

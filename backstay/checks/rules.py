@@ -1,4 +1,4 @@
-"""Finds everything that is wrong with the rules of agents, and where an organisation's rule can never apply."""
+"""Finds everything that is wrong with the rules of agents, and rules of the organisation that can never apply."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,18 @@ from backstay.settings import Settings
 
 _SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
 _WELL_KNOWN = frozenset({"group:external", "group:destructive"})
-"""Groups that the shipped rules speak of before any tool is in them."""
+"""Groups that the shipped rules name even if no tool is in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: the place, as `file:line` where it has one, what it is, and the mend."""
+    """Holds one thing that is wrong.
+
+    Attributes:
+        where: the place, as `file:line` if it has one.
+        what: what is wrong.
+        mend: what to do about it.
+    """
 
     where: str
     what: str
@@ -36,7 +42,14 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found in which agents: `problems` keep a worker from starting, `warnings` do not."""
+    """Holds everything that was found.
+
+    Attributes:
+        agents: names of the agents that were checked.
+        rules: how many rules are enforced.
+        problems: keep a worker from starting.
+        warnings: do not.
+    """
 
     agents: list[str] = field(default_factory=list[str])
     rules: int = 0
@@ -45,10 +58,14 @@ class Findings:
 
 
 def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
-    """Checks the agents, `only` some of them if named; every one is checked, whatever is wrong with another.
+    """Checks the rules of agents; a problem of one agent keeps no other from being checked.
+
+    Args:
+        settings: where agents and rules lie.
+        only: names of the agents to check; default: all.
 
     Raises:
-        ConfigurationError: there is no agent of a name, or a folder of agents is missing.
+        ConfigurationError: no agent has one of the names, or a folder of agents is missing.
     """
     places = _places(settings)
     check_known(only, places)
@@ -74,7 +91,7 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
 
 
 def _places(settings: Settings) -> Mapping[str, Path]:
-    """Every agent's folder by name, as a worker would choose it."""
+    """Returns the folder of every agent by name, as a worker chooses it."""
     found: dict[str, Path] = {}
     for root in settings.agent_folders(folders.SHIPPED_AGENTS):
         if not root.is_dir():
@@ -101,7 +118,7 @@ def _findings(error: ConfigurationError) -> list[Finding]:
 
 
 def _with_line(where: str) -> str:
-    """The line of a setting that a rule was generated from."""
+    """Adds the line of the setting that a rule was generated from."""
     match = _SETTING.fullmatch(where)
     if match is None or not Path(match["file"]).is_file():
         return where
@@ -110,7 +127,7 @@ def _with_line(where: str) -> str:
 
 
 def _unheard(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:
-    """Rules of the organisation that name an action which no agent has: a misspelt one would guard nothing."""
+    """Finds rules of the organisation that name an action no agent has: a misspelt name guards nothing."""
     known = {"effect:read", "effect:write", "effect:once", *_WELL_KNOWN}
     for agent in agents:
         for name, tool in agent.tools.items():
@@ -128,6 +145,6 @@ def _named(file: str, text: str) -> Iterable[tuple[str, frozenset[str]]]:
         try:
             parsed = folders.engine.parsed(piece.text)
         except (ValueError, RecursionError):
-            continue  # it is among the problems
+            continue  # reported among the problems already
         for template in parsed.static_policies.values():
             yield f"{file}:{piece.line}", folders.rule.actions_named(template)

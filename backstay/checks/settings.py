@@ -1,4 +1,4 @@
-"""Every setting in force for an agent, and where it came from."""
+"""Lists every setting in force for an agent, and where it came from."""
 
 import os
 import tomllib
@@ -28,35 +28,65 @@ _FROM_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its dotted key, its value in JSON, and where it came from: `default`, `file:line` or a variable."""
+    """Holds one setting.
+
+    Attributes:
+        key: the dotted key, as `model.name`.
+        value: the value in JSON.
+        source: `default`, `file:line` or a variable.
+    """
 
     key: str
     value: Any
     source: str
 
 
+_OrgTables = Sequence[tuple[Path, str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Holds everything that settings come from."""
+
+    agent: Agent
+    settings: Settings
+    org: Organisation
+    tables: _OrgTables
+    file: Path
+    text: str
+
+    def line(self, key: str) -> str:
+        """Returns the place of a key in agent.toml, as `file:line`."""
+        return f"{self.file}:{line_of(self.text, key) or 1}"
+
+
 def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folders: Sequence[Path]) -> list[Setting]:
-    """All settings of an agent, in the order of agent.toml; `folders` hold the organisation's org.toml files."""
+    """Lists all settings of an agent in the order of agent.toml.
+
+    Args:
+        agent: the agent.
+        settings: the environment.
+        org: the organisation's limits and groups.
+        folders: where the organisation's org.toml files lie.
+    """
     file = agent.folder / "agent.toml"
-    text = read_text(file)
-    flat = dict(_flat(agent.config))
+    sources = _Sources(agent, settings, org, _org_tables(folders), file, read_text(file))
     rest = [
-        _own(key, value, written, file, text, settings)
-        for key, (value, written) in flat.items()
+        _own(sources, key, value, written)
+        for key, (value, written) in _flat(agent.config)
         if not key.startswith(("budget.", "approval.groups", "model.price"))
     ]
-    tables = _org_tables(folders)
     return [
         *(one for one in rest if not one.key.startswith(("stop.", "approval.", "policy."))),
-        _price(agent, settings, file, text),
-        *_budget(agent, org, file, text, tables),
+        _price(sources),
+        *_budget(sources),
         *(one for one in rest if one.key.startswith(("stop.", "approval.", "policy."))),
-        *_groups(agent, org, file, text, tables),
+        *_groups(sources),
     ]
 
 
 def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, tuple[Any, bool]]]:
-    """Every key with its value, and whether somebody wrote it."""
+    """Yields every key with its value, and whether agent.toml sets it."""
     for name in type(table).model_fields:
         value = getattr(table, name)
         if isinstance(value, BaseModel):
@@ -65,9 +95,9 @@ def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, tuple[Any, 
             yield f"{prefix}{name}", (value, name in table.model_fields_set)
 
 
-def _own(key: str, value: Any, written: bool, file: Path, text: str, settings: Settings) -> Setting:
+def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:
     if written:
-        return Setting(key, value, f"{file}:{line_of(text, key) or 1}")
+        return Setting(key, value, sources.line(key))
     if key == "tools":
         return Setting(key, None, f"{DEFAULT}: every @tool of tools.py")
     if key not in _FROM_ENVIRONMENT:
@@ -75,19 +105,19 @@ def _own(key: str, value: Any, written: bool, file: Path, text: str, settings: S
     field, variable = _FROM_ENVIRONMENT[key]
     if field is None:
         return Setting(key, variable, DEFAULT)
-    found = getattr(settings, field)
+    found = getattr(sources.settings, field)
     return Setting(key, found, variable if os.environ.get(variable) and found is not None else DEFAULT)
 
 
-def _price(agent: Agent, settings: Settings, file: Path, text: str) -> Setting:
-    model = agent.config.model
+def _price(sources: _Sources) -> Setting:
+    model, settings = sources.agent.config.model, sources.settings
     if model.price is not None:
-        return Setting("model.price", model.price.given(), f"{file}:{line_of(text, 'model.price') or 1}")
+        return Setting("model.price", model.price.given(), sources.line("model.price"))
     if settings.model_price is not None:
         return Setting("model.price", settings.model_price, "BACKSTAY_MODEL_PRICE")
     found = price_of(model.name or settings.model, model.base_url or settings.openai_base_url, None)
     if found is None:
-        return Setting("model.price", None, "nobody knows it: set `price`, or run without a `usd` budget")
+        return Setting("model.price", None, "not known: set `price`, or run without a `usd` budget")
     tier = found.tiers[0]
     rates = {
         "input": format_usd(tier.input),
@@ -97,38 +127,32 @@ def _price(agent: Agent, settings: Settings, file: Path, text: str) -> Setting:
     return Setting("model.price", rates, found.source)
 
 
-def _budget(agent: Agent, org: Organisation, file: Path, text: str, tables: "_OrgTables") -> Iterator[Setting]:
-    """The lower of the agent's own limits and the organisation's."""
-    own = agent.config.budget
-    force = BudgetLimits.of(lowest(own.limits(), org.ceilings))
+def _budget(sources: _Sources) -> Iterator[Setting]:
+    """Yields the limits in force: the lower of the agent's own and the organisation's."""
+    own = sources.agent.config.budget
+    force = BudgetLimits.of(lowest(own.limits(), sources.org.ceilings))
     for name in DIMENSIONS:
         value = getattr(force, name)
-        written = name in own.model_fields_set
-        source = f"{file}:{line_of(text, f'budget.{name}') or 1}" if written else DEFAULT
+        source = sources.line(f"budget.{name}") if name in own.model_fields_set else DEFAULT
         if value is not None and value != getattr(own, name):
-            source = _org_source(tables, ("budget", name), value)
+            source = _org_source(sources.tables, ("budget", name), value)
         yield Setting(f"budget.{name}", value, source)
     for tool, limit in sorted(force.tools.items()):
         key = f"budget.tools.{tool}"
-        mine = own.tools.get(tool)
-        source = (
-            f"{file}:{line_of(text, key) or 1}" if mine == limit else _org_source(tables, ("budget", "tools"), None)
-        )
+        mine = own.tools.get(tool) == limit
+        source = sources.line(key) if mine else _org_source(sources.tables, ("budget", "tools"), None)
         yield Setting(key, limit.model_dump(exclude_none=True), source)
     exclude = "seconds_exclude_approvals"
-    source = f"{file}:{line_of(text, f'budget.{exclude}') or 1}" if exclude in own.model_fields_set else DEFAULT
+    source = sources.line(f"budget.{exclude}") if exclude in own.model_fields_set else DEFAULT
     yield Setting(f"budget.{exclude}", own.seconds_exclude_approvals, source)
 
 
-def _groups(agent: Agent, org: Organisation, file: Path, text: str, tables: "_OrgTables") -> Iterator[Setting]:
-    for name, people in agent.config.approval.groups.items():
+def _groups(sources: _Sources) -> Iterator[Setting]:
+    for name, people in sources.agent.config.approval.groups.items():
         key = f"approval.groups.{name}"
-        yield Setting(key, list(people), f"{file}:{line_of(text, key) or 1}")
-    for name, people in sorted(org.groups.items()):
-        yield Setting(f"approval.groups.{name}", list(people), _org_source(tables, ("groups", name), None))
-
-
-_OrgTables = Sequence[tuple[Path, str, Mapping[str, Any]]]
+        yield Setting(key, list(people), sources.line(key))
+    for name, people in sorted(sources.org.groups.items()):
+        yield Setting(f"approval.groups.{name}", list(people), _org_source(sources.tables, ("groups", name), None))
 
 
 def _org_tables(folders: Sequence[Path]) -> _OrgTables:
@@ -138,7 +162,7 @@ def _org_tables(folders: Sequence[Path]) -> _OrgTables:
 
 
 def _org_source(tables: _OrgTables, path: tuple[str, str], value: Any) -> str:
-    """The org.toml that a value comes from: the last one that has it, and that very value where one is given."""
+    """Names the last org.toml that sets a key, to this very value unless it is None."""
     for file, text, table in reversed(tables):
         section = table.get(path[0])
         found = cast("Mapping[str, Any]", section).get(path[1]) if isinstance(section, Mapping) else None

@@ -1,7 +1,8 @@
-"""The command `backstay`: one module per noun, loaded when its command is called.
+"""Runs the command `backstay`: each command is a module of its own, loaded when it is called.
 
-A new command is a module and a line in `COMMANDS`. The module holds a function of the command's name, whose parameters
-are its arguments and options and which returns the exit code, or a `typer.Typer` where it has commands of its own.
+To add a command, write a module and a line in `COMMANDS`. The module holds a function with the command's name: its
+parameters are the arguments and options, and it returns the exit code. A command with commands of its own is a
+`typer.Typer` of that name.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from .shell.exit import ExitCode, leave
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and its line in the list of commands."""
+    """Names the module of a command, and its line in the list of commands."""
 
     module: str
     help: str
@@ -28,31 +29,31 @@ class Entry(NamedTuple):
 COMMANDS = {
     "demo": Entry("demo", "See governed runs: engine, worker and a scripted model, all local, no key."),
     "new": Entry("new", "Write an agent's folder that runs at once."),
-    "dev": Entry("dev", "Temporal development server and worker until Ctrl-C."),
+    "dev": Entry("dev", "Run a Temporal development server and a worker until Ctrl-C."),
     "run": Entry("run", "Start a run and follow it to its end."),
     "list": Entry("list", "List open runs, then closed ones."),
     "show": Entry("show", "Show a run, or an agent with its settings, tools and rules."),
     "watch": Entry("watch", "Follow a run, one line per step."),
-    "result": Entry("result", "Wait for a run's end and write its result."),
+    "result": Entry("result", "Wait until a run ends and write its result."),
     "kill": Entry("kill", "End a run."),
     "pause": Entry("pause", "Hold a run back."),
     "resume": Entry("pause", "Let a paused run go on."),
-    "approvals": Entry("approvals", "Open approvals of all runs, the first to expire first."),
-    "approve": Entry("answers", "Release the call that an approval is about."),
-    "deny": Entry("answers", "Refuse the call."),
+    "approvals": Entry("approvals", "List the open approvals of all runs, the first to expire first."),
+    "approve": Entry("answers", "Release a call that waits for approval."),
+    "deny": Entry("answers", "Refuse a call that waits for approval."),
     "edit": Entry("answers", "Change the arguments of a waiting call."),
-    "answer": Entry("answers", "Say what became of a call whose end nobody saw."),
+    "answer": Entry("answers", "Say whether a lost call happened."),
     "policy": Entry("policy", "Check, test, explain and show the rules of agents."),
     "worker": Entry("worker", "Serve runs until told to stop."),
     "setup": Entry("setup", "Register the search attributes; may be run again."),
-    "doctor": Entry("doctor", "Check that everything a run needs is there."),
+    "doctor": Entry("doctor", "Check everything that a run needs."),
     "replay": Entry("replay", "Replay a run's history against the present code."),
-    "codec-server": Entry("codec_server", "Let Temporal's UI and command line read what is encrypted."),
+    "codec-server": Entry("codec_server", "Let Temporal's UI and command line read encrypted payloads."),
 }
 
 
 class Commands(TyperGroup):
-    """The group of all commands; it imports a command's module only to run it, so that `--help` is fast."""
+    """Groups all commands; imports the module of a command only to run it, so that `--help` is fast."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -60,7 +61,7 @@ class Commands(TyperGroup):
             self.add_command(TyperCommand(name, help=entry.help), name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The named command, loaded."""
+        """Loads the named command."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, _loaded(name) if name else None, rest
 
@@ -99,7 +100,11 @@ def backstay(
 
 
 def execute(arguments: list[str] | None = None) -> int:
-    """Runs the command with these arguments (default: those of the process) and returns its exit code."""
+    """Runs a command and returns its exit code.
+
+    Args:
+        arguments: after `backstay`; default: those of the process.
+    """
     try:
         get_command(app).main(arguments, prog_name="backstay")
     except SystemExit as ended:
@@ -107,12 +112,12 @@ def execute(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:
-        from .shell.failure import report  # the tree of errors loads pydantic, which `--help` has no use for
+        from .shell.failure import report  # loads pydantic, which `--help` does not need
 
         return report(error)
     return ExitCode.COMPLETED
 
 
 def main() -> NoReturn:
-    """The entry point: runs the command and ends the process with its exit code."""
+    """Runs the command and ends the process with its exit code."""
     leave(execute())

@@ -1,36 +1,37 @@
-"""The spans of activities: a request to the model, a verdict, an attempt at a call."""
+"""Traces activities: one span for each request to the model, each verdict and each attempt at a call."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Generator
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput, Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput
-from backstay.errors import ModelError
 from backstay.kernel.money import format_usd
 from backstay.kernel.price import Price, Usage
 from backstay.kernel.verdict import Verdict
 
 from . import genai
 from .genai import Value, Whose
-from .setup import tracer
+from .tracer import error_kind, failed, tracer
 
 PROVIDER = "openai"
-"""The API that is spoken; whose server answers, the request does not tell."""
+"""The API that is spoken. The request does not tell which company runs the server."""
 
 _FINISHES = {"filtered": "content_filter"}
 
 
 @contextlib.contextmanager
 def chat(opening: Opening, request: ModelRequest, step: int) -> Generator[Callable[[ModelReply], None]]:
-    """Goes around one request to the model; call what it gives with the reply."""
+    """Traces one request to the model.
+
+    Yields:
+        a function to call with the reply.
+    """
     attributes: dict[str, Value] = {
         genai.OPERATION: genai.CHAT,
         genai.PROVIDER: PROVIDER,
@@ -45,7 +46,11 @@ def chat(opening: Opening, request: ModelRequest, step: int) -> Generator[Callab
 
 @contextlib.contextmanager
 def execute_tool(opening: Opening, given: ActInput) -> Generator[Callable[[ToolResult], None]]:
-    """Goes around one attempt at a call; call what it gives with the result."""
+    """Traces one attempt at a call.
+
+    Yields:
+        a function to call with the result.
+    """
     attributes: dict[str, Value] = {
         genai.OPERATION: genai.EXECUTE_TOOL,
         genai.TOOL_NAME: given.tool,
@@ -69,7 +74,7 @@ def execute_tool(opening: Opening, given: ActInput) -> Generator[Callable[[ToolR
 
 @contextlib.contextmanager
 def working_for(opening: Opening, step: int) -> Generator[None]:
-    """Says whose lines of the log the block writes, where the span of the call is another activity's."""
+    """Tags log lines in this block with the run, without a span of its own."""
     token = genai.WHOSE.set(_whose(opening, step))
     try:
         yield
@@ -79,7 +84,11 @@ def working_for(opening: Opening, step: int) -> Generator[None]:
 
 @contextlib.contextmanager
 def reconcile(opening: Opening, given: ActInput) -> Generator[Callable[[Reconciled], None]]:
-    """Goes around the question to a tool what became of a call; call what it gives with the answer."""
+    """Traces the question to a tool whether a call happened.
+
+    Yields:
+        a function to call with the answer.
+    """
     attributes: dict[str, Value] = {genai.TOOL_NAME: given.tool, genai.TOOL_CALL_ID: given.call_id}
     name = genai.span_name(genai.RECONCILE, given.tool)
     with _span(name, SpanKind.INTERNAL, _whose(opening, given.step), attributes) as span:
@@ -88,8 +97,12 @@ def reconcile(opening: Opening, given: ActInput) -> Generator[Callable[[Reconcil
 
 @contextlib.contextmanager
 def authorize(given: AuthorizeInput, call: ProposedCall) -> Generator[Callable[[Verdict], None]]:
-    """Goes around one verdict; call what it gives with the verdict."""
-    # A tool that was not admitted has a name of the model's own choosing, which may be any text.
+    """Traces one verdict.
+
+    Yields:
+        a function to call with the verdict.
+    """
+    # The model made up the name of a tool that was not admitted: it may be any text, so it is left out.
     tool = call.tool if call.tool in given.tools else None
     attributes: dict[str, Value] = {genai.TOOL_CALL_ID: call.call_id}
     if tool is not None:
@@ -97,25 +110,6 @@ def authorize(given: AuthorizeInput, call: ProposedCall) -> Generator[Callable[[
     whose = Whose(given.run_id, given.agent, given.tenant, given.facts.step)
     with _span(genai.span_name(genai.AUTHORIZE, tool), SpanKind.INTERNAL, whose, attributes) as span:
         yield lambda verdict: span.set_attributes(_judged(verdict))
-
-
-def failed(span: Span, kind: str) -> None:
-    """Marks a span as failed; `kind` is a stable word, because the text of an error may hold anything."""
-    span.set_attribute(genai.ERROR_TYPE, kind)
-    span.set_status(Status(StatusCode.ERROR))
-
-
-def error_kind(error: BaseException) -> str:
-    """The stable word for an error."""
-    match error:
-        case ModelError():
-            return error.kind
-        case ApplicationError():
-            return error.type or "ApplicationError"
-        case asyncio.CancelledError():
-            return "cancelled"
-        case _:
-            return type(error).__qualname__
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Names and attributes of spans: those of the OpenTelemetry GenAI conventions, and Backstay's own beside them.
+"""Names spans and their attributes: by the OpenTelemetry GenAI conventions, and Backstay's own beside them.
 
 Source of the `gen_ai` names: OpenTelemetry semantic conventions for generative AI, as of release 1.41.
 """
@@ -36,7 +36,6 @@ CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
-ERROR_TYPE: Final = "error.type"
 
 RUN_ID: Final = "backstay.run.id"
 TENANT: Final = "backstay.tenant"
@@ -53,7 +52,7 @@ STOP_REASON: Final = "backstay.stop_reason"
 STEPS: Final = "backstay.steps"
 SECONDS: Final = "backstay.seconds"
 TOOL_CALLS: Final = "backstay.tool_calls"
-# The run's totals: not under the `gen_ai` names, so that a sum over a trace counts each token once.
+# Totals of the run. Under the `gen_ai` names a sum over a trace would count each token twice.
 TOTAL_INPUT_TOKENS: Final = "backstay.input_tokens"
 TOTAL_OUTPUT_TOKENS: Final = "backstay.output_tokens"
 METADATA: Final = "backstay.metadata."
@@ -63,7 +62,7 @@ METADATA_CHARACTERS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Which run, and which step of it, a span or a line of the log belongs to; None where that is not known."""
+    """Names the run and the step that a span or a log line belongs to; None where unknown."""
 
     run_id: str
     agent: str | None = None
@@ -71,7 +70,7 @@ class Whose:
     step: int | None = None
 
     def attributes(self) -> dict[str, Value]:
-        """What every span of a run has."""
+        """Returns the attributes that every span of a run carries."""
         known = {
             CONVERSATION_ID: self.run_id,
             RUN_ID: self.run_id,
@@ -83,26 +82,31 @@ class Whose:
 
 
 WHOSE: ContextVar[Whose | None] = ContextVar("backstay_whose", default=None)
-"""What this code works for, for the lines it logs."""
+"""The run that the current code works for; log lines are tagged with it."""
 
 
 def whose_run(run_id: str, request: RunRequest | None) -> Whose:
-    """A run as its start describes it; None is a start that does not fit the contract, and is not repeated."""
+    """Names a run by its id and its request.
+
+    Args:
+        run_id: the run's id.
+        request: the request, or None for one that does not fit the contract; its values are then left out.
+    """
     return Whose(run_id, request.agent, request.tenant) if request else Whose(run_id)
 
 
 def read_request(args: Sequence[Any]) -> RunRequest | None:
-    """The request in the arguments of a start, if it fits the contract."""
+    """Reads the request from the arguments of a start; None if it does not fit the contract."""
     request = RunRequest.read(tuple(args))
     return request if isinstance(request, RunRequest) else None
 
 
 def metadata(request: RunRequest | None) -> dict[str, Value]:
-    """The metadata of a request, cut to a length that a trace bears."""
+    """Returns the metadata of a request as attributes, each value cut to 256 characters."""
     given = request.metadata if request else {}
     return {METADATA + name: value[:METADATA_CHARACTERS] for name, value in given.items()}
 
 
 def span_name(operation: str, target: str | None) -> str:
-    """The name by the conventions: the operation, and what it is done with where that is known."""
+    """Returns a name by the conventions: the operation, then its target where there is one."""
     return f"{operation} {target}" if target else operation

@@ -1,4 +1,4 @@
-"""Logs as JSON lines, each with the run, step, tenant and trace it belongs to, where it belongs to one."""
+"""Writes logs as JSON lines, each tagged with its run, step, tenant and trace where it has them."""
 
 import json
 import logging
@@ -13,14 +13,14 @@ from . import genai
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record.
+    """Formats each record as one JSON object.
 
-    It has `time`, `level`, `logger` and `message`, and what is known of `run`, `step`, `tenant`, `trace_id`, `span_id`
-    and `exception`.
+    Every object has `time`, `level`, `logger` and `message`. `run`, `step`, `tenant`, `trace_id`, `span_id` and
+    `exception` are there when they are known.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Returns the line without its line break."""
         line: dict[str, str | int] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -34,7 +34,12 @@ class JsonLines(logging.Formatter):
 
 
 def log_as_json(level: int = logging.WARNING, stream: TextIO | None = None) -> None:
-    """Sends the log of the whole process to a stream, stderr unless given, as JSON lines."""
+    """Writes the log of the whole process as JSON lines.
+
+    Args:
+        level: the lowest level that is written.
+        stream: where to; default: stderr.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -1,4 +1,4 @@
-"""Metrics of workers: Temporal's own, for Prometheus to fetch or sent by OTLP."""
+"""Offers a worker's metrics, which are Temporal's own: Prometheus fetches them, or OTLP sends them."""
 
 import functools
 import logging
@@ -24,10 +24,10 @@ _INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 
 @functools.cache
 def worker_runtime(prometheus: str | None = None) -> Runtime | None:
-    """The runtime of a worker's connection, with metrics; None where nothing asks for them. One per process.
+    """Returns the runtime with metrics for a worker's connection, one per process; None if nothing asks for metrics.
 
     Args:
-        prometheus: `host:port` to serve them at; goes before OpenTelemetry's variables.
+        prometheus: `host:port` to serve metrics at; wins over OpenTelemetry's variables.
 
     Raises:
         ConfigurationError: the address or a variable cannot be used.
@@ -35,7 +35,7 @@ def worker_runtime(prometheus: str | None = None) -> Runtime | None:
     metrics = PrometheusConfig(bind_address=_address(prometheus)) if prometheus else otlp_metrics()
     if metrics is None:
         return None
-    # Beside that the core logs through Python, as lines of the worker, and not to stdout.
+    # Temporal's core logs to stdout by default. Sent through Python, its lines join the worker's own log.
     forwarded = LoggingConfig(
         TelemetryFilter(core_level="WARN", other_level="ERROR"),
         forwarding=LogForwardingConfig(logging.getLogger("temporalio")),
@@ -48,7 +48,7 @@ def worker_runtime(prometheus: str | None = None) -> Runtime | None:
 
 
 def otlp_metrics() -> OpenTelemetryConfig | None:
-    """Where OpenTelemetry's variables send metrics; None where they name no endpoint, or switch metrics off."""
+    """Reads where OpenTelemetry's variables send metrics; None if they name no endpoint or switch metrics off."""
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     if os.environ.get("OTEL_METRICS_EXPORTER", "").strip().lower() == "none":
@@ -62,7 +62,7 @@ def otlp_metrics() -> OpenTelemetryConfig | None:
 
 
 def _either(name: str) -> str:
-    """A variable of metrics alone, or else the one for all signals."""
+    """Reads the variable for metrics, else the one for all signals."""
     return (os.environ.get(f"{_PREFIX}METRICS_{name}") or os.environ.get(f"{_PREFIX}{name}") or "").strip()
 
 
@@ -82,5 +82,5 @@ def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         mend = "write `host:port`, such as `127.0.0.1:9464`"
-        raise ConfigurationError("no address to serve metrics at", where="`BACKSTAY_PROMETHEUS`", mend=mend)
+        raise ConfigurationError("is no address to serve metrics at", where="`BACKSTAY_PROMETHEUS`", mend=mend)
     return text

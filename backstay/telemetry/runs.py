@@ -1,7 +1,7 @@
-"""The spans of a run itself: where it is started, each of its steps, its end.
+"""Traces runs: the start, each step and the end.
 
-The workflow's side runs inside of a workflow. Its spans have ids from the run's own randomness, and they are exported
-only when they end outside of a replay: a worker that takes a run over goes on with the spans of the one before.
+Most of this runs inside the workflow. Span ids come from the run's own randomness, and a span is exported only if it
+ends outside a replay. So a worker that takes over a run continues the spans of the worker before.
 """
 
 import asyncio
@@ -32,25 +32,24 @@ from backstay.contracts.status import RunStatusView
 from backstay.kernel.money import format_usd, parse_usd
 
 from . import genai
-from .activities import error_kind, failed
 from .genai import Value, Whose
-from .setup import SCOPE, tracer
+from .tracer import SCOPE, error_kind, failed, tracer
 
 
 class TracingPlugin(OpenTelemetryPlugin):
-    """Temporal's plugin, which carries the trace from process to process, with the spans of runs."""
+    """Adds the spans of runs to Temporal's plugin, which carries a trace from process to process."""
 
     def __init__(self) -> None:
         super().__init__()
-        # A start is traced before its context is passed on, a run after its context was taken up.
+        # The order matters: `Starts` opens its span before the plugin sends the context, `Runs` after it was received.
         self.interceptors = [Starts(), *(self.interceptors or ()), Runs()]
 
 
 class Starts(ClientInterceptor):
-    """Traces the starts of runs by a client."""
+    """Traces each start of a run by a client."""
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        """Adds the span of a start."""
+        """Adds a span around each start."""
         return _TracedStart(next)
 
 
@@ -77,12 +76,12 @@ class Runs(WorkerInterceptor):
     """Traces the runs that a worker serves."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        """What follows each run."""
+        """Returns the class that traces one run."""
         return RunTrace
 
 
 class RunTrace(WorkflowInboundInterceptor):
-    """Follows one run."""
+    """Traces one run."""
 
     def __init__(self, next: WorkflowInboundInterceptor) -> None:
         super().__init__(next)
@@ -90,7 +89,7 @@ class RunTrace(WorkflowInboundInterceptor):
         self._context: Context | None = None
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
-        """Marks the run's start and its end, and lets it tell of its steps."""
+        """Traces the start and the end of the run, and hands itself to the run for the steps."""
         info = workflow.info()
         if info.workflow_type != names.AGENT_RUN:
             return await super().execute_workflow(input)
@@ -109,18 +108,22 @@ class RunTrace(WorkflowInboundInterceptor):
             return result
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
-        """What a message brings about belongs to the run's trace, not to that of its sender."""
+        """Traces what a message causes under the run, not under its sender."""
         with attached(self._context):
             await super().handle_signal(input)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
-        """What a message brings about belongs to the run's trace, not to that of its sender."""
+        """Traces what a message causes under the run, not under its sender."""
         with attached(self._context):
             return await super().handle_update_handler(input)
 
     @contextlib.contextmanager
     def step(self, status: Callable[[], RunStatusView]) -> Generator[None]:
-        """A span around a step; a turn that came to no step, because no budget was left for it, leaves none."""
+        """Traces one turn of the loop; a turn that made no step, because the budget was used up, leaves no span.
+
+        Args:
+            status: reads the status of the run.
+        """
         before = status()
         whose = Whose(self._whose.run_id, self._whose.agent, self._whose.tenant, before.step + 1)
         span = _start(genai.STEP, whose)
@@ -140,12 +143,12 @@ class RunTrace(WorkflowInboundInterceptor):
         span.end()
 
     def _begun(self, request: RunRequest | None) -> Context:
-        """The context of all that the run does; a link of a chain goes on in the one it was handed."""
+        """Returns the context for all spans of the run; a run that continued as new keeps the one it was given."""
         info = workflow.info()
         if info.continued_run_id and trace.get_current_span().get_span_context().is_valid:
             return get_current()
-        # Ended at once: a span around the whole run would be exported at its end only, after days perhaps, and that
-        # of a run which is terminated never; and everything below it would wait for its parent.
+        # Ended at once, because a span is exported when it ends. A span around the whole run would come days later, or
+        # never if the run is terminated, and until then all spans below it would lack their parent.
         span = _start(
             genai.span_name(genai.INVOKE_AGENT, self._whose.agent),
             self._whose,
@@ -163,7 +166,7 @@ class RunTrace(WorkflowInboundInterceptor):
             self._close(None, error_kind(error))
 
     def _close(self, result: Any, problem: str | None = None) -> None:
-        """The run's end, from its result as plain JSON where it has one."""
+        """Traces the end of the run, with its result as plain JSON where there is one."""
         span = _start(genai.span_name(genai.CLOSE_RUN, self._whose.agent), self._whose, _summary(result))
         if problem is not None:
             span.set_attribute(genai.STATUS, "failed")
@@ -177,7 +180,7 @@ def _start(name: str, whose: Whose, attributes: dict[str, Value] | None = None) 
 
 
 def _summary(result: Any) -> dict[str, Value]:
-    """What a result says of the run, its answer and its details excepted."""
+    """Picks what a trace may hold from a result: never the answer or the details."""
     if not isinstance(result, dict):
         return {}
     fields = cast("dict[str, Any]", result)
@@ -198,7 +201,7 @@ def _summary(result: Any) -> dict[str, Value]:
 
 @contextlib.contextmanager
 def attached(context: Context | None) -> Generator[None]:
-    """Makes a context the current one for a block of workflow code."""
+    """Makes a context current for a block of workflow code."""
     if context is None:
         yield
         return
@@ -206,6 +209,6 @@ def attached(context: Context | None) -> Generator[None]:
     try:
         yield
     finally:
-        # A run that is dropped from memory may end the block in another context, where there is nothing to restore.
+        # When a worker drops a run from memory, the block may end in another context, with nothing to restore.
         with contextlib.suppress(ValueError):
             token.var.reset(token)

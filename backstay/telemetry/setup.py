@@ -1,6 +1,6 @@
-"""Switches tracing on, where OpenTelemetry's standard variables ask for it; one provider per process.
+"""Sets tracing up where OpenTelemetry's standard variables ask for it; one provider per process.
 
-OpenTelemetry is imported where it is used: every command loads this module, and most processes have tracing off.
+OpenTelemetry is imported where it is used, because every command loads this module and most processes trace nothing.
 """
 
 import atexit
@@ -14,40 +14,31 @@ from temporalio.client import Client, Plugin
 import backstay
 from backstay.errors import ConfigurationError
 
+from .tracer import SCOPE, switched_on
+
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer, TracerProvider
+    from opentelemetry.trace import TracerProvider
 
     from .runs import TracingPlugin
 
-SCOPE = "backstay"
 FLUSH_SECONDS = 3.0
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
-def switched_on() -> bool:
-    """Whether the environment asks for traces: it names an endpoint, and nothing disables it."""
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    if os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
-        return False
-    return any(os.environ.get(name, "").strip() for name in _ENDPOINTS)
-
-
 def client_plugins() -> list[Plugin]:
-    """What a client of Temporal needs so that runs it starts are traced; nothing where tracing is off.
+    """Returns the plugins that trace the runs a client starts; none while tracing is off.
 
     Raises:
-        ConfigurationError: the variables ask for a way of sending that is not there.
+        ConfigurationError: the variables ask for a protocol that is not supported.
     """
     return [_plugin()] if switched_on() else []
 
 
 def worker_plugins(client: Client) -> "list[TracingPlugin]":
-    """What a worker needs beside that which its client brings along.
+    """Returns the plugins that a worker needs beside those of its client.
 
     Raises:
-        ConfigurationError: another tracer provider, under which replays would repeat spans, serves the process already.
+        ConfigurationError: the process has another tracer provider, under which replays would repeat spans.
     """
     if not switched_on():
         return []
@@ -64,15 +55,12 @@ def worker_plugins(client: Client) -> "list[TracingPlugin]":
     return [] if plugin in client.config()["plugins"] else [plugin]
 
 
-def tracer() -> "Tracer":
-    """The tracer of activities and clients; one that does nothing where tracing is off."""
-    from opentelemetry import trace
-
-    return trace.get_tracer(SCOPE, backstay.__version__) if switched_on() else trace.NoOpTracer()
-
-
 def flush(seconds: float = FLUSH_SECONDS) -> None:
-    """Sends what is not sent yet, within a time limit; call it before a process ends by `os._exit`."""
+    """Sends the spans that are left; call it before a process ends by `os._exit`.
+
+    Args:
+        seconds: how long sending may take.
+    """
     if not switched_on():
         return
     from opentelemetry import trace
@@ -87,7 +75,7 @@ def flush(seconds: float = FLUSH_SECONDS) -> None:
 
 @functools.cache
 def _plugin() -> "TracingPlugin":
-    """The one plugin of the process, with a provider that exports; a provider that is there already is kept."""
+    """Returns the one plugin of the process, with a provider that exports; an existing provider is kept."""
     from opentelemetry import trace
 
     from .runs import TracingPlugin
@@ -114,7 +102,7 @@ def _provider() -> "TracerProvider":
     resource = Resource.create()
     if str(resource.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: SCOPE, SERVICE_VERSION: backstay.__version__}))
-    # Not shut down by the SDK at exit, which may take half a minute; `flush` is registered instead.
+    # The SDK's own shutdown at exit may take half a minute. `flush` is registered in its place.
     provider = create_tracer_provider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from backstay.adapters.engine.dev_server import dev_server
 from backstay.adapters.payload.converter import data_converter
 from backstay.app.application import application
+from backstay.app.worker import serving
 from backstay.contracts.names import AGENT_RUN
 from backstay.contracts.run import RunResult
 from backstay.settings import Settings
@@ -34,7 +35,7 @@ class LocalRuntime:
 
     def serving(self, **options: Any) -> contextlib.AbstractAsyncContextManager[Worker]:
         """Runs another worker until the context ends; `options` are those of Temporal's `Worker`."""
-        return application(self.settings).serving(self.client, **options)
+        return serving(application(self.settings), self.client, **options)
 
     async def start(self, request: Any, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
         """Starts a run with any JSON value as its input, valid or not."""

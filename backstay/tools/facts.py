@@ -1,4 +1,4 @@
-"""Ready-made facts for tools: pure functions of arguments whose values rules can read.
+"""Offers ready-made facts for tools: pure functions of the arguments, with results that rules can read.
 
 @tool(effect="once", facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))})
 def send_email(to: str, subject: str, body: str) -> str: ...
@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 NAMED_BY_USER: Final = "named_by_user"
-"""A fact that every tool has: the names of the arguments whose values stand in the goal, as Set<String>."""
+"""The fact that every tool has: the names of the arguments that the goal spells out, as Set<String>."""
 
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -18,9 +18,9 @@ _ADDRESS = re.compile(rf"(?:[^@<>\"\r\n]*<{_LOCAL}@(?P<named>{_DOMAIN})>)|(?:{_L
 
 
 def mail_domains(*addresses: str) -> list[str]:
-    """The domains of every recipient in address lists, in lower case, sorted.
+    """Lists the domains of all recipients in some address lists, in lower case, sorted.
 
-    What cannot be read as an address gives the domain "", so that a rule over known domains never holds for it.
+    A part that is no address gives the domain "", so that a rule over known domains never holds for it.
     """
     return sorted({_domain(part) for text in addresses for part in re.split("[,;]", text)})
 
@@ -31,7 +31,7 @@ def _domain(text: str) -> str:
 
 
 def url_host(url: str) -> str:
-    """The host a URL leads to, in lower case and without port; "" for what is no http or https URL."""
+    """Returns the host that a URL leads to, in lower case and without port; "" if it is no http or https URL."""
     if any(character.isspace() or character == "\\" for character in url):
         return ""
     try:
@@ -42,10 +42,13 @@ def url_host(url: str) -> str:
 
 
 def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
-    """Whether a text is SQL that only reads: parsed, every statement and everything inside it.
+    """Tells whether a text is one SQL query without a writing part; False for several statements and other texts.
 
-    What the parser does not know, more than one statement, and functions it cannot name count as writing nothing only
-    where they are plain queries; a stored function with an effect of its own cannot be seen from here.
+    A query that calls a stored function counts as reading, because the effect of the function cannot be seen here.
+
+    Args:
+        statement: the SQL text.
+        dialect: the dialect by sqlglot's name; default: its own.
     """
     from sqlglot import exp, parse
     from sqlglot.errors import SqlglotError
@@ -64,9 +67,9 @@ def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
 
 
 def named_arguments(goal: str, arguments: Mapping[str, Any]) -> list[str]:
-    """The names of the arguments whose values the goal names, sorted: who asked has said them.
+    """Lists the arguments with a value that the goal spells out, sorted: the person who asked has said them.
 
-    A list counts where all of its entries are named; an object never does.
+    A list counts if the goal names all its entries; an object never counts.
     """
     return sorted(name for name, value in arguments.items() if _named(goal, value))
 
@@ -79,7 +82,7 @@ def _named(goal: str, value: object) -> bool:
 
 
 def named_in(goal: str, value: str) -> bool:
-    """Whether the goal names a value as a word of its own, upper and lower case alike."""
+    """Tells whether the goal has a value as a separate word, in upper or lower case."""
     return bool(value) and any(
         not (before.isalnum() or after.isalnum()) for before, after in _neighbours(goal.casefold(), value.casefold())
     )

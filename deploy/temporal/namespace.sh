@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the namespace that runs live in, once the server answers. May be run again: what is there stays as it is.
+# Creates the namespace for runs once the server answers. May run again: an existing namespace stays as it is.
 set -eu
 
 export TEMPORAL_ADDRESS TEMPORAL_NAMESPACE

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes Temporal's two databases, or migrates them to the version of this image. May be run again: what is there stays.
+# Creates Temporal's two databases, or migrates them to the version of this image. May run again.
 set -eu
 
 migrate() {

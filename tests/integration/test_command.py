@@ -162,7 +162,7 @@ async def test_without_a_worker_a_command_says_so(place: Place) -> None:
     assert (shown.code, kill.code) == (0, 124)
     assert "no worker answers" in shown.err
     assert re.search(r"^goal +add$", shown.out, re.M)
-    assert "The order waits with the engine" in kill.err
+    assert "Temporal keeps the order" in kill.err
     async with place.worker(BACKSTAY_TASK_QUEUE=queue):
         followed = await run.end()
     assert followed.code == 3

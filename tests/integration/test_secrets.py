@@ -105,7 +105,7 @@ async def test_a_secret_reaches_neither_history_nor_model_nor_log(
     async with local_runtime(SCRIPT, agents=agents, client=client, **settings) as runtime:
         handle = await runtime.start({"goal": "pay", "agent": "clerk"})
         await handle.result()
-        assert CANARY in capsys.readouterr().out  # the tool had the value indeed
+        assert capsys.readouterr().out == "[secret SHOP_TOKEN]\n"  # the tool had the value indeed
         leaks = [CANARY, json.dumps(CANARY)[1:-1], "canary", base64.b64encode(CANARY.encode()).decode()[:12]]
         history = await stored(handle)
         said_to_model = json.dumps([request.body for request in runtime.model.requests])
@@ -124,6 +124,25 @@ async def test_a_secret_reaches_neither_history_nor_model_nor_log(
     assert "no secret `NOT_THERE`" in read["missing"]
     assert read["long"].startswith("x" * 31_990 + "[secret")
     assert f"paying with {mark}" in caplog.text
+
+
+async def test_a_worker_inside_a_program_prints_no_secret_and_gives_the_output_back(
+    client: Client, agents: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", CANARY)
+    before = sys.stdout, sys.stderr
+    async with local_runtime(SCRIPT, agents=agents, client=client) as runtime:
+        await (await runtime.start({"goal": "pay", "agent": "clerk"})).result()
+        print("the program's own", CANARY, file=sys.stderr)
+        async with local_runtime([], agents=agents, client=client):
+            pass
+        print("with one worker left", CANARY)
+    assert (sys.stdout, sys.stderr) == before
+    print("afterwards", CANARY)
+    printed = capsys.readouterr()
+    mark = "[secret SHOP_TOKEN]"
+    assert printed.out == f"{mark}\nwith one worker left {mark}\nafterwards {CANARY}\n"
+    assert printed.err == f"the program's own {mark}\n"
 
 
 async def test_a_worker_prints_no_secret(client: Client, temporal_server: DevServer, agents: Path) -> None:

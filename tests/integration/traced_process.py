@@ -21,6 +21,7 @@ from backstay.telemetry.setup import flush
 
 async def serve() -> None:
     from backstay.app.application import application
+    from backstay.app.worker import serving
 
     settings = load_settings()
     if settings.log == "json":
@@ -30,7 +31,7 @@ async def serve() -> None:
     client = await connect(runtime=worker_runtime(settings.prometheus))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with application(settings).serving(client):
+    async with serving(application(settings), client):
         print("ready", flush=True)
         await stop.wait()
 

@@ -14,6 +14,8 @@ LAYERS = "a layer imports only what lies below it"
 LISTED = "every module of the library has its layer"
 FOLDERS = "workflows, activities and policies never import each other"
 DOOR = "of the library, only the door in backstay.app knows the application folders"
+TELEMETRY = "telemetry has no circle"
+COMMAND = "a command prints through the views"
 KERNEL = "the kernel is pure"
 CONTRACTS = "the contracts are data"
 WORKFLOWS = "a workflow loads no I/O module"
@@ -40,6 +42,15 @@ BREACHES = {
     "an activity and a policy": ("activities/act.py", "import policies.gate", FOLDERS),
     "a check and a folder": ("backstay/checks/what_if.py", "import policies.gate", DOOR),
     "the composition beside its door": ("backstay/app/application.py", "import activities.act", DOOR),
+    "a tracer and its set-up": (
+        "backstay/telemetry/tracer.py",
+        "def later() -> None:\n    from .setup import flush",
+        TELEMETRY,
+    ),
+    "runs and activities in telemetry": ("backstay/telemetry/runs.py", "from . import activities", TELEMETRY),
+    "a module of telemetry without a layer": ("backstay/telemetry/helpers.py", "", TELEMETRY),
+    "a view and a command": ("backstay/cli/views/report.py", "from ..commands import kill", COMMAND),
+    "the shell and a view": ("backstay/cli/shell/exit.py", "from ..views import report", COMMAND),
     "the kernel and pydantic": ("backstay/kernel/stop.py", "import pydantic", KERNEL),
     "the kernel and a clock": ("backstay/kernel/stop.py", "import time", KERNEL),
     "a contract and the engine": ("backstay/contracts/run.py", "import temporalio", CONTRACTS),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.app.application import sandbox
+from backstay.app.worker import sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = frozenset({"backstay", "workflows", "activities", "policies", "agents"})

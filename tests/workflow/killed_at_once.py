@@ -2,15 +2,15 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.workflow import ActivityConfig
 
 from backstay.contracts.decision import DecideFailure
-from backstay.contracts.run import RunRequest
 from backstay.kernel.events import Killed
-from workflows.run.live import LiveRun
+from workflows.run.record import Record
+from workflows.run.running import Running
 
 
 @workflow.defn
@@ -19,12 +19,14 @@ class KilledAtOnce:
 
     @workflow.run
     async def run(self) -> str:
-        run = LiveRun(RunRequest(goal="-"))
-        given: Any = DecideFailure(lost_attempts=0)
-        limit = timedelta(seconds=20)
-        work = asyncio.create_task(run.execute("act", given, str, activity_id="a", start_to_close_timeout=limit))
+        record = Record(workflow.now)
+        running = Running(record)
+        record.heed(running.heed)
+        given = DecideFailure(lost_attempts=0)
+        how: ActivityConfig = {"activity_id": "a", "start_to_close_timeout": timedelta(seconds=20)}
+        work = asyncio.create_task(running.execute("act", given, DecideFailure, how))
         await asyncio.sleep(0)
-        run.apply(Killed("olga", "enough"))
+        record.apply(Killed("olga", "enough"))
         try:
             return str(await work)
         except ActivityError as error:

@@ -10,7 +10,7 @@ from temporalio.workflow import NondeterminismError
 
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.application import sandbox
+from backstay.app.worker import sandbox
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 HINT = "the workflow no longer does what it did; if it is not meant to, run `python -m tests.workflow.record_histories`"

@@ -12,7 +12,7 @@ from backstay.errors import ConfigurationError, InvalidInputError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
 from backstay.settings import Settings
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
 from ..model.prices import price_of

@@ -12,7 +12,7 @@ from backstay.contracts.problems import Contract
 from backstay.errors import ConfigurationError
 from backstay.kernel.progress import LONGEST_CYCLE, REMEMBERED
 from backstay.kernel.stop import Thresholds
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from .toml_file import read_table
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from backstay.errors import ConfigurationError
-from backstay.tools import options_of
+from backstay.tools.declare import options_of
 
 from ..tool.function import Tool, tool_of
 from .config import AgentConfig, read_config

@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6
 _SHORTEST_LINE = 16
 _KEPT = 20
+_OUTPUT = ("stdout", "stderr")
 _LOG = logging.getLogger(__name__)
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
@@ -132,7 +133,8 @@ class ScrubbedStream:
     """A text stream that removes secrets from each write, and otherwise acts as the wrapped stream."""
 
     def __init__(self, stream: TextIO, scrubber: Scrubber) -> None:
-        self._stream = stream
+        self.inner = stream
+        self.wanted = True
         self._scrubber = scrubber
 
     def write(self, text: str) -> int:
@@ -141,7 +143,7 @@ class ScrubbedStream:
         Returns:
             The length of the given text, because callers check that all of it was written.
         """
-        self._stream.write(self._scrubber.text(text))
+        self.inner.write(self._scrubber.text(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -150,15 +152,26 @@ class ScrubbedStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.inner, name)
 
 
 @contextlib.contextmanager
 def scrubbed_output(scrubber: Scrubber) -> Generator[None]:
-    """Removes secrets from everything the process prints, tools included, until the context ends."""
-    out, err = (cast("TextIO", ScrubbedStream(stream, scrubber)) for stream in (sys.stdout, sys.stderr))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    """Removes secrets from everything the process prints, tools included, until the context ends.
+
+    Contexts may overlap and end in any order: each takes away its own streams and those below it that nobody wants
+    any more, and leaves a stream that somebody else put in place meanwhile.
+    """
+    streams = {name: ScrubbedStream(getattr(sys, name), scrubber) for name in _OUTPUT if getattr(sys, name) is not None}
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+    try:
         yield
+    finally:
+        for name, stream in streams.items():
+            stream.wanted = False
+            while isinstance(top := getattr(sys, name), ScrubbedStream) and not top.wanted:
+                setattr(sys, name, top.inner)
 
 
 def _handlers() -> list[logging.Handler]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from backstay.errors import SecretError
 from backstay.settings import Settings
-from backstay.tools import no_secret
+from backstay.tools.call import no_secret
 
 from ..agent.folder import Agent
 from ..payload.keys import KEYS, codec_keys

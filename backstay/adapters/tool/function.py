@@ -20,7 +20,8 @@ from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import Reconciled
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, OutcomeUnknownError
-from backstay.tools import NOT_HAPPENED, Happened, ToolCall, ToolOptions, options_of
+from backstay.tools import NOT_HAPPENED, Happened, ToolCall
+from backstay.tools.declare import ToolOptions, options_of
 
 from .arguments import Arguments, wants_call
 from .in_progress import CallsInProgress

@@ -1,4 +1,4 @@
-"""`backstay codec-server`: lets Temporal's interface and command line read what is encrypted."""
+"""`backstay codec-server`: lets Temporal's UI and command line read encrypted payloads."""
 
 import asyncio
 from typing import Annotated
@@ -22,19 +22,19 @@ UI_ORIGINS = ("http://localhost:8233", "http://127.0.0.1:8233")
 
 
 def codec_server(
-    host: Annotated[str, typer.Option(help="Address to listen on; but for this machine's own it takes a token.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = PORT,
     origin: Annotated[
         list[str] | None,
-        typer.Option(help="A Temporal UI that may ask; repeatable. Default: that of a local development server."),
+        typer.Option(help="A Temporal UI that may ask; repeatable. Default: the UI of a local development server."),
     ] = None,
 ) -> int:
     """Encrypt and decrypt payloads for the Temporal UI and command line, with the keys of BACKSTAY_CODEC_KEYS.
 
-    BACKSTAY_CODEC_TOKEN, or the file BACKSTAY_CODEC_TOKEN_FILE, is the bearer token that is asked for. Exit code: 0
-    ended by Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
+    BACKSTAY_CODEC_TOKEN, or the file BACKSTAY_CODEC_TOKEN_FILE, holds the bearer token that callers must send. Exit
+    code: 0 ended by Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
     """
     keys = keys_of_environment()
     if not keys:

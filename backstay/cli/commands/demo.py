@@ -1,4 +1,4 @@
-"""`backstay demo`: five governed runs on this machine, with what the world says of them afterwards."""
+"""`backstay demo`: plays five governed runs on this machine and checks afterwards what really happened."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ from rich.text import Text
 from backstay.adapters.engine.dev_server import NAMESPACE, DevServer, dev_server
 from backstay.app.application import application
 from backstay.app.folders import SHIPPED_AGENTS
+from backstay.app.worker import serving
 from backstay.client import BackstayClient, Run
 from backstay.contracts.run import RunResult
 from backstay.errors import BackstayError
@@ -24,19 +25,19 @@ from backstay.settings import Settings, load_settings
 from ..shell.exit import ExitCode
 from ..shell.links import run_link
 from ..shell.loop import run_loop
+from ..shell.model import has_model, model_in_use, model_line
 from ..shell.terminal import clean, data, say, write
+from ..views.follow import Follower, follow_to_the_end
 from ..views.report import STATUS_STYLE
-from ..views.transcript import Follower, print_line
+from ..views.transcript import print_line
 from .demo_scenes import SCENES, Scene
-from .dev import has_model, model_in_use, model_line
-from .run import follow_to_the_end
 
 _LOOK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class _Played:
-    """A scene after its run; `wrong` lists what is not as it must be."""
+    """Holds a scene after its run; `wrong` lists what did not go as promised."""
 
     scene: Scene
     run_id: str
@@ -49,8 +50,8 @@ def demo(
 ) -> int:
     """See governed runs: engine, worker and a scripted model, all local, no key.
 
-    With OPENAI_API_KEY or OPENAI_BASE_URL the real model plays, and what it does is shown as it is. Exit code: 0 every
-    run ended as governance promises, 1 one did not.
+    With OPENAI_API_KEY or OPENAI_BASE_URL the real model plays, whatever it does. Exit code: 0 every run ended as
+    governance promises, 1 one did not.
     """
     return run_loop(_demo(load_settings(), keep))
 
@@ -60,13 +61,13 @@ async def _demo(settings: Settings, keep: bool) -> int:
     scripted = not has_model(settings)
     with tempfile.TemporaryDirectory(prefix="backstay-demo-") as home:
         shop = Path(home, "shop")
-        # The tools read these when they are called: a shop of our own, and mail that stays on this machine.
+        # The tools read these variables when they are called: a shop of our own, and mail that stays on this machine.
         os.environ["SHOP_HOME"] = str(shop)
         os.environ.pop("SHOP_SMTP", None)
         scripts = {scene.goal: scene.script for scene in SCENES}
         async with model_in_use(settings, scripts) as settings, dev_server(ui=True) as server:
             app = application(settings.model_copy(update={"agents": [SHIPPED_AGENTS], "search_attributes": True}))
-            async with app.serving(server.client):
+            async with serving(app, server.client):
                 _introduce(server, settings)
                 client = BackstayClient(server.client, settings.task_queue)
                 played = [await _play(client, number, scene, shop) for number, scene in enumerate(SCENES, 1)]
@@ -103,12 +104,12 @@ async def _play(client: BackstayClient, number: int, scene: Scene, shop: Path) -
 
 
 async def _kill_during(run: Run, tool: str) -> float:
-    """Kills a run once the tool works; returns when, by the monotonic clock."""
+    """Kills a run once the tool is running; returns the time of the order by the monotonic clock."""
     works = False
     while not works:
         await asyncio.sleep(_LOOK_SECONDS)
         works = await _works(run, tool)
-    say(f"         {tool} works; now somebody kills the run", "yellow")
+    say(f"         {tool} is running; now somebody kills the run", "yellow")
     ordered = time.monotonic()
     await run.kill("olga@example.com", "not needed any more")
     return ordered
@@ -146,7 +147,7 @@ def _judge(played: _Played, shop: Path) -> None:
 
 
 def _report(played: Sequence[_Played], ui: str, scripted: bool, seconds: float) -> int:
-    """Prints the table; a scripted model leaves no room for another end than the expected one."""
+    """Prints the table and returns the exit code; only a scripted model has to end as expected."""
     links = [run_link(ui, NAMESPACE, one.run_id) for one in played]
     beside = data().width >= 56 + max(len(link) for link in links)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
@@ -191,4 +192,4 @@ async def _stay(keep: bool, server: DevServer) -> None:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        return  # Ctrl-C is the planned end
+        return  # Ctrl-C is how it is meant to end

@@ -1,6 +1,6 @@
-"""The scenes of `backstay demo`: what each run is asked, what a scripted model plays in it, what must come of it.
+"""Lists the scenes of `backstay demo`: the goal of each run, the scripted model's replies, and how it must end.
 
-All of them are played by the shipped agent `support` in its shop, a SQLite file and a maildir of the demo's own.
+The shipped agent `support` plays all of them in a shop of their own, a SQLite file and a maildir.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ AGENT = "support"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the outside world says after a run, and whether that is as it must be."""
+    """Says what is found in the shop after a run, and whether that is as promised."""
 
     text: str
     holds: bool
@@ -28,9 +28,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One run; `ends` is the stop reason that it has to end with when the model keeps to the script.
+    """Describes one run.
 
-    `kill_during` is the tool during which the demo kills the run. `evidence` reads the shop's folder afterwards.
+    Attributes:
+        ends: the stop reason that must end the run if the model keeps to the script.
+        kill_during: the demo kills the run while this tool is running.
+        evidence: reads the shop's folder afterwards.
     """
 
     name: str
@@ -43,7 +46,7 @@ class Scene:
     evidence: Callable[[Path], Evidence] | None = field(default=None, repr=False)
 
     def request(self) -> RunRequest:
-        """The start of the run."""
+        """Returns the request that starts the run."""
         return RunRequest(goal=self.goal, agent=AGENT, requested_by="demo", budget=self.budget)
 
 

@@ -1,29 +1,25 @@
-"""`backstay dev`: a development server and a worker in one process."""
+"""`backstay dev`: runs a development server and a worker in one process."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from temporalio.client import Client
 
 from backstay.adapters.engine.dev_server import dev_server, free_port
 from backstay.app.application import Application, application
+from backstay.app.worker import ready_line, serve
 from backstay.settings import Settings, load_settings
-from backstay.testing import Turn, improvise
-from backstay.testing.model.script_file import Scripts
-from backstay.testing.model.server import ScriptedModel
 
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.model import SCRIPTED, model_in_use, model_line
 from ..shell.terminal import say, write
-from .worker import ready_line, serve
 
 PORT = 7233
-SCRIPTED = "scripted"
 _NO_MODEL = "NO REAL MODEL: replies are made up. Set OPENAI_API_KEY, or OPENAI_BASE_URL, for a real one."
-_PRICE = {"input": "0.25", "cached_input": "0.025", "output": "2.00"}
 
 
 def dev(
@@ -31,11 +27,11 @@ def dev(
     ui_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of its UI; default: 1000 above.", show_default=False)
     ] = None,
-    db: Annotated[Path | None, typer.Option(help="Keep what Temporal knows in this file; default: in memory.")] = None,
+    db: Annotated[Path | None, typer.Option(help="Keep Temporal's data in this file; default: in memory.")] = None,
 ) -> int:
     """Run a Temporal development server and a worker until Ctrl-C.
 
-    Without OPENAI_API_KEY and OPENAI_BASE_URL a scripted model plays the model, and says so. Exit code: 0 ended by
+    Without OPENAI_API_KEY and OPENAI_BASE_URL a scripted model answers, and says so. Exit code: 0 ended by
     Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
     """
     port = port or free_port()
@@ -52,45 +48,20 @@ async def _dev(settings: Settings, port: int, ui_port: int, db: Path | None, sto
             write(f"Temporal  {server.address}", f"UI        {server.ui}", f"model     {model_line(settings)}")
             if settings.model == SCRIPTED:
                 say(_NO_MODEL, "bold red")
-            await serve(app, server.client, stop, lambda: say(_ready(app, server.address, port), "green"))
+            await serve(app, server.client, stop, lambda: say(_ready(app, server.client, port), "green"), say)
     return ExitCode.COMPLETED
 
 
-def _ready(app: Application, address: str, port: int) -> str:
-    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS={address} "
+def _ready(app: Application, client: Client, port: int) -> str:
+    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS={client.service_client.config.target_host} "
     goal, agent = _first_run(app.catalog.agents)
-    line = f'{ready_line(app, address)}\ntry it: {elsewhere}backstay run "{goal}" --agent {agent}'
+    line = f'{ready_line(app, client)}\ntry it: {elsewhere}backstay run "{goal}" --agent {agent}'
     return f"{line}     Ctrl-C stops all"
 
 
 def _first_run(agents: Collection[str]) -> tuple[str, str]:
-    """A goal to try, and an agent that is served here."""
+    """Returns a goal to try, and an agent that is served here."""
     if "support" in agents:
         return "Where is order A18?", "support"
     own = sorted(name for name in agents if name != "default")
     return "What can you do?", own[0] if own else "default"
-
-
-def has_model(settings: Settings) -> bool:
-    """Whether the environment names a real model."""
-    return bool(settings.openai_api_key or settings.openai_base_url)
-
-
-@contextlib.asynccontextmanager
-async def model_in_use(
-    settings: Settings, scripts: Scripts | None = None, default: Turn = improvise
-) -> AsyncGenerator[Settings]:
-    """The settings as they are where they name a real model, else with a scripted model that runs meanwhile."""
-    if has_model(settings):
-        yield settings
-        return
-    async with ScriptedModel(scripts, default) as model:
-        update = {"openai_base_url": model.base_url, "model": SCRIPTED, "model_price": _PRICE}
-        yield settings.model_copy(update=update)
-
-
-def model_line(settings: Settings) -> str:
-    """The model in use, in a few words."""
-    if settings.model == SCRIPTED:
-        return f"scripted model: no real model is behind it ({settings.openai_base_url})"
-    return f"{settings.model} at {settings.openai_base_url or 'api.openai.com'}"

@@ -1,8 +1,5 @@
-"""`backstay doctor`: one line for each part that a run needs, with the mend where it is not well."""
+"""`backstay doctor`: checks each part that a run needs, and says how to mend what is wrong."""
 
-from typing import Annotated
-
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -12,16 +9,17 @@ from backstay.settings import Settings, load_settings
 
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.options import Written
 from ..shell.terminal import Output, clean, say, write, write_json
 
 
 def doctor(
-    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
+    output: Written = Output.TABLE,
 ) -> int:
-    """Check that all is well: settings, Temporal, search attributes, workers, agents, rules, model. Costs nothing.
+    """Check settings, Temporal, search attributes, workers, agents, rules and model. Costs nothing.
 
-    What no check can see: an operator who resets an activity or a workflow by hand in Temporal steps outside the
-    promise of budgets, because what was spent after the point of the reset is counted no more.
+    One thing no check can see: whoever resets an activity or a workflow by hand in Temporal breaks the promise of
+    budgets, because the run forgets what it spent after the point of the reset.
 
     Exit code: 0 all is well, 1 something is not, 5 Temporal unreachable.
     """

@@ -1,4 +1,4 @@
-"""`backstay kill`: ends a run, and says what became of it."""
+"""`backstay kill`: ends a run and says how it ended."""
 
 import asyncio
 import time
@@ -14,6 +14,7 @@ from backstay.kernel.stop import StopReason
 from ..shell.connected import connected, person
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.options import By, RunId, Written
 from ..shell.terminal import Output, clean, say, write, write_json
 from ..views.report import result_table
 
@@ -22,15 +23,15 @@ _POSTED = "ordered"
 
 
 def kill(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the run's result and its audit.")],
-    by: Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How the outcome is written.")] = Output.TABLE,
+    run_id: RunId,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; the run's result and its audit keep it.")],
+    by: By = None,
+    output: Written = Output.TABLE,
 ) -> int:
-    """End a run: no new decision and no new action; running ones are cancelled and waited for.
+    """End a run: no new decision and no new action; running calls are cancelled and waited for.
 
-    Waits up to 10 seconds for the end and says what was in flight. Exit code: 0 killed, 1 it had ended otherwise
-    before, 4 not found, 5 Temporal unreachable, 124 the order is given and the run has not closed yet.
+    Waits up to 10 seconds for the end and says what was in flight. Exit code: 0 killed, 1 the run had
+    ended otherwise before, 4 not found, 5 Temporal unreachable, 124 the order is given but the run is still open.
     """
     return run_loop(_kill(run_id, person(by), reason, output))
 
@@ -41,14 +42,14 @@ async def _kill(run_id: str, by: str, reason: str, output: Output) -> int:
     began = time.monotonic()
     try:
         state = (await run.kill(by, reason)).state
-        say(f"the run has taken the order: {state}")
+        say(f"the run accepted the order: {state}")
     except RunClosedError:
         return await _closed_before(run, output)
     except NoWorkerError:
         await link.client.post_kill(run_id, by, reason)
         state = _POSTED
-        say("no worker answers. The order waits with the engine, and the next worker that takes the run up obeys it.")
-    # Without anybody to obey there is nothing to wait for.
+        say("no worker answers. Temporal keeps the order, and the next worker that serves the run obeys it.")
+    # Without a worker to obey the order there is nothing to wait for.
     result = await _end(run) if state != _POSTED or await link.client.workers() else None
     if output is Output.JSON:
         write_json(
@@ -63,7 +64,7 @@ async def _kill(run_id: str, by: str, reason: str, output: Output) -> int:
 
 
 async def _closed_before(run: Run, output: Output) -> int:
-    """A kill of a closed run does nothing; it is what was wanted only where the run was killed before."""
+    """Reports a run that had closed before; that counts as killed only if a kill had ended it."""
     try:
         result: RunResult | None = await run.result()
         how = f"{result.status}, {result.stop_reason}"

@@ -1,4 +1,4 @@
-"""`backstay list`: open runs, then closed ones, the latest first."""
+"""`backstay list`: lists open runs, then closed ones, the latest first."""
 
 from collections.abc import Iterable
 from typing import Annotated, get_args
@@ -13,6 +13,7 @@ from backstay.errors import ConfigurationError
 from ..shell.connected import connected
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.options import Agent, Tenant, Written
 from ..shell.terminal import Output, clean, say, write, write_json
 
 STATES = get_args(State)
@@ -20,33 +21,31 @@ STATES = get_args(State)
 
 def list(
     state: Annotated[str | None, typer.Option(help="running, waiting_approval, paused, stopping or closed.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="Runs of this agent.")] = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", "-t", help="Runs of this tenant.")] = None,
-    stop_reason: Annotated[str | None, typer.Option(help="Runs that ended so, such as budget_exhausted.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
+    agent: Agent = None,
+    tenant: Tenant = None,
+    stop_reason: Annotated[str | None, typer.Option(help="Runs with this one, such as budget_exhausted.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 50,
+    output: Written = Output.TABLE,
 ) -> int:
     """List open runs, then closed ones, the last to close first. Needs no worker.
 
     Exit code: 0 listed, 5 Temporal unreachable.
     """
-    return run_loop(_list(state, agent, tenant, stop_reason, limit, output))
+    return run_loop(_list(RunFilter(state, agent, tenant, stop_reason), limit, output))
 
 
-async def _list(
-    state: str | None, agent: str | None, tenant: str | None, stop_reason: str | None, limit: int, output: Output
-) -> int:
-    if state is not None and state not in STATES:
-        raise ConfigurationError(f"there is no state `{clean(state)}`", mend=f"states are: {', '.join(STATES)}")
+async def _list(wanted: RunFilter, limit: int, output: Output) -> int:
+    if wanted.state is not None and wanted.state not in STATES:
+        what = f"there is no state `{clean(wanted.state)}`"
+        raise ConfigurationError(what, mend=f"states are: {', '.join(STATES)}")
     link = await connected()
-    wanted = RunFilter(state, agent, tenant, stop_reason)
     found = [one async for one in runs(link.client.temporal, wanted, limit)]
     if output is Output.JSON:
         write_json({"runs": [_as_json(one) for one in found]})
     elif found:
         write(_table(found))
     else:
-        say("no runs" + (" that fit" if wanted != RunFilter() else " yet; start one with `backstay run`"))
+        say("no runs" + (" match" if wanted != RunFilter() else " yet; start one with `backstay run`"))
     if len(found) == limit and output is Output.TABLE:
         say(f"the latest {limit}; more with `--limit`", "dim")
     return ExitCode.COMPLETED

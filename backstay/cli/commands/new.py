@@ -1,4 +1,4 @@
-"""`backstay new`: writes the folder of a first agent, small enough to be read in one go."""
+"""`backstay new`: writes the folder of a first agent, small enough to read in one go."""
 
 import shlex
 from pathlib import Path
@@ -47,11 +47,11 @@ GOAL = "How many words are in: the quick brown fox?"
 
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The agent's name, which is its folder's name.")],
-    path: Annotated[Path, typer.Option(help="The folder of agents to put it into.")] = Path("agents"),
+    path: Annotated[Path, typer.Option(help="The folder of agents to write it to.")] = Path("agents"),
 ) -> int:
-    """Write an agent's folder that runs at once: who it is, one tool, one case for its rules.
+    """Write an agent's folder that runs at once: its instructions, one tool, one case for its rules.
 
-    Exit code: 0 written, 2 a bad name, or a folder that is there already.
+    Exit code: 0 written, 2 a bad name, or the folder exists already.
     """
     check_name(name)
     folder = path / name
@@ -63,7 +63,7 @@ def new(
 def _written(folder: Path) -> None:
     if folder.exists():
         mend = "choose another name"
-        raise ConfigurationError("is there already, and stays as it is", where=str(folder), mend=mend)
+        raise ConfigurationError("exists already, and stays as it is", where=str(folder), mend=mend)
     try:
         folder.mkdir(parents=True)
         for file, text in FILES.items():
@@ -73,7 +73,7 @@ def _written(folder: Path) -> None:
 
 
 def _next_steps(name: str, path: Path, settings: Settings) -> list[str]:
-    """Commands that work as they stand, from this directory."""
+    """Returns commands that work as they are from this directory."""
     read = [folder.resolve() for folder in settings.agent_folders(SHIPPED_AGENTS)]
     folders = [*(settings.agents or []), path]
     elsewhere = "" if path.resolve() in read else f"BACKSTAY_AGENTS={shlex.quote(':'.join(map(str, folders)))} "

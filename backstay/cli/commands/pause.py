@@ -1,4 +1,4 @@
-"""`backstay pause` and `backstay resume`: hold a run back, and let it go on."""
+"""`backstay pause` and `backstay resume`: hold a run back and let it go on."""
 
 from typing import Annotated
 
@@ -7,16 +7,14 @@ import typer
 from ..shell.connected import connected, person
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.options import By, RunId, Written
 from ..shell.terminal import Output, say, write_json
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-By = Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")]
-Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; it stands in the run's audit.")]
-Written = Annotated[Output, typer.Option("--output", "-o", help="How the outcome is written.")]
+Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; the run's audit keeps it.")]
 
 
 def pause(run_id: RunId, reason: Reason = None, by: By = None, output: Written = Output.TABLE) -> int:
-    """Hold a run back: no new decision and no new action; a call that runs already finishes. The clock goes on.
+    """Hold a run back: no new decision and no new action. A running call finishes, and the deadline clock goes on.
 
     Exit code: 0 paused, 4 not found, 5 Temporal unreachable.
     """

@@ -1,9 +1,8 @@
 """`backstay policy`: checks, tests, explains and shows the rules of agents; needs no model."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +18,7 @@ from backstay.errors import ConfigurationError
 from backstay.settings import load_settings
 
 from ..shell.exit import ExitCode
+from ..shell.request import read_arguments
 from ..shell.terminal import Output, clean, say, write, write_json
 from ..views.explanation import as_json, explanation_table
 
@@ -126,7 +126,7 @@ def explain(
     Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON.
     """
     gate, agents = _in_force([agent])
-    what_if = WhatIf(tool, _object(args), goal, tenant=tenant, approvals=approval or [], taint=taint or [])
+    what_if = WhatIf(tool, read_arguments(args), goal, tenant=tenant, approvals=approval or [], taint=taint or [])
     found = judged(gate, agents[agent], what_if)
     value = as_json(agent, tool, found, gate.bundle(agent))
     if output is Output.JSON:
@@ -196,13 +196,3 @@ def _spelled(args: Mapping[str, Any]) -> str:
 
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ConfigurationError("`--args` is no JSON object", mend="write all arguments: '{\"amount\": 50}'")
-    return cast("dict[str, Any]", value)

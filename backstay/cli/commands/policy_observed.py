@@ -1,4 +1,4 @@
-"""`backstay policy check --observed`: what enforcing rules that are only observed would have changed."""
+"""`backstay policy check --observed`: reports what enforcing the observed rules would have changed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,13 @@ from ..shell.terminal import Output, clean, say, write, write_json
 
 
 def check_observed(agents: Sequence[str], limit: int, output: Output) -> int:
-    """Reports over the latest runs of some agents, `limit` of each, or of all; returns the exit code."""
+    """Reports on the latest runs and returns the exit code.
+
+    Args:
+        agents: whose runs; none means all runs.
+        limit: runs of each agent at most.
+        output: how the report is written.
+    """
     return run_loop(_check(agents, limit, output))
 
 
@@ -41,7 +47,7 @@ async def _check(agents: Sequence[str], limit: int, output: Output) -> int:
 
 
 async def _judged(client: Client, agents: Sequence[str], limit: int) -> dict[str, list[JudgedCall]]:
-    """The judged calls of each run, by its id."""
+    """Reads the verdicts on the calls of each run, by run id."""
     found: dict[str, list[JudgedCall]] = {}
     for agent in agents or [None]:
         async for run in runs(client, RunFilter(agent=agent), limit):
@@ -65,7 +71,7 @@ def _as_json(one: JudgedCall) -> dict[str, object]:
 
 
 def _table(changed: Iterable[JudgedCall]) -> Table:
-    """One line for each tool and each change, with its first call as an example."""
+    """Shows one line for each tool and each change, with the first call as an example."""
     groups: dict[tuple[str, str, str, str], list[JudgedCall]] = defaultdict(list)
     for one in changed:
         outcome, rules = one.observed or (one.verdict.outcome, "")

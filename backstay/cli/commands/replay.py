@@ -1,4 +1,4 @@
-"""`backstay replay`: replays a run, or a saved history, against the present code."""
+"""`backstay replay`: replays a run or a saved history against the present code."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ def replay(
 ) -> int:
     """Replay a run's history against the present code; nothing is executed, and the run is left alone.
 
-    A file is what `temporal workflow show -w RUN --output json` writes. Exit code: 0 it replays, 1 it does not, and the
+    Write a file with `temporal workflow show -w RUN --output json`. Exit code: 0 it replays, 1 it does not and the
     first difference is shown, 2 the file holds no history of a run, 4 not found, 5 Temporal unreachable.
     """
     file = Path(what)
@@ -37,5 +37,5 @@ async def _replay(what: str, file: Path | None) -> int:
         write(f"{clean(what)} replays: {len(history.events)} events, no difference")
         return ExitCode.COMPLETED
     write(f"{clean(what)} does not replay: {one_line(difference, _LONGEST)}")
-    say("a worker of this code could not take it over; the history says what the code did then", "dim")
+    say("a worker with this code could not take the run over", "dim")
     return ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""`backstay result`: waits for a run's end and writes its result."""
+"""`backstay result`: waits until a run ends and writes its result."""
 
 import asyncio
 from typing import Annotated
@@ -6,21 +6,23 @@ from typing import Annotated
 import typer
 
 from backstay.contracts.run import plain
-from backstay.tools import seconds
+from backstay.tools.declare import seconds
 
 from ..shell.connected import connected
 from ..shell.exit import ExitCode, code_of_status
 from ..shell.loop import run_loop
-from ..shell.terminal import Output, say, write, write_json
+from ..shell.options import RunId, Written
+from ..shell.terminal import Output, write, write_json
+from ..views.follow import say_no_end
 from ..views.report import result_table
 
 
 def result(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    run_id: RunId,
     timeout: Annotated[str | None, typer.Option(help="Wait no longer than this, such as 30s.")] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
+    output: Written = Output.TABLE,
 ) -> int:
-    """Wait for a run's end and write its result.
+    """Wait until a run ends and write its result.
 
     Exit code: 0 completed, 1 failed, 3 stopped by governance, 4 not found, 5 Temporal unreachable, 124 timed out.
     """
@@ -33,7 +35,7 @@ async def _result(run_id: str, limit: float | None, output: Output) -> int:
         async with asyncio.timeout(limit):
             ended = await link.client.result(run_id)
     except TimeoutError:
-        say(f"no end within {limit:g} seconds; the run goes on. See it: backstay show {run_id}")
+        say_no_end(run_id, limit)
         return ExitCode.TIMED_OUT
     if output is Output.JSON:
         write_json(plain(ended))

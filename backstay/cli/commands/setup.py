@@ -12,7 +12,7 @@ from ..shell.terminal import say, write
 def setup() -> int:
     """Register the search attributes of runs in the namespace; may be run again.
 
-    Exit code: 0 all are there, 2 one has another type or the server does not let us, 5 Temporal unreachable.
+    Exit code: 0 all are there, 2 one has another type or the server refuses, 5 Temporal unreachable.
     """
     return run_loop(_setup())
 
@@ -21,7 +21,7 @@ async def _setup() -> int:
     link = await connected()
     temporal = link.client.temporal
     say(f"search attributes of the namespace `{temporal.namespace}` at {temporal.service_client.config.target_host}")
-    done = await register(temporal, mend="let somebody run `backstay setup` who may add search attributes")
+    done = await register(temporal, mend="run `backstay setup` as somebody who may add them")
     for name, outcome in done.items():
         write(f"{outcome:9}{name} ({SEARCH_ATTRIBUTES[name]})")
     return ExitCode.COMPLETED

@@ -1,4 +1,4 @@
-"""`backstay show`: everything that is known of a run."""
+"""`backstay show`: everything that is known about a run."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,15 +24,16 @@ from backstay.errors import (
 from ..shell.connected import connected
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
+from ..shell.options import Written
 from ..shell.terminal import Output, clean, one_line, say, write, write_json
+from ..views.approval import facts, how_to_answer
 from ..views.report import STATUS_STYLE, budget_table, spent_line
 from ..views.transcript import paragraphs
-from .approvals import facts
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What could be had: `status` and `transcript` need a worker, a result needs the run's end."""
+    """Holds what could be read: `status` and `transcript` need a worker, `result` needs a closed run."""
 
     overview: Overview
     status: RunStatusView | None
@@ -45,17 +46,17 @@ class _Known:
 def show(
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", "-a", help="Show this agent instead.")] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
+    output: Written = Output.TABLE,
 ) -> int:
-    """Show a run: its state, its budget, what it did so far, what is in flight; closed runs as well.
+    """Show a run, open or closed: its state, its budget, what it did so far and what is in flight.
 
     With --agent, show an agent: every setting in force and where it came from, its tools, and the rules that can permit
     or forbid each. Exit code: 0 shown, 2 usage or configuration, 4 not found, 5 Temporal unreachable.
     """
     if (run_id is None) == (agent is None):
-        raise ConfigurationError("name a run, or an agent with `--agent`, and not both")
+        raise ConfigurationError("name either a run, or an agent with `--agent`")
     if agent is not None:
-        from ..views.show_agent import show_agent  # loads the agents and the rules, which a run is shown without
+        from ..views.show_agent import show_agent  # loads agents and rules, which showing a run does not need
 
         return show_agent(agent, output)
     return run_loop(_show(run_id or "", output))
@@ -69,7 +70,7 @@ async def _show(run_id: str, output: Output) -> int:
     result, problem = (None, None) if overview.open else await _ending(run)
     known = _Known(overview, status, transcript, result, problem, link.link(run_id))
     if status is None:
-        say("no worker answers: this is what the engine itself knows, without the transcript", "yellow")
+        say("no worker answers: this is what Temporal itself knows, without the transcript", "yellow")
     if output is Output.JSON:
         write_json(_as_json(known))
     else:
@@ -85,7 +86,7 @@ async def _asked(run: Run) -> tuple[RunStatusView | None, list[TranscriptItem] |
 
 
 async def _ending(run: Run) -> tuple[RunResult | None, str | None]:
-    """The result of a closed run, or why it has none."""
+    """Returns the result of a closed run, or why it has none."""
     try:
         return await run.result(), None
     except (NoResultError, InvalidInputError) as error:
@@ -131,9 +132,7 @@ def _print(known: _Known) -> None:
         write("", budget_table(reading.budget, reading.spent, known.status.held if known.status else None))
     for approval in known.status.pending_approvals if known.status else []:
         write("", facts(approval))
-        verb = "approve" if approval.kind == "action" else "answer"
-        said = "" if approval.kind == "action" else " happened"
-        say(f"answer it: backstay {verb} {known.overview.run_id}{said} {approval.approval_id}")
+        say(f"answer it: {how_to_answer(known.overview.run_id, approval)}")
     if known.transcript:
         write("", *(line for item in known.transcript for line in paragraphs(item)))
 

@@ -1,10 +1,8 @@
-"""`backstay watch`: follows a run, one line per step, with its budget below on a terminal."""
+"""`backstay watch`: follows a run, one line per step; on a terminal with its budget below."""
 
 import asyncio
 import contextlib
-from typing import Annotated
 
-import typer
 from rich.live import Live
 from rich.text import Text
 
@@ -14,16 +12,17 @@ from backstay.errors import NoWorkerError
 from ..shell.connected import connected
 from ..shell.exit import code_of_status
 from ..shell.loop import run_loop
+from ..shell.options import RunId
 from ..shell.terminal import clean, progress, say, write
+from ..views.follow import Follower, follow_to_the_end, say_left_alone
 from ..views.report import budget_table, result_table
-from ..views.transcript import Follower, print_line
-from .run import follow_to_the_end
+from ..views.transcript import print_line
 
 _REDRAW_SECONDS = 0.5
 
 
-def watch(run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]) -> int:
-    """Follow a run to its end: one line per step, and on a terminal its budget, redrawn.
+def watch(run_id: RunId) -> int:
+    """Follow a run to its end: one line per step, and on a terminal its budget, drawn again as it changes.
 
     Ctrl-C leaves the run alone. Exit code: 0 completed, 1 failed, 3 stopped by governance, 4 not found,
     5 Temporal unreachable, 130 interrupted.
@@ -48,7 +47,7 @@ async def _watch(run_id: str) -> int:
         else:
             result = await follow_to_the_end(run, Follower(run, print_line), link)
     except asyncio.CancelledError:
-        say(f"\nleft alone: the run goes on. End it: backstay kill {run_id} --reason WHY")
+        say_left_alone(run_id)
         raise
     write(result_table(result, page))
     return code_of_status(result.status)

@@ -1,4 +1,4 @@
-"""A command's connection: the client, and where its runs can be seen."""
+"""Connects a command to Temporal, and finds the page of a run in Temporal's UI."""
 
 import asyncio
 import getpass
@@ -14,18 +14,22 @@ from .links import find_ui, run_link
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A client, and the address of the Temporal UI where that is known."""
+    """Holds a client, and the address of the Temporal UI if it is known."""
 
     client: BackstayClient
     ui: str | None
 
     def link(self, run_id: str) -> str | None:
-        """The page of a run in the UI."""
+        """Returns the address of a run's page in the UI."""
         return run_link(self.ui, self.client.temporal.namespace, run_id) if self.ui else None
 
 
 async def connected(patience: float = 10.0, task_queue: str | None = None) -> Connected:
-    """A connection to the server that the environment names; `patience` is for answers of workers.
+    """Connects to the server that the environment names.
+
+    Args:
+        patience: seconds to wait for answers of workers.
+        task_queue: where runs are served; default: as the settings say.
 
     Raises:
         UnreachableError: no Temporal server answers there.
@@ -39,10 +43,14 @@ async def connected(patience: float = 10.0, task_queue: str | None = None) -> Co
 
 
 def person(given: str | None, settings: Settings | None = None) -> str:
-    """Who gives an order: as given, else `BACKSTAY_USER`, else the login name.
+    """Names the person who gives an order.
+
+    Args:
+        given: the name as typed; default: `BACKSTAY_USER`, else the login name.
+        settings: the settings, if they have been read already.
 
     Raises:
-        ConfigurationError: there is no such name.
+        ConfigurationError: no name is known.
     """
     name = given or (settings or load_settings()).user
     if name:
@@ -50,6 +58,4 @@ def person(given: str | None, settings: Settings | None = None) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        raise ConfigurationError(
-            "nobody knows who you are", mend="say it with `--by`, or set `BACKSTAY_USER`"
-        ) from None
+        raise ConfigurationError("your name is not known", mend="give it with `--by`, or set `BACKSTAY_USER`") from None

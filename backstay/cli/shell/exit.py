@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and a way out that cannot hang. Loads nothing, for every command loads it."""
+"""Ends a command with its exit code, in a way that cannot hang. Loads nothing, because every command loads it."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 class ExitCode(IntEnum):
-    """The codes that scripts rely on; a signal adds its number to 128."""
+    """Lists the exit codes that scripts rely on; a signal gives 128 plus its number."""
 
     COMPLETED = 0
     FAILED = 1
@@ -24,20 +24,20 @@ _OF_STATUS = {"completed": ExitCode.COMPLETED, "stopped": ExitCode.STOPPED}
 
 
 def code_of_status(status: str) -> ExitCode:
-    """The code for a run that ended with this status."""
+    """Returns the exit code for a run that ended with this status."""
     return _OF_STATUS.get(status, ExitCode.FAILED)
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process at once, with everything written.
+    """Writes all output and ends the process at once.
 
-    Not by `sys.exit`: the interpreter would wait for tools' threads that may never end, and the engine's own threads
-    abort a process now and then while it is torn down.
+    Not by `sys.exit`: the interpreter would wait for threads of tools that may never end, and threads of Temporal's
+    client sometimes abort a process that is being torn down.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):  # whoever read it has gone
+        except (OSError, ValueError):  # the reader has gone
             code = code or ExitCode.FAILED
     os._exit(code)

@@ -1,22 +1,22 @@
-"""Where a run can be seen in the Temporal UI."""
+"""Finds the Temporal UI, and the page of a run in it."""
 
 import http.client
 import json
 from urllib.parse import quote
 
 _UI_ABOVE = 1_000
-"""A development server serves its UI this many ports above its own, unless told otherwise."""
+"""By default a development server serves its UI this many ports above its own port."""
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATIENCE_SECONDS = 0.3
 
 
 def run_link(ui: str, namespace: str, run_id: str) -> str:
-    """The address of a run's page."""
+    """Returns the address of a run's page."""
     return f"{ui.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows/{quote(run_id, safe='')}"
 
 
 def find_ui(configured: str | None, address: str) -> str | None:
-    """The address of the UI: the configured one, else that of a development server on this machine, else None."""
+    """Returns the address of the UI: as configured, else of a development server on this machine, else None."""
     if configured:
         return configured
     host, _, port = address.rpartition(":")

@@ -1,4 +1,4 @@
-"""The event loop of a command: signals end it in order, and what will not end cannot hold it."""
+"""Runs a command in an event loop: signals end it in order, and nothing that hangs can hold it up."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Log(StrEnum):
-    """What of the log is written: errors of Temporal's client only, or warnings too, as text or as JSON lines."""
+    """Chooses the log: quiet has only errors of Temporal's client; text and json have warnings too."""
 
     QUIET = "quiet"
     TEXT = "text"
@@ -33,7 +33,12 @@ class Log(StrEnum):
 def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, *, log: Log = Log.QUIET) -> int:
     """Runs a command to its end and returns its exit code.
 
-    The first signal sets `stop`, or cancels the work where there is none; the second ends the process on the spot.
+    A second signal ends the process on the spot.
+
+    Args:
+        work: the command.
+        stop: is set by the first signal; without it, the first signal cancels the work.
+        log: what is logged, and how.
     """
     _log_to_stderr(log)
     loop = uvloop.new_event_loop()
@@ -59,7 +64,7 @@ def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, 
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:
-    """Closes the loop; unlike `asyncio.run` it waits neither for tasks that refuse to end nor for threads."""
+    """Closes the loop; unlike `asyncio.run`, waits neither for tasks that refuse to end nor for threads."""
     rest = asyncio.all_tasks(loop)
     for task in rest:
         task.cancel()
@@ -72,7 +77,7 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _log_to_stderr(log: Log) -> None:
-    """Sends what Temporal's core logs to stderr too; by default it writes to stdout, which is for data."""
+    """Logs to stderr, the log of Temporal's core included: by default it goes to stdout, which is for data."""
     if log is Log.JSON:
         log_as_json()
     else:

@@ -1,41 +1,44 @@
-"""A run's request, from what was typed."""
+"""Reads requests, budgets, metadata and arguments as they are typed after a command."""
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import typer
 
 from backstay.contracts.run import RunRequest
-from backstay.errors import InvalidInputError
+from backstay.errors import ConfigurationError, InvalidInputError
 
 _BUDGET = "write it as `usd=0.10,steps=5,tools.send_email.calls=1`"
 
 
-def read_request(
-    goal: str, agent: str, tenant: str, requested_by: str | None, budget: str | None, metadata: Sequence[str]
-) -> RunRequest:
-    """The request.
+def read_request(given: Mapping[str, str | None], budget: str | None, metadata: Sequence[str]) -> RunRequest:
+    """Reads the request of a run.
+
+    Args:
+        given: the fields of the request that are text; None is left out.
+        budget: such as `usd=0.10,steps=5`.
+        metadata: such as `["ticket=4711"]`.
 
     Raises:
-        BadParameter: the budget or the metadata is not in its form.
-        InvalidInputError: a value is not allowed; all problems are listed.
+        BadParameter: the budget or the metadata has another form.
+        InvalidInputError: a value is not allowed; lists all problems.
     """
-    given: dict[str, Any] = {"goal": goal, "agent": agent, "tenant": tenant, "metadata": read_metadata(metadata)}
-    if requested_by is not None:
-        given["requested_by"] = requested_by
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    fields["metadata"] = read_metadata(metadata)
     if budget is not None:
-        given["budget"] = read_budget(budget)
-    request = RunRequest.read((given,))
+        fields["budget"] = read_budget(budget)
+    request = RunRequest.read((fields,))
     if isinstance(request, list):
         raise InvalidInputError(request)
     return request
 
 
 def read_budget(text: str) -> dict[str, Any]:
-    """A budget such as `usd=0.10,steps=5,tools.send_email.calls=1`; unknown names are for the contract to refuse.
+    """Reads a budget such as `usd=0.10,steps=5,tools.send_email.calls=1`; the contract refuses unknown names later.
 
     Raises:
-        BadParameter: the text is not in this form.
+        BadParameter: the text has another form.
     """
     budget: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -55,7 +58,7 @@ def read_budget(text: str) -> dict[str, Any]:
 
 
 def read_metadata(pairs: Sequence[str]) -> dict[str, str]:
-    """Metadata such as `["ticket=4711"]`.
+    """Reads metadata such as `["ticket=4711"]`.
 
     Raises:
         BadParameter: a pair has no `=`.
@@ -67,6 +70,21 @@ def read_metadata(pairs: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"`{pair}`: write it as `ticket=4711`", param_hint="--metadata")
         metadata[name] = value
     return metadata
+
+
+def read_arguments(text: str) -> dict[str, Any]:
+    """Reads the arguments of a call, such as `{"amount": 50}`.
+
+    Raises:
+        ConfigurationError: the text is no JSON object.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ConfigurationError("`--args` is no JSON object", mend="write all arguments: '{\"amount\": 50}'")
+    return cast("dict[str, Any]", value)
 
 
 def _whole(name: str, amount: str) -> int:

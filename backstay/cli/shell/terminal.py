@@ -1,4 +1,4 @@
-"""What people read: tables on stdout, progress on stderr, and no text of a model that moves the cursor."""
+"""Prints for people: tables on stdout, progress on stderr, and no text that moves the cursor."""
 
 import json
 import sys
@@ -15,30 +15,30 @@ _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters and emoji
 
 
 class Output(StrEnum):
-    """How a command writes its data."""
+    """Chooses how a command writes its data."""
 
     TABLE = "table"
     JSON = "json"
 
 
 def data() -> Console:
-    """For what the command was asked for."""
+    """Returns the console for data, on stdout."""
     return _console(sys.stdout)
 
 
 def progress() -> Console:
-    """For everything else."""
+    """Returns the console for everything else, on stderr."""
     return _console(sys.stderr)
 
 
 def _console(stream: TextIO) -> Console:
-    # Lines that go to a file or a pipe are not cut to the width of a terminal that nobody looks at.
+    # In a file or a pipe, lines are not cut to the width of a terminal.
     width = None if stream.isatty() else _WIDE
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def write(*renderables: RenderableType) -> None:
-    """Tables and texts on stdout; in a file or a pipe their lines end where their text ends."""
+    """Writes tables and texts to stdout; in a file or a pipe without blanks at the ends of lines."""
     console = data()
     for renderable in renderables:
         with console.capture() as captured:
@@ -49,22 +49,22 @@ def write(*renderables: RenderableType) -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """One line on stderr, at once."""
+    """Prints one line on stderr at once."""
     progress().print(Text(text, style), soft_wrap=True)
 
 
 def write_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on stdout."""
+    """Writes one JSON object to stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def clean(text: str) -> str:
-    """A text without control characters: nothing a model or a tool says may steer the terminal."""
+    """Replaces control characters, so that no text of a model or a tool can steer the terminal."""
     return "".join(character if _harmless(character) else "�" for character in text)
 
 
 def one_line(text: str, length: int) -> str:
-    """The start of a text, on one line."""
+    """Returns the start of a text on one line of at most `length` characters."""
     line = " ".join(clean(text).split())
     return line if len(line) <= length else line[: max(0, length - 1)] + "…"
 

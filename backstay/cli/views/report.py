@@ -1,4 +1,4 @@
-"""A run's end and its budget as tables."""
+"""Shows how a run ended, and its budget, as tables."""
 
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ STATUS_STYLE = {"completed": "green", "stopped": "yellow", "failed": "red"}
 
 
 def result_table(result: RunResult, ui: str | None) -> Table:
-    """What a run answered, how it ended and what it spent."""
+    """Shows the answer of a run, how it ended and what it spent."""
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -40,9 +40,9 @@ def _why(result: RunResult) -> str:
 
 
 def spent_line(spent: Spent, budget: BudgetLimits) -> str:
-    """The spend in a few words."""
+    """Says what was spent in a few words."""
     limit = f" of ${budget.usd}" if budget.usd is not None else ""
-    unbilled = f" (${spent.usd_unbilled} of it not billed, counted at its hold)" if Decimal(spent.usd_unbilled) else ""
+    unbilled = f" (${spent.usd_unbilled} of it not billed, counted as held)" if Decimal(spent.usd_unbilled) else ""
     parts = [
         f"${spent.usd}{limit}{unbilled}",
         _plural(spent.steps, "step"),
@@ -58,7 +58,7 @@ def _plural(count: int, word: str) -> str:
 
 
 def budget_table(budget: BudgetLimits, spent: Spent, held: Spent | None) -> Table:
-    """Every limit in force with what is spent, held and left of it; █ is spent, ▒ is held."""
+    """Shows every limit in force with the amounts spent, held and left; in the bar █ is spent, ▒ is held."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("budget")
     for name in ("spent", "held", "left", "limit"):
@@ -95,5 +95,5 @@ def _bar(spent: Decimal, held: Decimal, limit: Decimal) -> Text:
 
 
 def _cells(share: Decimal) -> int:
-    """Cells of a bar; what is not nothing shows."""
+    """Counts the cells of a bar; any share above zero shows."""
     return min(_BAR, max(1 if share > 0 else 0, int(share * _BAR)))

@@ -1,4 +1,4 @@
-"""`backstay show --agent`: every setting in force, the tools, and the rules that can permit or forbid each of them."""
+"""Shows an agent: every setting in force, the tools, and the rules that can permit or forbid each tool."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from rich.table import Table
 
 from backstay.adapters.agent.organisation import load_organisation
 from backstay.adapters.tool.function import Tool
+from backstay.app import folders
 from backstay.app.application import agents_of, policy_folders
 from backstay.app.rules import gate_of
 from backstay.checks.settings import Setting, settings_in_force
@@ -22,12 +23,12 @@ _LONGEST = 120
 def show_agent(name: str, output: Output) -> int:
     """Shows an agent as a worker of this environment would serve it; needs neither Temporal nor a model's key."""
     settings = load_settings()
-    folders = policy_folders(settings)
-    org = load_organisation(folders)
+    places = policy_folders(settings)
+    org = load_organisation(places)
     agent = agents_of(settings, [name])[name]
     gate = gate_of([agent], org)
     bundle = gate.bundle(name)
-    found = settings_in_force(agent, settings, org, folders)
+    found = settings_in_force(agent, settings, org, places)
     tools = [_tool(name, tool, bundle) for tool in agent.tools.values()]
     if output is Output.JSON:
         write_json(
@@ -47,7 +48,7 @@ def show_agent(name: str, output: Output) -> int:
     return ExitCode.COMPLETED
 
 
-def _tool(agent: str, tool: Tool, bundle: Any) -> dict[str, Any]:
+def _tool(agent: str, tool: Tool, bundle: "folders.build.Bundle") -> dict[str, Any]:
     groups = bundle.schema.tools[tool.spec.name].groups
     rules = [rule for rule in bundle.enforced.rules.values() if rule.covers(agent, tool.spec.name, groups)]
     return {
@@ -67,7 +68,7 @@ def _tool(agent: str, tool: Tool, bundle: Any) -> dict[str, Any]:
 
 
 def _arguments(schema: dict[str, Any]) -> dict[str, str]:
-    """The arguments with their types in a word; a `?` marks those that may be left out."""
+    """Returns the arguments with their types in one word each; `?` marks the optional ones."""
     required = set(cast("list[str]", schema.get("required", ())))
     properties = cast("dict[str, dict[str, Any]]", schema.get("properties", {}))
     return {f"{name}{'' if name in required else '?'}": _type(part) for name, part in properties.items()}

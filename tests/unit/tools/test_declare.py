@@ -1,10 +1,12 @@
-"""The options of `@tool` that say how often an identical call may happen."""
+"""The options of `@tool`: what they mean, and what they refuse."""
+
+from typing import Any
 
 import pytest
 
 from backstay.adapters.tool.function import tool_of
 from backstay.errors import ConfigurationError
-from backstay.tools import tool
+from backstay.tools.declare import ToolOptions, options_of, seconds, tool
 
 
 async def pay(amount: int) -> str:
@@ -34,9 +36,49 @@ def test_a_run_notices_where_the_scope_has_changed() -> None:
         {"dedupe": "tenant", "effect": "read"},
         {"dedupe": "tenant", "dedupe_window": "soon"},
         {"dedupe": "tenant", "dedupe_window": "9999d"},
+        {"effect": "maybe"},
+        {"timeout": "soon"},
+        {"cost": "five cents"},
+        {"cost": 0.05},
+        {"secrets": "SHOP_TOKEN"},
+        {"secrets": ["SHOP TOKEN"]},
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(options: dict[str, str]) -> None:
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        tool(**options)(pay)  # pyright: ignore
+        tool(**options)(pay)
+
+
+def test_a_bare_tool_is_done_once_and_has_every_default() -> None:
+    assert options_of(tool(pay)) == ToolOptions()
+    assert ToolOptions().effect == "once"
+
+
+def test_a_mark_leaves_the_function_as_it_was() -> None:
+    assert tool(effect="write")(pay) is pay
+
+
+def test_a_function_without_a_mark_is_no_tool() -> None:
+    def plain() -> None: ...
+
+    assert options_of(plain) is None
+
+
+def test_only_a_function_can_be_marked() -> None:
+    with pytest.raises(ConfigurationError, match="`@tool` can only mark functions"):
+        tool(object())  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("500ms", 0.5), ("30s", 30.0), (" 10 m ", 600.0), ("24h", 86_400.0), ("1d", 86_400.0), ("1.5s", 1.5)],
+)
+def test_a_duration_is_read_as_seconds(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "30", "0s", "-1s", "1 week", "1s1s", "\u0663s x"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no duration"):
+        seconds(text)

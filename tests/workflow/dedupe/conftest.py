@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkerConfig
 
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.application import application, sandbox
+from backstay.app.application import application
+from backstay.app.worker import sandbox, serving, workers
 from backstay.client.connection import connect
 from backstay.testing import Call, Reply, Request
 from backstay.testing.runtime import LocalRuntime, local_runtime
@@ -109,10 +110,10 @@ class Shop:
         client = await connect(target_host=address, namespace=self.runtime.client.namespace)
         app = application(self.runtime.settings)
         if effects:
-            async with app.serving(client, **options):
+            async with serving(app, client, **options):
                 yield
             return
-        [runs, _] = app.workers(client, options)
+        [runs, _] = workers(app, client, WorkerConfig(**options))
         try:
             async with runs:
                 yield

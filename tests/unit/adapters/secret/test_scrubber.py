@@ -207,3 +207,31 @@ def test_what_is_printed_is_freed_until_the_context_ends(capsys: pytest.CaptureF
     mark = "[secret TOKEN]"
     assert printed.out == f"out {mark}\nlines {mark}\nfour s3cr3t-v4lue\n"
     assert printed.err == f"err {mark}\n"
+
+
+def test_contexts_that_overlap_end_in_any_order_and_leave_the_stream_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sys.stdout
+    first, second = scrubbed_output(knowing("s3cr3t-v4lue")), scrubbed_output(knowing("0ther-v4lue"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    print("0ther-v4lue")
+    second.__exit__(None, None, None)
+    assert sys.stdout is before
+    assert capsys.readouterr().out == "[secret TOKEN]\n"
+
+
+def test_a_stream_that_somebody_put_in_place_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = io.StringIO()
+    with scrubbed_output(knowing("s3cr3t-v4lue")):
+        monkeypatch.setattr(sys, "stdout", theirs)
+    assert sys.stdout is theirs
+
+
+def test_a_process_without_a_stream_has_none_to_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with scrubbed_output(knowing("s3cr3t-v4lue")):
+        print("nobody reads this")
+    assert sys.stdout is None

@@ -11,7 +11,8 @@ import pytest
 from backstay.adapters.secret.store import Secrets, worker_secrets
 from backstay.errors import ConfigurationError, SecretError, ToolError
 from backstay.settings import Settings
-from backstay.tools import ToolCall, options_of, tool
+from backstay.tools import ToolCall, tool
+from backstay.tools.declare import options_of
 
 VALUE = "s3cr3t-v4lue"
 

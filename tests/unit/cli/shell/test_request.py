@@ -3,8 +3,8 @@
 import pytest
 import typer
 
-from backstay.cli.shell.request import read_budget, read_metadata, read_request
-from backstay.errors import InvalidInputError
+from backstay.cli.shell.request import read_arguments, read_budget, read_metadata, read_request
+from backstay.errors import ConfigurationError, InvalidInputError
 
 
 def test_a_budget_is_read_with_the_limits_of_tools() -> None:
@@ -27,6 +27,23 @@ def test_metadata_keeps_every_sign_after_the_first_equals() -> None:
 
 def test_a_request_lists_every_problem_without_its_values() -> None:
     with pytest.raises(InvalidInputError) as refused:
-        read_request("", "no agent", "acme", None, "dollars=5", [])
+        read_request({"goal": "", "agent": "no agent", "requested_by": None}, "dollars=5", [])
     assert [problem.field for problem in refused.value.problems] == ["goal", "agent", "budget.dollars"]
     assert "no agent" not in str(refused.value)
+
+
+def test_a_request_has_the_fields_that_were_typed_and_the_defaults_of_the_others() -> None:
+    request = read_request({"goal": "add", "agent": "clerk", "requested_by": None}, "steps=5", ["ticket=4711"])
+    assert (request.goal, request.agent, request.tenant, request.requested_by) == ("add", "clerk", "default", None)
+    assert request.budget is not None
+    assert (request.budget.steps, request.metadata) == (5, {"ticket": "4711"})
+
+
+def test_arguments_are_a_json_object() -> None:
+    assert read_arguments('{"amount": 50}') == {"amount": 50}
+
+
+@pytest.mark.parametrize("text", ["", "50", "[1]", "null", "amount=50", "{"])
+def test_arguments_in_another_form_are_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="`--args` is no JSON object; write all arguments"):
+        read_arguments(text)

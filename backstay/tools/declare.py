@@ -1,0 +1,189 @@
+"""Marks Python functions as tools: `@tool` and its options.
+
+@tool(effect="write", timeout="30s")
+async def issue_refund(call: ToolCall, order_id: str, amount: Decimal) -> Refund:
+    \"\"\"Refunds an order. (The docstring is what the model reads.)\"\"\"
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+from backstay.contracts.admission import Dedupe, Effect
+from backstay.contracts.effect import LONGEST_SECONDS
+from backstay.errors import ConfigurationError
+from backstay.kernel.money import MoneyError, parse_usd
+
+Fact = tuple[str, Callable[..., Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+_MARK = "__backstay_tool__"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """Holds the options of `@tool`.
+
+    Attributes:
+        effect: `read` has no side effect; `write` is idempotent, by nature or by its key; `once` is neither.
+        timeout: seconds of one attempt.
+        groups: action groups that rules may name.
+        repeatable: the same call with the same result is polling, not a lack of progress.
+        secrets: names of the secrets that `ToolCall.secret` may read.
+        untrusted: results come from outside and taint the run, which rules can read.
+        dedupe: `run` or `tenant`: an identical call there gets the first result and performs nothing.
+        dedupe_window: seconds for which identical calls share a result.
+        reconcile: for `once`: `(call, **arguments)` tells whether the call with this key happened.
+        cost: micro-dollars of a call, or the most that it can report.
+        facts: for each name a Cedar type and a pure function of the arguments that it names as parameters.
+    """
+
+    effect: Effect = "once"
+    timeout: float = 60.0
+    groups: tuple[str, ...] = ()
+    repeatable: bool = False
+    secrets: tuple[str, ...] = ()
+    untrusted: bool = False
+    cost: int = 0
+    reconcile: Callable[..., Any] | None = None
+    dedupe: Dedupe | None = None
+    dedupe_window: float = 86_400.0
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+
+
+def seconds(text: str) -> float:
+    """Reads a duration such as "500ms", "30s", "10m", "24h" or "1d" as seconds.
+
+    Raises:
+        ConfigurationError: the text is no such duration, or the duration is zero.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match or float(match[1]) == 0:
+        raise ConfigurationError(f"`{text}` is no duration", mend='write for example "30s", "10m" or "24h"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+@overload
+def tool(function: F, /) -> F: ...
+@overload
+def tool(
+    *,
+    effect: Effect = "once",
+    timeout: str = "60s",
+    groups: Sequence[str] = (),
+    repeatable: bool = False,
+    secrets: Sequence[str] = (),
+    untrusted: bool = False,
+    cost: str | None = None,
+    reconcile: Callable[..., Any] | None = None,
+    facts: Mapping[str, Fact] | None = None,
+    dedupe: Dedupe | None = None,
+    dedupe_window: str = "24h",
+) -> Callable[[F], F]: ...
+def tool(
+    function: Any = None,
+    /,
+    *,
+    effect: Effect = "once",
+    timeout: str = "60s",
+    groups: Sequence[str] = (),
+    repeatable: bool = False,
+    secrets: Sequence[str] = (),
+    untrusted: bool = False,
+    cost: str | None = None,
+    reconcile: Callable[..., Any] | None = None,
+    facts: Mapping[str, Fact] | None = None,
+    dedupe: Dedupe | None = None,
+    dedupe_window: str = "24h",
+) -> Any:
+    """Marks a function as a tool and leaves the function itself unchanged.
+
+    A plain function runs in a thread of its own. An `async` function shares the worker's event loop: if it blocks, as
+    with `time.sleep`, it holds up every other call of that worker.
+
+    Args:
+        function: the function, if the mark stands without options.
+        effect: what a lost call means: see `ToolOptions`, which lists all options.
+        timeout: of one attempt, as "500ms", "30s", "10m" or "1h".
+        groups: action groups that rules may name.
+        repeatable: exempts polling from the stop `no_progress`.
+        secrets: names that `ToolCall.secret` may read.
+        untrusted: marks results as coming from outside.
+        cost: US dollars of a call as a decimal string.
+        reconcile: tells whether a lost call happened.
+        facts: what rules may know beyond the arguments.
+        dedupe: the scope in which identical calls share one effect.
+        dedupe_window: how long they share it, at most 366 days.
+
+    Raises:
+        ConfigurationError: an option has a value that it cannot have.
+    """
+    if effect not in ("read", "write", "once"):
+        raise ConfigurationError(f"`{effect}` is no effect", mend="use `read`, `write` or `once`")
+    options = ToolOptions(
+        effect=effect,
+        timeout=seconds(timeout),
+        groups=tuple(groups),
+        repeatable=repeatable,
+        secrets=_secret_names(secrets),
+        untrusted=untrusted,
+        cost=_cost(cost),
+        reconcile=reconcile,
+        facts=dict(facts or {}),
+        dedupe=_dedupe(dedupe, effect),
+        dedupe_window=_window(dedupe_window),
+    )
+
+    def mark(marked: Any) -> Any:
+        if not inspect.isfunction(marked):
+            raise ConfigurationError("`@tool` can only mark functions", mend="wrap the object in a function")
+        setattr(marked, _MARK, options)
+        return marked
+
+    return mark if function is None else mark(function)
+
+
+def options_of(candidate: object) -> ToolOptions | None:
+    """Returns the options of a marked function; None for anything else."""
+    options = getattr(candidate, _MARK, None)
+    return options if isinstance(options, ToolOptions) else None
+
+
+def _cost(text: str | None) -> int:
+    try:
+        return 0 if text is None else parse_usd(text)
+    except (MoneyError, TypeError):
+        raise ConfigurationError(f"`{text}` is no cost", mend='write US dollars as text: `cost="0.05"`') from None
+
+
+def _dedupe(scope: str | None, effect: str) -> Dedupe | None:
+    if scope is None:
+        return None
+    if scope not in ("run", "tenant"):
+        raise ConfigurationError(f"`{scope}` is no scope of `dedupe`", mend="use `run` or `tenant`")
+    if effect == "read":
+        raise ConfigurationError("`dedupe` prevents a second effect, and a `read` has no effect", mend="leave it out")
+    return scope
+
+
+def _window(text: str) -> float:
+    window = seconds(text)
+    if window > LONGEST_SECONDS:
+        raise ConfigurationError(f"`{text}` is too long for `dedupe_window`", mend="write at most 366d")
+    return window
+
+
+def _secret_names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ConfigurationError("`secrets` is a list", mend=f'write `secrets=["{names}"]`')
+    for name in names:
+        if not _SECRET.fullmatch(name):
+            raise ConfigurationError(
+                f"`{name}` is no name of a secret", mend="use letters, digits, `_`, `.` and `-`, a letter first"
+            )
+    return tuple(names)

@@ -1,0 +1,84 @@
+"""Every setting in force, each with the place it came from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backstay.adapters.agent.folder import load_agent
+from backstay.adapters.agent.organisation import load_organisation
+from backstay.checks.settings import Setting, settings_in_force
+from backstay.settings import Settings
+
+TOML = """instructions = "x"
+
+[model]
+name = "gpt-5-mini"
+
+[budget]
+steps = 9
+usd = "5.00"
+tools = { pay = { calls = 3 } }
+
+[approval]
+groups = { finance = ["alice"] }
+"""
+ORG = """[budget]
+usd = "1.00"
+
+[groups]
+security = ["sam"]
+"""
+
+Found = Callable[..., dict[str, Setting]]
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Found:
+    folder, org = tmp_path / "clerk", tmp_path / "org"
+    for place, name, text in ((folder, "agent.toml", TOML), (org, "org.toml", ORG)):
+        place.mkdir()
+        (place / name).write_text(text)
+
+    def read(**settings: object) -> dict[str, Setting]:
+        given = Settings(**{"openai_base_url": None, "model_price": None, **settings})  # pyright: ignore[reportArgumentType]
+        in_force = settings_in_force(load_agent(folder), given, load_organisation([org]), [org])
+        return {one.key: one for one in in_force}
+
+    return read
+
+
+def place(setting: Setting) -> str:
+    return "/".join(Path(setting.source).parts[-2:])
+
+
+def test_what_agent_toml_sets_is_shown_with_its_line(found: Found) -> None:
+    known = found()
+    assert (known["model.name"].value, place(known["model.name"])) == ("gpt-5-mini", "clerk/agent.toml:4")
+    assert (known["budget.steps"].value, place(known["budget.steps"])) == (9, "clerk/agent.toml:7")
+    assert place(known["budget.tools.pay"]) == "clerk/agent.toml:9"
+    assert place(known["approval.groups.finance"]) == "clerk/agent.toml:12"
+
+
+def test_the_lower_limit_of_the_organisation_is_the_one_in_force(found: Found) -> None:
+    known = found()["budget.usd"]
+    assert (known.value, place(known)) == ("1.00", "org/org.toml:2")
+
+
+def test_a_group_of_the_organisation_comes_from_its_file(found: Found) -> None:
+    known = found()["approval.groups.security"]
+    assert (known.value, place(known)) == (["sam"], "org/org.toml:5")
+
+
+def test_what_nobody_set_is_a_default(found: Found) -> None:
+    known = found()
+    assert known["budget.tool_calls"].source == "default"
+    assert known["tools"].source == "default: every @tool of tools.py"
+    assert (known["model.api_key_env"].value, known["model.api_key_env"].source) == ("OPENAI_API_KEY", "default")
+
+
+def test_a_price_comes_from_the_environment_before_the_list(found: Found) -> None:
+    rates = {"input": "1", "output": "2"}
+    known = found(model_price=rates)["model.price"]
+    assert (known.value, known.source) == (rates, "BACKSTAY_MODEL_PRICE")
+    assert found()["model.price"].source not in ("BACKSTAY_MODEL_PRICE", "default")
