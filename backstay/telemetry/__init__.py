@@ -8,7 +8,7 @@ A run is one trace, whatever workers serve it:
        │  ├─ chat gpt-5-mini     one request to the model
        │  ├─ authorize refund    one verdict
        │  ├─ execute_tool refund one attempt at a call
-       │  └─ reconcile refund    a tool is asked what became of a call whose end nobody saw
+       │  └─ reconcile refund    a tool is asked whether a lost call happened
        └─ close_run support      its end: status, stop reason, spend
 
 INVARIANT: no span holds a goal, a prompt, an argument, a result or the text of an error.

@@ -14,7 +14,7 @@ from backstay.testing.runtime import LocalRuntime, local_runtime
 TOOLS = '''
 from decimal import Decimal
 from pathlib import Path
-from backstay.facts import sql_only_reads
+from backstay.tools.facts import sql_only_reads
 from backstay.tools import tool
 
 DONE = Path(__file__).with_name("done.txt")

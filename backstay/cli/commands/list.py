@@ -23,13 +23,13 @@ def list(
     state: Annotated[str | None, typer.Option(help="running, waiting_approval, paused, stopping or closed.")] = None,
     agent: Agent = None,
     tenant: Tenant = None,
-    stop_reason: Annotated[str | None, typer.Option(help="Runs with this one, such as budget_exhausted.")] = None,
+    stop_reason: Annotated[str | None, typer.Option(help="Runs stopped for this, such as budget_exhausted.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 50,
     output: Written = Output.TABLE,
 ) -> int:
     """List open runs, then closed ones, the last to close first. Needs no worker.
 
-    Exit code: 0 listed, 5 Temporal unreachable.
+    Exit code: 0 listed, 2 there is no such state, 5 Temporal unreachable.
     """
     return run_loop(_list(RunFilter(state, agent, tenant, stop_reason), limit, output))
 

@@ -19,7 +19,7 @@ def check_observed(agents: Sequence[str], limit: int, output: Output) -> int:
     """Reports on the latest runs and returns the exit code.
 
     Args:
-        agents: whose runs; none means all runs.
+        agents: names of the agents; with none, all runs are read.
         limit: runs of each agent at most.
         output: how the report is written.
     """

@@ -35,6 +35,7 @@ def test_a_request_lists_every_problem_without_its_values() -> None:
 def test_a_request_has_the_fields_that_were_typed_and_the_defaults_of_the_others() -> None:
     request = read_request({"goal": "add", "agent": "clerk", "requested_by": None}, "steps=5", ["ticket=4711"])
     assert (request.goal, request.agent, request.tenant, request.requested_by) == ("add", "clerk", "default", None)
+    assert "requested_by" not in request.model_fields_set
     assert request.budget is not None
     assert (request.budget.steps, request.metadata) == (5, {"ticket": "4711"})
 
