@@ -12,7 +12,7 @@ from backstay.telemetry import activities as spans
 from .claim import claimed
 from .execute import denied, executed
 from .heartbeat import Pulse, beating
-from .prepare import Preparer, own_key, this_run
+from .prepare import Preparer, this_run
 
 
 class Act:
@@ -82,6 +82,6 @@ class Act:
         found: list[ToolResult | None] = []
         for relative in await self._history.relatives(this_run()):
             handed = await self._history.handed(relative, given.call_id)
-            if handed and own_key(handed.given) == own_key(given) and handed.given.again >= given.again:
+            if handed and handed.given.own_key == given.own_key and handed.given.again >= given.again:
                 found.append(handed.result)
         return found

@@ -1,7 +1,6 @@
 """Claims the effect that identical calls share: it is performed once, and each call gets its result."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -10,10 +9,11 @@ from temporalio import activity
 
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
+from backstay.kernel import keys
 from backstay.ports import Effects
 
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
-from .prepare import PreparedCall, own_key, this_run
+from .prepare import PreparedCall, this_run
 
 
 async def claimed(effects: Effects, given: ActInput, prepared: PreparedCall, pulse: Pulse) -> ToolResult:
@@ -52,7 +52,7 @@ def effect_id(given: ActInput, prepared: PreparedCall) -> str:
         "tool": given.tool,
         "arguments": prepared.tool.identity(prepared.values, prepared.arguments),
     }
-    return "effect-" + hashlib.sha256(rfc8785.dumps(cast("Any", identity))).hexdigest()
+    return keys.effect_id(rfc8785.dumps(cast("Any", identity)))
 
 
 def _this_call(given: ActInput) -> CallRef:
@@ -66,7 +66,7 @@ def _start(given: ActInput, prepared: PreparedCall) -> EffectInput:
     spec = prepared.tool.spec
     return EffectInput(
         call=_this_call(given),
-        key=own_key(given),
+        key=given.own_key,
         tenant=prepared.call.tenant,
         tool=spec.name,
         effect=cast("Literal['write', 'once']", spec.effect),

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
 from backstay.contracts.conversation import Decided, Item, Observed, Said
-from backstay.contracts.decision import DecideInput, Decision, ProposedCall, short_digest
+from backstay.contracts.decision import DecideInput, Decision, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
 from backstay.errors import HistoryError
+from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
 

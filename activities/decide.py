@@ -12,6 +12,7 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ModelError
+from backstay.kernel import keys
 from backstay.ports import Models
 from backstay.telemetry import activities as spans
 
@@ -68,12 +69,12 @@ class Decide:
             tools=tuple(opening.admission.tools),
             conversation=tuple(conversation),
             max_output_tokens=given.max_output_tokens,
-            idempotency_key=f"{given.run_key}/{names.decide_id(given.step)}",
+            idempotency_key=keys.decision_key(given.run_key, given.step),
         )
         bill.sent = 1
         with spans.chat(opening, request, given.step) as answered:
             reply: ModelReply = await self._models.reply(
-                opening.agent, request, lambda index: names.call_id(given.step, index)
+                opening.agent, request, lambda index: keys.call_id(given.step, index)
             )
             answered(reply)
         self._conversations.decided(run, given, conversation, reply.decision)

@@ -14,7 +14,7 @@ from backstay.telemetry import activities as spans
 from .claim import effect_id
 from .execute import denied, executed
 from .heartbeat import beating
-from .prepare import PreparedCall, Preparer, own_key, this_run
+from .prepare import PreparedCall, Preparer, this_run
 
 
 class Perform:
@@ -67,7 +67,7 @@ def _misfit(given: PerformInput, call: ActInput, prepared: PreparedCall) -> str 
     if spec.dedupe is None or effect_id(call, prepared) != info.workflow_id:
         return "the effect is not that of the call"
     if given.again == 0:
-        return None if given.key == own_key(call) else "the key is not that of the call"
+        return None if given.key == call.own_key else "the key is not that of the call"
     # A write that was cut short is repeated under its key; others only if their run learned that it did not happen.
     if spec.effect != "write" and call.again != given.again:
         return "nobody knows that it did not happen before"

@@ -68,7 +68,7 @@ class Preparer:
             run_id=opening.run_id,
             step=given.step,
             call_id=given.call_id,
-            idempotency_key=given.key or own_key(given),
+            idempotency_key=given.key or given.own_key,
             agent=opening.agent,
             tenant=opening.tenant,
             metadata=opening.metadata,
@@ -81,14 +81,6 @@ class Preparer:
         if given.arguments is not None:
             return ProposedCall(call_id=given.call_id, tool=given.tool, arguments=given.arguments)
         return await self.conversations.call(run, given)
-
-
-def own_key(given: ActInput) -> str:
-    """Returns the idempotency key of a call that shares no effect with others.
-
-    The key includes what the call asks for: after a reset, the model may propose something else at the same place.
-    """
-    return f"{given.run_key}/{given.call_id}/{given.content}"
 
 
 def this_run() -> RunRef:

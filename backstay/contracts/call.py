@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from backstay.kernel.keys import call_key
 from backstay.kernel.verdict import Verdict
 
 from .policy import Consent, RunFacts
@@ -43,6 +44,11 @@ class ActInput(Contract):
     arguments: str | None = None
     key: str | None = None
     again: int = 0
+
+    @property
+    def own_key(self) -> str:
+        """The idempotency key of the call, where it shares no effect with others."""
+        return call_key(self.run_key, self.call_id, self.content)
 
 
 class SharedEffect(Contract):

@@ -48,18 +48,3 @@ SEARCH_ATTRIBUTES: Final = {
 def effects_queue(task_queue: str) -> str:
     """Returns the task queue on which shared effects of a task queue are performed."""
     return f"{task_queue}-effects"
-
-
-def decide_id(step: int) -> str:
-    """The activity id of a step's decision."""
-    return f"decide-{step}"
-
-
-def act_id(call_id: str) -> str:
-    """The activity id of a call."""
-    return f"act-{call_id}"
-
-
-def call_id(step: int, index: int) -> str:
-    """The id of the `index`-th call of a step's decision; the model's own ids may repeat, this one does not."""
-    return f"{step}-{index}"

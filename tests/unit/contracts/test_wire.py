@@ -2,7 +2,6 @@
 
 import pytest
 
-from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Opening, ToolSpec
 from backstay.contracts.budget import BudgetLimits
 from backstay.contracts.call import ToolResult, shortened
@@ -91,10 +90,6 @@ def test_the_digest_of_a_decision_tells_any_two_apart() -> None:
 def test_a_short_digest_is_made_of_any_text() -> None:
     assert short_digest("") == "e3b0c44298fc1c14"
     assert short_digest("\ud800") != short_digest("\ud801")
-
-
-def test_the_names_of_activities_tell_steps_and_calls() -> None:
-    assert (names.decide_id(3), names.call_id(3, 0), names.act_id("3-0")) == ("decide-3", "3-0", "act-3-0")
 
 
 @pytest.mark.parametrize(
