@@ -157,9 +157,10 @@ class FakeModels:
 
 @dataclass
 class FakeHistory:
-    """What the engine keeps of runs; `fault` is raised by every reading, `reads` lists the readings of steps.
+    """What the engine keeps of runs.
 
-    While `blocked`, a reading of an opening sets `reading` and never ends.
+    `fault` is raised by every reading, `past_fault` by a look at a run's relatives; `reads` lists the readings of
+    steps. While `blocked`, the reading of an opening sets `reading` and never ends.
     """
 
     openings: dict[RunRef, Opening] = field(default_factory=dict[RunRef, Opening])
@@ -170,6 +171,7 @@ class FakeHistory:
     resets: set[RunRef] = field(default_factory=set[RunRef])
     others: list[RunRef] = field(default_factory=list[RunRef])
     fault: Exception | None = None
+    past_fault: Exception | None = None
     blocked: bool = False
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     openings_read: list[RunRef] = field(default_factory=list[RunRef])
@@ -204,6 +206,8 @@ class FakeHistory:
 
     async def relatives(self, run: RunRef) -> Sequence[RunRef]:
         self._check()
+        if self.past_fault is not None:
+            raise self.past_fault
         return self.others
 
     def _check(self) -> None:
@@ -345,6 +349,7 @@ class World:
         self.history = FakeHistory({RUN: opening(*(tool.spec for tool in self.tools.values()))})
         self.models = FakeModels()
         self.effects = FakeEffects()
+        self.notifier = FakeNotifier()
         self.secrets = FakeSecrets({"SHOP_TOKEN": "canary-4242"})
         self.memory = RunMemory(self.history, 1_000_000)
         self.desk = Desk(self.memory, Reviewer(self.catalog, self.gate), self.secrets)
@@ -371,6 +376,13 @@ class World:
         if self.env.info.workflow_id == "test":
             standing |= {"workflow_id": RUN.workflow_id, "workflow_run_id": RUN.run_id}
         self.env.info = dataclasses.replace(self.env.info, **{**standing, **changes})
+
+    def admit(self, **changes: Any) -> None:
+        """Changes what the first tool is, as deployed and as admitted."""
+        self.tool.spec = self.tool.spec.model_copy(update=changes)
+        specs = [tool.spec for tool in self.tools.values()]
+        admitted = self.history.openings[RUN].admission.model_copy(update={"tools": specs})
+        self.change_opening(admission=admitted)
 
     def change_opening(self, **changes: Any) -> None:
         """Changes what the history says of the run's start."""
