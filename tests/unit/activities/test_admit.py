@@ -16,7 +16,7 @@ async def admitted(world: World, search_attributes: bool = True) -> Admission:
 
 
 @pytest.mark.parametrize("search_attributes", [True, False])
-async def test_an_admission_is_that_of_the_catalog_with_the_rules_in_force_and_the_workers_setting(
+async def test_an_admission_adds_the_rules_in_force_and_the_workers_setting_to_the_catalogs(
     world: World, search_attributes: bool
 ) -> None:
     admission = await admitted(world, search_attributes)

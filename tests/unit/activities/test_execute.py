@@ -142,7 +142,7 @@ async def test_an_effect_that_must_not_be_repeated_is_unknown_where_the_worker_s
 
 
 @pytest.mark.parametrize("effect", ["read", "write"])
-async def test_what_may_be_repeated_is_left_to_another_worker_in_no_words_of_the_tool(
+async def test_a_repeatable_call_is_left_to_another_worker_without_the_words_of_the_tool(
     world: World, effect: str
 ) -> None:
     async def body(call: ToolCall, values: Mapping[str, Any]) -> str:

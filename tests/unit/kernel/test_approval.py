@@ -16,11 +16,11 @@ ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "sha256:d", ("finan
     ("spec", "needed"),
     [("finance", ("finance", 1)), ("finance:2", ("finance", 2)), ("finance:", ("finance", 1)), ("a:b", ("a", 1))],
 )
-def test_a_spec_names_a_group_and_how_many_of_it(spec: str, needed: tuple[str, int]) -> None:
+def test_a_spec_names_a_group_and_how_many_of_its_people_are_needed(spec: str, needed: tuple[str, int]) -> None:
     assert quorum(spec) == needed
 
 
-def test_specs_of_one_group_need_the_most_of_it_and_not_the_sum() -> None:
+def test_two_specs_of_one_group_ask_for_the_larger_number_and_not_the_sum() -> None:
     assert seats(["finance", "legal", "finance:2"]) == ["finance", "finance", "legal"]
     assert names_of(["finance", "legal", "finance:2"]) == ["finance", "legal"]
 

@@ -113,7 +113,7 @@ def test_of_two_reasons_the_earlier_in_the_order_wins(one: Stop, other: Stop) ->
     assert next_stop(state) == min(one, other, key=lambda stop: RANK.index(stop.reason))
 
 
-def test_no_further_reason_weakens_the_stop_until_it_is_the_strongest_of_all() -> None:
+def test_a_further_reason_never_weakens_the_stop() -> None:
     state, ranks = admitted(expiry_stops=True), [len(RANK)]
     for stop in sorted(ALL, key=lambda stop: stop.reason in INTERRUPTING):
         for event in ALL[stop]:

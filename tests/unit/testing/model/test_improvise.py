@@ -100,7 +100,7 @@ def test_odd_schemas_give_arguments_and_no_exception(schema: JSON) -> None:
         assert isinstance(made_up_arguments(schema, goal), Mapping)
 
 
-def test_odd_requests_are_improvised_upon_without_an_exception() -> None:
+def test_an_odd_request_gets_an_answer_and_no_exception() -> None:
     bodies: list[dict[str, JSON]] = [
         {},
         {"messages": 5, "input": {"role": "user"}, "tools": "x"},
@@ -121,7 +121,7 @@ def test_a_very_long_goal_is_searched_in_no_time() -> None:
     assert time.monotonic() - start < 2
 
 
-async def test_improvising_calls_the_first_tool_then_answers_with_its_result_in_chat(ask: Ask) -> None:
+async def test_it_calls_the_first_tool_then_answers_with_its_result_in_chat(ask: Ask) -> None:
     asker = await ask()
     tools = [{"type": "function", "function": {"name": "lookup", "parameters": LOOKUP}}]
     completion = await asker.chat(tools=tools)
@@ -135,7 +135,7 @@ async def test_improvising_calls_the_first_tool_then_answers_with_its_result_in_
     assert await asker.said(messages=history, tools=tools) == "(scripted model) shipped"
 
 
-async def test_improvising_calls_the_first_tool_then_answers_with_its_result_in_responses(ask: Ask) -> None:
+async def test_it_calls_the_first_tool_then_answers_with_its_result_in_responses(ask: Ask) -> None:
     asker = await ask()
     tools = [{"type": "function", "name": "lookup", "parameters": LOOKUP, "strict": False}]
     call = (await asker.respond(tools=tools)).output[0]
@@ -150,6 +150,6 @@ async def test_improvising_calls_the_first_tool_then_answers_with_its_result_in_
     assert len(text) < 1000
 
 
-async def test_improvising_without_tools_says_that_no_model_is_configured(ask: Ask) -> None:
+async def test_without_tools_it_says_that_no_model_is_configured(ask: Ask) -> None:
     asker = await ask()
     assert await asker.said() == f"(scripted model, no real model is configured) You asked: {GOAL}"
