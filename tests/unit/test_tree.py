@@ -13,6 +13,10 @@ AHEAD = {"kernel/test_stopping.py", "kernel/test_transitions.py", "tools/test_de
 """Named after a module that is still part of another one."""
 
 
+COVERED = ("activities", "backstay/contracts", "backstay/kernel")
+"""Folders of which every module has tests of its own."""
+
+
 def misplaced() -> set[str]:
     """The test files whose path names no module."""
     files = {file.relative_to(TESTS) for file in TESTS.rglob("test_*.py")}
@@ -22,3 +26,13 @@ def misplaced() -> set[str]:
 
 def test_every_file_of_unit_tests_stands_where_its_module_does() -> None:
     assert misplaced() == ABOUT_NO_MODULE | AHEAD
+
+
+def test_every_module_of_the_core_has_tests_of_its_own() -> None:
+    missing = [
+        module.relative_to(ROOT).as_posix()
+        for folder in COVERED
+        for module in (ROOT / folder).glob("*.py")
+        if module.stem != "__init__" and not (TESTS / Path(folder).name / f"test_{module.name}").is_file()
+    ]
+    assert missing == []

@@ -25,15 +25,31 @@ from backstay.contracts.problems import Problem
 from backstay.errors import HistoryGoneError, InvalidInputError, ToolError
 from backstay.kernel.budget import Limits
 from backstay.kernel.stop import Thresholds
-from backstay.kernel.verdict import Code, Outcome
+from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
 
 RUN = RunRef("refund-A17", "run-1")
 BY_THE_RUN = ActivityCancellationDetails(cancel_requested=True)
 BY_THE_WORKER = ActivityCancellationDetails(worker_shutdown=True)
 BY_A_NEWER_ATTEMPT = ActivityCancellationDetails(not_found=True)
-PERMITTED = Ruling(Outcome.ALLOW, Code.PERMITTED, ("listed-tools",), policy_version="sha256:rules")
-FORBIDDEN = Ruling(Outcome.DENY, Code.FORBIDDEN, ("no-refunds",), "refunds are closed", policy_version="sha256:rules")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the fake policy answers to every call it is asked about."""
+
+    outcome: Outcome
+    code: Code
+    rules: tuple[str, ...] = ()
+    message: str = ""
+    groups: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    observed: str = ""
+
+
+PERMITTED = Answer(Outcome.ALLOW, Code.PERMITTED, ("listed-tools",))
+FORBIDDEN = Answer(Outcome.DENY, Code.FORBIDDEN, ("no-refunds",), "refunds are closed")
+ASK_FINANCE = Answer(Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, ("ask",), "ask finance", ("finance",))
 
 
 def tool_spec(name: str = "pay", **changes: Any) -> ToolSpec:
@@ -116,9 +132,9 @@ class FakeCatalog:
 
 @dataclass
 class FakeGate:
-    """Policy that gives one ruling over everything, and takes down what it was asked."""
+    """Policy that gives one answer to everything, and takes down what it was asked."""
 
-    ruling: Ruling | BaseException = PERMITTED
+    answer: Answer | BaseException = PERMITTED
     asked: list[GateCall] = field(default_factory=list[GateCall])
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
@@ -130,9 +146,19 @@ class FakeGate:
 
     def rule(self, call: GateCall) -> Ruling:
         self.asked.append(call)
-        if isinstance(self.ruling, BaseException):
-            raise self.ruling
-        return self.ruling
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        said = self.answer
+        return Ruling(
+            said.outcome,
+            said.code,
+            said.rules,
+            said.message,
+            said.groups,
+            said.reasons,
+            said.observed,
+            self.version(call.agent),
+        )
 
 
 @dataclass
@@ -388,8 +414,8 @@ class World:
         """Changes what the history says of the run's start."""
         self.history.openings[RUN] = self.history.openings[RUN].model_copy(update=changes)
 
-    async def authorized(self, *calls: ProposedCall) -> AuthorizeResult:
-        """The verdicts over calls of step 1, before anything is done."""
+    def question(self, *calls: ProposedCall, **changes: Any) -> AuthorizeInput:
+        """The input of `authorize` for calls of step 1."""
         started = self.history.openings[RUN]
         given = AuthorizeInput(
             run_id=started.run_id,
@@ -403,8 +429,12 @@ class World:
             calls=list(calls),
             tools={tool.name: tool.digest for tool in started.admission.tools},
         )
+        return given.model_copy(update=changes)
+
+    async def authorized(self, *calls: ProposedCall, **changes: Any) -> AuthorizeResult:
+        """The verdicts over calls of step 1, before anything is done."""
         reviewer = Reviewer(self.catalog, self.gate)
-        return await self.env.run(Authorize(reviewer).authorize, given)
+        return await self.env.run(Authorize(reviewer).authorize, self.question(*calls, **changes))
 
     async def handed(self, call: ProposedCall | None = None, **changes: Any) -> ActInput:
         """The input of `act` for a call that the model proposed in step 1, and that was authorised."""
@@ -426,9 +456,13 @@ class World:
         )
         return given.model_copy(update=changes)
 
+    async def reviewed_again(self, given: ActInput) -> tuple[Verdict, Prepared | None]:
+        """The verdict over a call as of now, and the call where it fits its tool."""
+        return await self.desk.prepared(RUN, given)
+
     async def prepared(self, given: ActInput) -> Prepared:
         """The call as it is handed to those who execute it."""
-        _, ready = await self.desk.prepared(RUN, given)
+        _, ready = await self.reviewed_again(given)
         assert ready is not None
         return ready
 

@@ -11,14 +11,12 @@ from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.conversation import Decided, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
 from backstay.contracts.history import Handed, RunRef
-from backstay.contracts.policy import Ruling
 from backstay.errors import EffectUnreachedError, HistoryError
-from backstay.kernel.verdict import Code, Outcome
+from backstay.kernel.verdict import Code
 
-from .fakes import BY_THE_RUN, FORBIDDEN, RUN, World, for_ever, proposed
+from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, World, for_ever, proposed
 
 BEFORE = RunRef(RUN.workflow_id, "the run before the reset")
-ASK_FINANCE = Ruling(Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, ("ask",), "ask finance", ("finance",))
 DONE = ToolResult(status="completed", text="paid before the reset")
 LOST = ToolResult(status="unknown", text="nobody knows")
 
@@ -55,16 +53,16 @@ async def test_a_result_is_remembered_for_the_next_decision(world: World) -> Non
     assert world.history.reads == []
 
 
-@pytest.mark.parametrize("ruling", [FORBIDDEN, ASK_FINANCE])
+@pytest.mark.parametrize("answer", [FORBIDDEN, ASK_FINANCE])
 async def test_a_call_that_policy_no_longer_allows_is_denied_just_before_its_effect(
-    world: World, ruling: Ruling
+    world: World, answer: Answer
 ) -> None:
     given = await world.handed()
-    world.gate.ruling = ruling
+    world.gate.answer = answer
     result = await acted(world, given)
-    assert (result.status, result.text) == ("denied", f"denied just before it was executed: {ruling.message}")
+    assert (result.status, result.text) == ("denied", f"denied just before it was executed: {answer.message}")
     assert result.verdict is not None
-    assert (result.verdict.outcome, result.verdict.rules) == (ruling.outcome, ruling.rules)
+    assert (result.verdict.outcome, result.verdict.rules) == (answer.outcome, answer.rules)
     assert world.tool.ran == []
 
 
@@ -119,7 +117,7 @@ async def test_a_call_of_a_shared_effect_claims_it_and_executes_nothing_itself(w
 async def test_a_shared_effect_that_policy_forbids_is_not_even_claimed(world: World) -> None:
     world.admit(dedupe="tenant")
     given = await world.handed()
-    world.gate.ruling = FORBIDDEN
+    world.gate.answer = FORBIDDEN
     assert (await acted(world, given)).status == "denied"
     assert world.effects.claims == []
 

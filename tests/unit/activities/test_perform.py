@@ -84,7 +84,7 @@ async def test_a_history_that_cannot_be_read_yet_is_an_error_that_is_tried_again
 
 async def test_policy_is_asked_once_more_and_its_no_is_final(world: World) -> None:
     await shared(world)
-    world.gate.ruling = FORBIDDEN
+    world.gate.answer = FORBIDDEN
     result = await performed(world)
     assert (result.status, result.text) == ("denied", "denied just before it was executed: refunds are closed")
     assert result.verdict is not None

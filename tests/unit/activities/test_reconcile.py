@@ -59,7 +59,7 @@ async def test_the_tool_is_asked_about_its_key_and_its_answer_stands(world: Worl
 async def test_a_tool_is_asked_even_where_policy_would_not_let_the_call_through_now(world: World) -> None:
     world.tool.answer = answering(Reconciled(answer="happened", text="paid"))
     given = await world.handed()
-    world.gate.ruling = FORBIDDEN
+    world.gate.answer = FORBIDDEN
     assert (await reconciled(world, given)).answer == "happened"
 
 
