@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo dev test soak bench check format coverage lock build clean
+.PHONY: help venv demo dev test soak bench check format lock build clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -82,12 +82,13 @@ demo: $(VENV)/.installed  ## run a governed agent to its end: engine, worker and
 dev: $(VENV)/.installed  ## Temporal dev server and worker until Ctrl-C
 	$(BIN)/backstay dev
 
-check: venv  ## format, lint, types, the dependency rule, and the fast tests
+check: venv  ## format, lint, types, the dependency rule, fast tests, all of kernel and contracts covered
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/unit tests/property
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/property --cov=backstay.kernel --cov=backstay.contracts \
+	  --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 # Most tests wait more than they work: two processes take turns, each with a server of its own.
 test: venv  ## the whole suite, against a real Temporal server
@@ -103,10 +104,6 @@ bench: $(VENV)/.installed  ## steps per second, CPU, events and bytes per step, 
 format: venv  ## mend format and the lint that can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-coverage: venv  ## hold kernel and contracts to 100 % branch coverage
-	$(BIN)/python -m pytest -q tests/unit tests/property --cov=backstay.kernel --cov=backstay.contracts \
-	  --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 # Keeps the versions that are pinned and still fit; `make lock UPGRADE=--upgrade` takes the newest. The pins for running are
 # those for developing that running needs: the two can't disagree.

@@ -11,7 +11,7 @@ from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, Consent, PolicyCall
 from backstay.contracts.problems import summary
 from backstay.kernel.approval import names_of
-from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.arguments import Unreadable
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.ports import Gate, Tool, Tools
 from backstay.tools.facts import NAMED_BY_USER, named_arguments
@@ -57,7 +57,7 @@ class Reviewer:
         tool = self._tools.tool(given.agent, call.tool)
         if tool is None or call.tool not in given.tools:
             return self._refused(given, call, Code.UNKNOWN_TOOL, "there is no such tool")
-        arguments = read_arguments(call.arguments)
+        arguments = call.parsed
         if isinstance(arguments, Unreadable):
             return self._refused(given, call, Code.INVALID_ARGS, arguments.problem)
         if tool.spec.digest != given.tools[call.tool]:

@@ -189,7 +189,7 @@ def test_a_bill_above_its_hold_is_spent_and_reported(held: Amount, actual: Amoun
 
 
 @given(AMOUNTS, AMOUNTS)
-def test_what_exactly_reaches_the_caps_fits_and_the_least_more_does_not(first: Amount, second: Amount) -> None:
+def test_an_amount_that_reaches_the_caps_fits_and_one_more_does_not(first: Amount, second: Amount) -> None:
     whole = first + second
     tools = {tool: ToolLimit(count, count) for tool, count in whole.tools.items()}
     limits = Limits(whole.steps, whole.model_calls, whole.tool_calls, whole.tokens, whole.usd, tools=tools)

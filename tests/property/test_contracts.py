@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.contracts.budget import BudgetLimits, ToolBudget, narrowed
@@ -61,13 +61,37 @@ def test_any_request_is_read_or_refused_without_its_values(inputs: list[Any]) ->
         assert_fit_to_be_shown(request)
 
 
-@given(st.sampled_from([Kill, Hold, Vote, Answer, Edit, PageRequest]), st.lists(JUNK, max_size=2))
-def test_any_message_is_read_or_refused_without_its_values(model: type[Contract], payloads: list[Any]) -> None:
-    message = read_message(model, tuple(payloads))
-    if isinstance(message, list):
-        assert_fit_to_be_shown(message)
-    else:
-        assert isinstance(message, model)
+MESSAGES = st.sampled_from([Kill, Hold, Vote, Answer, Edit, PageRequest])
+FITTING: dict[str, Any] = {
+    "approval_id": "apr_1",
+    "by": "ann",
+    "answer": "happened",
+    "args": {"amount": 5},
+    "reason": "enough",
+    "comment": "fine",
+    "after": 1,
+    "limit": 2,
+}
+ODD = st.dictionaries(st.sampled_from([*FITTING, "extra"]), JUNK, max_size=2)
+
+
+def test_any_message_is_read_or_refused_without_its_values() -> None:
+    met: set[tuple[type[Contract], bool]] = set()
+
+    @settings(max_examples=4 * settings().max_examples)
+    @given(MESSAGES, st.lists(JUNK, max_size=2) | ODD)
+    def one_message(model: type[Contract], odd: list[Any] | dict[str, Any]) -> None:
+        fitting = {name: value for name, value in FITTING.items() if name in model.model_fields}
+        message = read_message(model, tuple(odd) if isinstance(odd, list) else ({**fitting, **odd},))
+        if isinstance(message, list):
+            assert_fit_to_be_shown(message)
+        else:
+            assert isinstance(message, model)
+        met.add((model, isinstance(message, model)))
+
+    one_message()
+    assert {model for model, read in met if read} == {Kill, Hold, Vote, Answer, Edit, PageRequest}
+    assert {model for model, read in met if not read} == {Kill, Hold, Vote, Answer, Edit, PageRequest}
 
 
 CAPS = st.none() | st.integers(0, 3)

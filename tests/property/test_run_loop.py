@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.kernel.budget import Limits, ToolLimit
@@ -29,6 +29,7 @@ from backstay.kernel.price import Price, Tier, Usage
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import StopReason
 from backstay.kernel.stopping import next_stop
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .strategies import PRICES, THRESHOLDS, TOOLS, VERDICTS, exceeded, usages
 
@@ -38,11 +39,14 @@ LIMITS = st.builds(
     Limits,
     steps=st.integers(0, 6),
     model_calls=st.none() | st.integers(0, 12),
-    tool_calls=st.none() | st.integers(0, 8),
+    tool_calls=st.none() | st.integers(0, 3),
     tokens=st.none() | st.integers(0, 6_000),
     usd=st.none() | st.integers(0, 60_000),
     tools=st.dictionaries(TOOLS, st.builds(ToolLimit, st.none() | st.integers(0, 4), st.none() | st.integers(0, 3))),
 )
+
+KINDS = st.sampled_from([DecisionKind.CALLS, DecisionKind.CALLS, *DecisionKind])
+PERMITTED = Verdict(Outcome.ALLOW, Code.PERMITTED, "d", "v")
 
 
 def exact(price: Price | None, usage: Usage) -> Fraction:
@@ -69,6 +73,7 @@ class World:
     steps: int = 0
     now: int = 0
     refused: list[str] = field(default_factory=list[str])
+    ends: list[CallOutcome | None] = field(default_factory=list[CallOutcome | None])
 
     def apply(self, event: Event) -> None:
         self.state = self.state.after(event)
@@ -113,7 +118,7 @@ class World:
         self.bill += exact(self.state.price, usage)
 
     def _decided(self) -> None:
-        kind = self.data.draw(st.sampled_from(DecisionKind), "kind")
+        kind = self.data.draw(KINDS, "kind")
         count = self.data.draw(st.integers(1, 3), "calls") if kind is DecisionKind.CALLS else 0
         self.apply(Decided(self.state.step, kind, count))
         judged = [self._judged(f"{self.state.step}-{index}") for index in range(count)]
@@ -122,7 +127,7 @@ class World:
 
     def _judged(self, call_id: str) -> bool:
         tool = self.data.draw(TOOLS, "tool")
-        verdict = self.data.draw(VERDICTS, "verdict")
+        verdict = self.data.draw(st.just(PERMITTED) | VERDICTS, "verdict")
         self.apply(CallJudged(call_id, tool, verdict))
         if verdict.allowed:
             self._called(call_id, tool)
@@ -137,7 +142,8 @@ class World:
         if isinstance(held, BudgetShort):
             self.refused.append(held.dimension)
             return
-        outcome = self.data.draw(st.none() | st.sampled_from(CallOutcome), "outcome")
+        outcome = self.data.draw(st.sampled_from([None, *CallOutcome]), "outcome")
+        self.ends.append(outcome)
         if outcome is None:
             self.apply(CallReleased(call_id, tool))
             return
@@ -154,13 +160,25 @@ def admissions(draw: st.DrawFn) -> Admitted:
     return Admitted("clerk", "1", "t", None, "m", draw(LIMITS), draw(THRESHOLDS), price, most)
 
 
-@given(admissions(), st.data())
-def test_every_run_ends_within_its_steps_and_no_honest_bill_exceeds_what_it_settled(
-    admitted: Admitted, data: st.DataObject
-) -> None:
-    world = World(data, RunState().after(admitted))
-    world.run()
-    limits, budget, stop = admitted.limits, world.state.budget, next_stop(world.state)
+def test_every_run_ends_within_its_steps_and_no_honest_bill_exceeds_what_it_settled() -> None:
+    met: set[CallOutcome | str | None] = set()
+
+    @settings(max_examples=4 * settings().max_examples)
+    @given(admissions(), st.data())
+    def one_run(admitted: Admitted, data: st.DataObject) -> None:
+        world = World(data, RunState().after(admitted))
+        world.run()
+        assert_sound(world, admitted.limits)
+        met.update([*world.ends, *(["refused"] if world.refused else [])])
+
+    one_run()
+    # Otherwise the runs above were too short to show anything.
+    assert met == {None, "refused", *CallOutcome}
+
+
+def assert_sound(world: World, limits: Limits) -> None:
+    """The run has stopped within its limits, and has settled at least what its provider bills."""
+    budget, stop = world.state.budget, next_stop(world.state)
     assert stop is not None
     assert limits.steps is not None
     assert world.steps <= limits.steps + 1

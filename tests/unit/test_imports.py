@@ -67,3 +67,7 @@ def test_a_worker_loads_only_the_definitions_anew_for_each_run_and_a_replay_ever
     assert through & parts == parts - definitions
     assert "workflows" not in through
     assert not sandbox(checked=True).restrictions.passthrough_modules & parts
+
+
+def test_the_words_of_a_script_load_no_http_library() -> None:
+    assert "aiohttp" not in third_party(loaded_by("backstay.testing"))

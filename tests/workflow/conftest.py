@@ -186,11 +186,15 @@ Opener = Callable[..., AbstractAsyncContextManager[Workshop]]
 
 @pytest.fixture
 def workshop(client: Client, agent_folder: Callable[..., Path], tmp_path: Path) -> Opener:
-    """Opens a workshop: `script` is what the model says, `toml` goes into the agent's file, the rest are settings."""
+    """Opens a workshop.
+
+    `script` is what the model says, `toml` goes into the agent's file, `tools` are added to its own; the rest are
+    settings.
+    """
 
     @contextlib.asynccontextmanager
-    async def opened(script: Any = None, toml: str = "", **settings: Any) -> AsyncGenerator[Workshop]:
-        agents = agent_folder("workshop", toml, TOOLS.read_text())
+    async def opened(script: Any = None, toml: str = "", tools: str = "", **settings: Any) -> AsyncGenerator[Workshop]:
+        agents = agent_folder("workshop", toml, TOOLS.read_text() + tools)
         async with local_runtime(script, agents=agents, client=client, **settings) as runtime:
             yield Workshop(runtime, tmp_path / "effects.log")
 

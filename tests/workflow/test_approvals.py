@@ -234,7 +234,7 @@ async def test_many_large_edits_that_are_released_together_wedge_nothing(till: O
         assert len(open_till.done) == 20
 
 
-async def test_what_all_waiting_calls_say_together_has_a_limit(till: Opener) -> None:
+async def test_the_arguments_of_all_waiting_calls_together_have_a_limit(till: Opener) -> None:
     calls = [Call("pay", {"payee": f"payee {n}", "amount": 500}) for n in range(12)]
     async with till(Reply(calls=calls), Reply("done")) as open_till:
         handle = await open_till.start()

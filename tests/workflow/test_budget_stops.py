@@ -144,7 +144,7 @@ async def test_a_run_without_tool_calls_may_answer(workshop: Opener) -> None:
 
 
 @APIS
-async def test_what_is_repeated_in_other_words_than_the_models_is_held_by_its_bytes(workshop: Opener, api: str) -> None:
+async def test_text_that_the_runtime_rewrites_and_resends_is_held_by_its_bytes(workshop: Opener, api: str) -> None:
     arguments, name = "\x01" * 150, "é" * 60
     calls = [Call("note", arguments), Call(name, {})]
     async with workshop([Reply(calls=calls, usage=Usage(1_000, 150)), DONE], model_api=api) as shop:

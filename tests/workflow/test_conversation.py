@@ -139,7 +139,7 @@ CONCLUDING = '[budget]\nsteps = 4\n[stop]\nconclude_at = "50%"\n'
 
 
 @pytest.mark.parametrize(("script", "toml", "late"), [(SAME, PATIENT, False), (LATE, CONCLUDING, True)])
-async def test_a_decision_of_which_nobody_heard_is_in_no_conversation(
+async def test_a_decision_that_was_lost_is_in_no_conversation(
     workshop: Opener, script: list[Reply], toml: str, late: bool
 ) -> None:
     said: list[Any] = []

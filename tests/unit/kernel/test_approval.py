@@ -42,7 +42,7 @@ def test_what_is_no_spec_is_refused_and_nobody_can_fill_it(spec: str) -> None:
     assert (asked.refuses("ann") or pytest.fail("it counts")).code == "NotInGroup"
 
 
-def test_specs_of_one_group_need_the_most_of_it_and_not_the_sum() -> None:
+def test_two_specs_of_one_group_ask_for_the_larger_number_and_not_the_sum() -> None:
     assert seats(["finance", "legal", "finance:2"]) == ["finance", "finance", "legal"]
     assert names_of(["finance", "legal", "finance:2"]) == ["finance", "legal"]
 

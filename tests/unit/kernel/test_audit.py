@@ -67,6 +67,6 @@ def test_a_record_that_was_rehashed_after_a_change_breaks_the_next(records: list
     assert found == Broken(3, "the record does not link to the one before it")
 
 
-def test_a_float_has_no_spelling_in_the_chain_where_it_is_no_number() -> None:
+def test_nan_and_infinity_cannot_be_chained() -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         canonical({"usd": float("inf")})

@@ -219,5 +219,5 @@ def test_a_call_is_held_for_as_many_attempts_as_the_budget_covers(usd: int, held
     )
 
 
-def test_a_call_that_not_even_one_attempt_of_is_covered_is_short() -> None:
+def test_a_call_is_short_where_the_budget_covers_not_one_attempt() -> None:
     assert open_call(a_state(Limits(usd=9)), CallHeld("1-0", "look", 0, usd=10), attempts=3) == BudgetShort("usd")

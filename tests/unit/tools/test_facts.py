@@ -36,7 +36,7 @@ def test_a_query_only_reads(statement: str, dialect: str | None) -> None:
 
 @pytest.mark.parametrize("dialect", [None, "postgres", "sqlite"])
 @pytest.mark.parametrize("statement", WRITES)
-def test_whatever_is_not_surely_a_query_does_not_only_read(statement: str, dialect: str | None) -> None:
+def test_a_statement_that_is_not_surely_a_query_counts_as_writing(statement: str, dialect: str | None) -> None:
     assert not sql_only_reads(statement, dialect)
 
 
@@ -54,7 +54,7 @@ def test_whatever_is_not_surely_a_query_does_not_only_read(statement: str, diale
         ("", [""]),
     ],
 )
-def test_every_recipient_counts_with_its_domain_and_what_is_unclear_with_none(text: str, domains: list[str]) -> None:
+def test_every_recipient_gives_its_domain_and_an_unclear_one_gives_an_empty_one(text: str, domains: list[str]) -> None:
     assert mail_domains(text) == domains
 
 

@@ -59,7 +59,7 @@ def test_a_failure_is_told_to_those_who_wait_and_releases() -> None:
     assert lock.answer(claim("b")) == shared(result("failed"), usd=0)
 
 
-def test_what_the_performer_is_denied_is_no_matter_of_the_others() -> None:
+def test_a_denial_of_the_performer_does_not_end_the_claims_of_others() -> None:
     lock = lock_of()
     lock.enter(claim("a"))
     lock.enter(claim("b"))
@@ -85,7 +85,7 @@ def test_an_unknown_outcome_is_held_until_somebody_knows_better() -> None:
     assert lock.answer(claim("a", again=1)) == shared(result(), 2, usd=0)
 
 
-def test_what_was_known_of_an_earlier_performance_counts_for_that_one_only() -> None:
+def test_knowing_about_one_performance_says_nothing_about_a_later_one() -> None:
     lock = lock_of()
     lock.enter(claim("a"))
     lock.ended(result("unknown"), cut_short=False)
@@ -145,7 +145,7 @@ def test_a_call_that_left_before_its_claim_came_has_nothing_done_for_it() -> Non
     assert lock.answer(claim("a")) == Claimed(result=result("cancelled"))
 
 
-def test_the_waiting_room_leaves_the_engine_room_for_others() -> None:
+def test_a_claim_beyond_the_waiting_room_is_turned_away_until_there_is_room() -> None:
     lock = lock_of()
     assert all(lock.enter(claim(str(number))) for number in range(WAITING_ROOM))
     assert not lock.enter(claim("a"))
@@ -169,7 +169,7 @@ def test_a_new_link_of_the_chain_knows_what_the_old_one_knew() -> None:
     assert later.state is LockState.PERFORMING
 
 
-def test_a_lock_that_closes_has_no_word_for_who_comes_too_late_to_a_free_one() -> None:
+def test_a_free_lock_that_closes_answers_a_late_claim_with_nothing() -> None:
     lock = lock_of("write")
     lock.enter(claim("a"))
     lock.ended(result("unknown"), cut_short=True)

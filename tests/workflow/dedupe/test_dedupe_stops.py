@@ -108,7 +108,7 @@ async def test_an_unknown_outcome_holds_the_lock(opened: Opener) -> None:
         assert len(shop.lines()) == 1
 
 
-async def test_once_it_is_known_not_to_have_happened_it_is_performed_and_shared(opened: Opener) -> None:
+async def test_an_effect_that_is_known_not_to_have_happened_is_performed_and_shared(opened: Opener) -> None:
     async with opened() as shop:
         call = ("lost", {"order": "A1"})
         runs = [await shop.start(call), await shop.start(call)]

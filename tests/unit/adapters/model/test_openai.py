@@ -250,7 +250,7 @@ async def test_a_reply_that_takes_too_long_in_all_times_out(
     ],
 )
 @pytest.mark.parametrize("wrapped", [True, False])
-def test_what_broke_says_whether_it_may_have_been_billed(
+def test_every_failure_says_whether_it_may_have_been_billed(
     cause: Exception, kind: str, billed: bool, wrapped: bool
 ) -> None:
     error = cause

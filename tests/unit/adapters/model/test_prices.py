@@ -192,15 +192,13 @@ def test_the_dearest_of_those_who_sell_a_model_counts(sold: Callable[..., None])
         {"input_mtok": Decimal(1), "output_mtok": Decimal(1), "requests_kcount": Decimal(5)},
     ],
 )
-def test_a_model_whose_tokens_do_not_tell_the_bill_has_no_price(
-    sold: Callable[..., None], rates: dict[str, Decimal]
-) -> None:
+def test_a_model_that_bills_more_than_tokens_has_no_price(sold: Callable[..., None], rates: dict[str, Decimal]) -> None:
     sold(openai=[a_model("m", **rates)])
     assert price_of("m", None, None, at=NOW) is None
 
 
 @pytest.mark.parametrize(("name", "dollars"), [("gpt-6-sol", "2.5"), ("claude-x", "2")])
-def test_input_counts_as_written_to_the_cache_where_the_provider_writes_unasked(
+def test_input_is_priced_as_a_cache_write_where_the_provider_caches_unasked(
     sold: Callable[..., None], name: str, dollars: str
 ) -> None:
     rates = {"input_mtok": Decimal(2), "cache_write_mtok": Decimal("2.5"), "output_mtok": Decimal(10)}

@@ -67,7 +67,7 @@ def test_a_secret_within_base64_is_found_wherever_it_stands(before: bytes, value
     assert len(clean.replace("[secret TOKEN]", "")) <= len(base64.b64encode(before + after)) + 4
 
 
-def test_an_exact_base64_leaves_nothing_behind() -> None:
+def test_a_value_that_is_base64_as_a_whole_leaves_nothing_behind() -> None:
     assert knowing("abcdefg").text(base64.b64encode(b"abcdefg").decode()) == "[secret TOKEN]"
 
 
@@ -83,7 +83,7 @@ def test_a_value_that_begins_with_another_is_taken_out_whole() -> None:
     assert scrubber.text("abcdefghi abcdef") == "[secret LONG] [secret SHORT]"
 
 
-def test_of_two_values_that_overlap_nothing_stays() -> None:
+def test_no_part_stays_of_two_values_that_overlap() -> None:
     scrubber = Scrubber()
     scrubber.learn("ONE", "abcdefghi")
     scrubber.learn("TWO", "ghijklmno")
@@ -195,7 +195,7 @@ def test_the_filter_goes_with_its_context(log: Log) -> None:
     assert "w0rd" in written.getvalue()
 
 
-def test_what_is_printed_is_freed_until_the_context_ends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_printed_text_is_scrubbed_until_the_context_ends(capsys: pytest.CaptureFixture[str]) -> None:
     with scrubbed_output(knowing("s3cr3t-v4lue")):
         print("out s3cr3t-v4lue", flush=True)
         print("err s3cr3t-v4lue", file=sys.stderr)

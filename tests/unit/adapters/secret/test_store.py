@@ -87,7 +87,7 @@ def test_a_secret_that_is_too_short_to_be_kept_out_of_texts_is_refused(tmp_path:
     assert call(Secrets(environment={"PIN": "471100"}), "PIN").secret("PIN") == "471100"
 
 
-def test_neither_the_call_nor_what_it_reads_with_shows_a_value() -> None:
+def test_neither_a_call_nor_its_reader_of_secrets_shows_a_value() -> None:
     secrets = Secrets(environment={"SHOP_TOKEN": VALUE})
     given = call(secrets, "SHOP_TOKEN")
     given.secret("SHOP_TOKEN")

@@ -60,7 +60,7 @@ def test_arguments_that_differ_are_two(other: dict[str, Any]) -> None:
     assert identity(ORDER, {**GIVEN, **other}) != identity(ORDER, GIVEN)
 
 
-def test_what_json_cannot_carry_is_hidden_from_rules_and_told_apart_all_the_same() -> None:
+def test_an_argument_that_json_cannot_carry_is_hidden_from_rules_but_is_part_of_the_identity() -> None:
     arguments = Arguments.of("unlock", unlock, "here")
     assert arguments.held({"password": SecretStr("a")}) == {"password": UNHELD}
     assert identity(arguments, {"password": "a"}) != identity(arguments, {"password": "b"})

@@ -1,5 +1,6 @@
 """Improvising: arguments made up from any schema, and no exception for odd ones."""
 
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -9,7 +10,13 @@ import pytest
 from backstay.testing import JSON, Api, Reply, Request, improvise
 from backstay.testing.model.improvise import made_up_arguments
 
-GOAL = "Refund order A17 of 120 EUR to ann@example.com"
+from .conftest import GOAL, Ask
+
+LOOKUP = {
+    "type": "object",
+    "properties": {"order_id": {"type": "string"}, "note": {"type": "string"}},
+    "required": ["order_id"],
+}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_odd_schemas_give_arguments_and_no_exception(schema: JSON) -> None:
         assert isinstance(made_up_arguments(schema, goal), Mapping)
 
 
-def test_odd_requests_are_improvised_upon_without_an_exception() -> None:
+def test_an_odd_request_gets_an_answer_and_no_exception() -> None:
     bodies: list[dict[str, JSON]] = [
         {},
         {"messages": 5, "input": {"role": "user"}, "tools": "x"},
@@ -112,3 +119,37 @@ def test_a_very_long_goal_is_searched_in_no_time() -> None:
     start = time.monotonic()
     made_up_arguments(schema, "x" * 32_000)
     assert time.monotonic() - start < 2
+
+
+async def test_it_calls_the_first_tool_then_answers_with_its_result_in_chat(ask: Ask) -> None:
+    asker = await ask()
+    tools = [{"type": "function", "function": {"name": "lookup", "parameters": LOOKUP}}]
+    completion = await asker.chat(tools=tools)
+    call = completion.choices[0].message.tool_calls[0]
+    assert (call.function.name, json.loads(call.function.arguments)) == ("lookup", {"order_id": "A17"})
+    history = [
+        {"role": "user", "content": GOAL},
+        completion.choices[0].message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": call.id, "content": "shipped"},
+    ]
+    assert await asker.said(messages=history, tools=tools) == "(scripted model) shipped"
+
+
+async def test_it_calls_the_first_tool_then_answers_with_its_result_in_responses(ask: Ask) -> None:
+    asker = await ask()
+    tools = [{"type": "function", "name": "lookup", "parameters": LOOKUP, "strict": False}]
+    call = (await asker.respond(tools=tools)).output[0]
+    assert (call.name, json.loads(call.arguments)) == ("lookup", {"order_id": "A17"})
+    history = [
+        {"role": "user", "content": GOAL},
+        call.model_dump(exclude_none=True),
+        {"type": "function_call_output", "call_id": call.call_id, "output": "y" * 5000},
+    ]
+    text = (await asker.respond(given=history, tools=tools)).output_text
+    assert text.startswith("(scripted model) yyy")
+    assert len(text) < 1000
+
+
+async def test_without_tools_it_says_that_no_model_is_configured(ask: Ask) -> None:
+    asker = await ask()
+    assert await asker.said() == f"(scripted model, no real model is configured) You asked: {GOAL}"

@@ -1,0 +1,245 @@
+"""The conversation of a run: remembered where the history recorded it, read back where anything is missing."""
+
+import asyncio
+
+import pytest
+
+from activities.conversation import Conversations
+from backstay.contracts.call import ActInput, ToolResult
+from backstay.contracts.conversation import Decided, Item, Observed, Said
+from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
+from backstay.contracts.history import RunRef
+from backstay.errors import HistoryError
+
+from .fakes import RUN, World, facts, opening
+
+GOAL = Said("Refund order A17.")
+PAY = Decision(calls=[ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')])
+MAIL = Decision(calls=[ProposedCall(call_id="2-0", tool="mail", arguments="{}")])
+OTHER = Decision(text="another attempt said this")
+PAID = Observed("1-0", "paid")
+SENT = Observed("2-0", "sent")
+
+
+def asked(
+    step: int, previous: Decision | None = None, seen: dict[str, str] | None = None, notes: tuple[str, ...] = ()
+) -> DecideInput:
+    """The input of a step; `seen` has the recorded text of each result that the model reads now."""
+    observations = [Observation(call_id=call, digest=short_digest(text)) for call, text in (seen or {}).items()]
+    return DecideInput(
+        step=step,
+        run_key="key",
+        previous=previous.digest(step - 1) if previous else None,
+        max_output_tokens=50,
+        attempts=2,
+        observations=observations,
+        notes=list(notes),
+    )
+
+
+def record(
+    world: World, step: int, given: DecideInput, decision: Decision | None = None, results: dict[str, str] | None = None
+) -> None:
+    """Writes a step into the history: its input, and what came of it."""
+    world.history.inputs[step] = given
+    if decision is not None:
+        world.history.decisions[step] = decision
+    for call, text in (results or {}).items():
+        world.history.results[call] = ToolResult(status="completed", text=text)
+
+
+def two_steps(world: World) -> DecideInput:
+    """Writes two whole steps into the history; returns the input of the third, which is being asked."""
+    record(world, 1, asked(1), PAY, {"1-0": "paid"})
+    record(world, 2, asked(2, PAY, {"1-0": "paid"}), MAIL, {"2-0": "sent"})
+    third = asked(3, MAIL, {"2-0": "sent"}, notes=("hurry",))
+    record(world, 3, third)
+    return third
+
+
+WHOLE: list[Item] = [GOAL, Decided(PAY), PAID, Decided(MAIL), SENT, Said("hurry")]
+
+
+async def remembers_two_steps(world: World) -> None:
+    """Lets the worker take the first two steps itself."""
+    first = await world.conversations.conversation(RUN, asked(1))
+    world.conversations.decided(RUN, asked(1), first, PAY)
+    world.conversations.acted(RUN, "1-0", "paid")
+    second_input = asked(2, PAY, {"1-0": "paid"})
+    second = await world.conversations.conversation(RUN, second_input)
+    world.conversations.decided(RUN, second_input, second, MAIL)
+    world.conversations.acted(RUN, "2-0", "sent")
+
+
+async def test_a_run_begins_with_its_goal_and_what_it_is_told(world: World) -> None:
+    told = await world.conversations.conversation(RUN, asked(1, notes=("be brief",)))
+    assert told == [GOAL, Said("be brief")]
+    assert world.history.reads == []
+
+
+async def test_what_a_worker_did_itself_is_remembered_without_a_look_at_the_history(world: World) -> None:
+    third = two_steps(world)
+    await remembers_two_steps(world)
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert (world.history.reads, world.history.openings_read) == ([], [RUN])
+
+
+async def test_a_worker_that_remembers_nothing_reads_the_whole_history(world: World) -> None:
+    third = two_steps(world)
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert world.history.reads == [0]
+
+
+async def test_what_was_read_once_is_remembered(world: World) -> None:
+    third = two_steps(world)
+    await world.conversations.conversation(RUN, third)
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert world.history.reads == [0, 2]
+
+
+async def test_a_result_of_another_worker_is_read_from_where_memory_ends(world: World) -> None:
+    record(world, 1, asked(1), PAY, {"1-0": "paid"})
+    second = asked(2, PAY, {"1-0": "paid"})
+    record(world, 2, second)
+    world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), PAY)
+    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), PAID]
+    assert world.history.reads == [1]
+
+
+async def test_a_result_that_is_not_the_recorded_one_is_not_trusted(world: World) -> None:
+    third = two_steps(world)
+    await remembers_two_steps(world)
+    world.conversations.acted(RUN, "2-0", "sent by an attempt that lost")
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert world.history.reads == [2]
+
+
+async def test_a_decision_that_is_not_the_recorded_one_is_not_trusted(world: World) -> None:
+    third = two_steps(world)
+    world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), OTHER)
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert world.history.reads == [1, 0]
+
+
+async def test_a_memory_that_ran_ahead_of_the_history_starts_anew(world: World) -> None:
+    third = two_steps(world)
+    await remembers_two_steps(world)
+    second = asked(2, PAY, {"1-0": "paid"})
+    assert await world.conversations.conversation(RUN, second) == WHOLE[:3]
+    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert world.history.reads == [0, 1]
+
+
+async def test_a_first_decision_that_is_asked_again_forgets_the_answer_that_was_lost(world: World) -> None:
+    await remembers_two_steps(world)
+    assert await world.conversations.conversation(RUN, asked(1)) == [GOAL]
+    assert world.history.reads == []
+
+
+async def test_a_decision_that_goes_on_from_something_else_is_not_remembered(world: World) -> None:
+    await world.conversations.conversation(RUN, asked(1))
+    world.conversations.decided(RUN, asked(1), [Said("another goal")], OTHER)
+    world.conversations.decided(RunRef("unknown", "run"), asked(1), [GOAL], OTHER)
+    world.conversations.acted(RunRef("unknown", "run"), "1-0", "paid")
+    second = asked(2, PAY, {"1-0": "paid"})
+    record(world, 1, asked(1), PAY, {"1-0": "paid"})
+    record(world, 2, second)
+    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), PAID]
+
+
+async def test_a_step_without_a_decision_is_left_out(world: World) -> None:
+    record(world, 1, asked(1), PAY, {"1-0": "paid"})
+    record(world, 2, asked(2, PAY, {"1-0": "paid"}))
+    third = asked(3, seen={"1-0": "paid"}, notes=("the reply was lost",))
+    record(world, 3, third)
+    assert await world.conversations.conversation(RUN, third) == [GOAL, Decided(PAY), PAID, Said("the reply was lost")]
+
+
+async def test_what_the_run_itself_made_of_a_call_stands_in_the_input(world: World) -> None:
+    world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), PAY)
+    second = asked(2, PAY).model_copy(update={"observations": [Observation(call_id="1-0", text="denied")]})
+    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), Observed("1-0", "denied")]
+    assert world.history.reads == []
+
+
+async def test_a_history_that_lags_behind_is_an_error_that_is_tried_again(world: World) -> None:
+    third = two_steps(world)
+    del world.history.inputs[3]
+    with pytest.raises(HistoryError, match="does not show this decision yet"):
+        await world.conversations.conversation(RUN, third)
+    del world.history.inputs[2]
+    world.history.inputs[3] = third
+    with pytest.raises(HistoryError, match="no input of step 2"):
+        await world.conversations.conversation(RUN, third)
+    record(world, 2, asked(2, PAY, {"1-0": "paid"}))
+    del world.history.results["2-0"]
+    with pytest.raises(HistoryError, match="no result of call 2-0"):
+        await world.conversations.conversation(RUN, third)
+
+
+async def test_two_attempts_at_once_build_one_conversation(world: World) -> None:
+    third = two_steps(world)
+    both = await asyncio.gather(*(world.conversations.conversation(RUN, third) for _ in range(2)))
+    assert both == [WHOLE, WHOLE]
+
+
+def act(decision: Decision, call_id: str = "1-0") -> ActInput:
+    return ActInput(
+        run_key="key",
+        step=1,
+        decision=decision.digest(1),
+        call_id=call_id,
+        tool="pay",
+        digest="d",
+        content="c",
+        facts=facts(),
+        now=0,
+    )
+
+
+async def test_a_call_is_taken_from_memory_where_its_decision_is_the_recorded_one(world: World) -> None:
+    world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), PAY)
+    assert await world.conversations.call(RUN, act(PAY)) == PAY.calls[0]
+    assert world.history.reads == []
+
+
+async def test_a_call_is_read_where_memory_holds_another_decision_or_none(world: World) -> None:
+    record(world, 1, asked(1), PAY)
+    assert await world.conversations.call(RUN, act(PAY)) == PAY.calls[0]
+    world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), OTHER)
+    assert await world.conversations.call(RUN, act(PAY)) == PAY.calls[0]
+    assert world.history.reads == [1, 1]
+
+
+@pytest.mark.parametrize("decision", [None, PAY])
+async def test_a_call_that_the_history_does_not_hold_is_an_error(world: World, decision: Decision | None) -> None:
+    record(world, 1, asked(1), decision)
+    with pytest.raises(HistoryError, match="no call 1-7"):
+        await world.conversations.call(RUN, act(PAY, "1-7"))
+
+
+async def test_the_run_that_was_not_used_for_longest_is_forgotten_first(world: World) -> None:
+    runs = [RunRef(f"run-{number}", "r") for number in range(3)]
+    for run in runs:
+        world.history.openings[run] = opening()
+    memory = Conversations(world.history, capacity=3_000)
+    for run in runs[:2]:
+        memory.decided(run, asked(1), await memory.conversation(run, asked(1)), PAY)
+        memory.acted(run, "1-0", "x" * 1_000)
+    await memory.opening(runs[0])
+    memory.acted(runs[0], "1-0", "x" * 1_000)
+    await memory.opening(runs[2])
+    world.history.openings_read.clear()
+    await memory.opening(runs[0])
+    assert world.history.openings_read == []
+    await memory.opening(runs[1])
+    assert world.history.openings_read == [runs[1]]
+
+
+async def test_a_worker_without_room_reads_everything_every_time(world: World) -> None:
+    memory = Conversations(world.history, capacity=0)
+    third = two_steps(world)
+    for _ in range(2):
+        assert await memory.conversation(RUN, third) == WHOLE
+        memory.decided(RUN, third, WHOLE, OTHER)
+    assert (world.history.openings_read, world.history.reads) == ([RUN, RUN], [0, 0])

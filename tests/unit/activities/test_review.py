@@ -1,0 +1,145 @@
+"""The one check of a call: does it fit its tool, what does policy say, and which exact call was judged?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from backstay.contracts.policy import Consent
+from backstay.contracts.problems import Problem
+from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.tools.facts import NAMED_BY_USER
+
+from .fakes import FORBIDDEN, Answer, World, proposed, tool_spec
+
+
+async def reviewed(
+    world: World, arguments: str = '{"amount": 5}', *, tool: str = "pay", call_id: str = "1-0", **asked: Any
+) -> Verdict:
+    """The verdict over one call; `asked` changes what is said of its run."""
+    [verdict] = (await world.authorized(proposed(tool, arguments, call_id), **asked)).verdicts
+    return verdict
+
+
+async def refused(world: World, code: Code, arguments: str = '{"amount": 5}', **asked: Any) -> str:
+    """The message of a call that is refused before policy is asked."""
+    verdict = await reviewed(world, arguments, **asked)
+    assert (verdict.outcome, verdict.code, verdict.rules) == (Outcome.DENY, code, ())
+    assert verdict.policy_version == "sha256:rules-of-clerk"
+    assert world.gate.asked == []
+    return verdict.message
+
+
+async def test_policy_is_asked_about_the_call_as_the_tool_will_get_it(world: World) -> None:
+    world.tool.defaults = {"currency": "EUR"}
+    world.tool.found = lambda values: {"large": values["amount"] > 3}
+    consent = Consent(approved_by=["bob"])
+    verdict = await reviewed(world, '{"amount": 5, "order": "A17"}', consents={"1-0": consent, "1-1": Consent()})
+    assert (verdict.outcome, verdict.code, verdict.rules) == (Outcome.ALLOW, Code.PERMITTED, ("listed-tools",))
+    [asked] = world.gate.asked
+    assert (asked.agent, asked.tenant, asked.requested_by, asked.now) == ("clerk", "acme", "ann", 1_000)
+    assert asked.tool == world.tool.spec
+    assert asked.arguments == {"amount": 5, "order": "A17", "currency": "EUR"}
+    assert asked.facts == {"large": True, NAMED_BY_USER: ["order"]}
+    assert asked.consent == consent
+
+
+async def test_a_call_that_nobody_consented_to_has_an_empty_consent(world: World) -> None:
+    await reviewed(world, consents={"1-1": Consent(approved_by=["bob"])})
+    assert world.gate.asked[0].consent == Consent()
+
+
+@pytest.mark.parametrize("name", ["mail", "", "pay ", "\ud800"])
+async def test_a_tool_that_was_not_admitted_is_unknown(world: World, name: str) -> None:
+    assert await refused(world, Code.UNKNOWN_TOOL, tool=name) == "there is no such tool"
+
+
+async def test_a_tool_that_is_deployed_but_was_not_admitted_is_unknown(world: World) -> None:
+    assert await refused(world, Code.UNKNOWN_TOOL, tools={}) == "there is no such tool"
+
+
+async def test_a_tool_that_was_admitted_but_is_deployed_no_more_is_unknown(world: World) -> None:
+    world.catalog.tools.clear()
+    assert await refused(world, Code.UNKNOWN_TOOL) == "there is no such tool"
+
+
+async def test_arguments_that_cannot_be_read_are_invalid_and_not_repeated(world: World) -> None:
+    assert await refused(world, Code.INVALID_ARGS, '{"amount": canary') == "the arguments are not valid JSON"
+
+
+async def test_a_tool_that_changed_since_the_admission_has_drifted(world: World) -> None:
+    message = await refused(world, Code.SCHEMA_DRIFT, tools={"pay": "sha256:of-another-schema"})
+    assert message == "the tool has changed since the run was admitted"
+
+
+async def test_arguments_that_do_not_fit_the_tool_are_invalid_field_by_field(world: World) -> None:
+    world.tool.problems = [Problem(field="amount", problem="required"), Problem(field="to", problem="unknown field")]
+    assert await refused(world, Code.INVALID_ARGS) == "`amount`: required; `to`: unknown field"
+
+
+async def test_a_number_that_json_cannot_carry_exactly_is_invalid(world: World) -> None:
+    message = await refused(world, Code.INVALID_ARGS, '{"amount": 9007199254740993}')
+    assert message == "the arguments hold a number that JSON cannot carry exactly"
+
+
+@pytest.mark.parametrize("error", [ValueError("canary"), SystemExit("canary"), KeyError("canary")])
+async def test_a_fact_that_raises_is_a_refusal_without_its_words(world: World, error: BaseException) -> None:
+    def raising(values: Mapping[str, Any]) -> dict[str, Any]:
+        raise error
+
+    world.tool.found = raising
+    message = await refused(world, Code.POLICY_ERROR)
+    assert message == f"policy failed: {type(error).__name__}"
+
+
+async def test_a_policy_that_raises_is_a_refusal(world: World) -> None:
+    world.gate.answer = RuntimeError("canary")
+    verdict = await reviewed(world)
+    assert (verdict.outcome, verdict.code) == (Outcome.DENY, Code.POLICY_ERROR)
+    assert verdict.message == "policy failed: RuntimeError"
+
+
+async def test_a_verdict_says_what_policy_says_and_cuts_its_words(world: World) -> None:
+    world.gate.groups = {"finance": ["ann"]}
+    world.gate.answer = Answer(
+        Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, ("r",), "m" * 1_001, ("finance",), ("y" * 501,), "o" * 501
+    )
+    verdict = await reviewed(world)
+    assert (verdict.outcome, verdict.rules, verdict.groups) == (Outcome.REQUIRE_APPROVAL, ("r",), ("finance",))
+    assert (verdict.message, verdict.reasons, verdict.observed) == ("m" * 1_000, ("y" * 500,), "o" * 500)
+
+
+async def test_the_digest_of_a_call_never_changes(world: World) -> None:
+    read, unread = await reviewed(world), await reviewed(world, "{not JSON")
+    assert read.digest == "sha256:f51a57a1d7c91c214c505475f7e48ec55822b4f4983bcc997ca9b9f7b8a08bb5"
+    assert unread.digest == "sha256:cb67aa92d8298ab2602e29588239c0599e55388dd95ae2828f1b263678322ae0"
+
+
+@pytest.mark.parametrize("arguments", ['{"amount":5}', '{"amount": 5.0}', ' {"amount": 5e0} '])
+async def test_a_call_is_the_same_however_its_arguments_are_spelled(world: World, arguments: str) -> None:
+    assert (await reviewed(world, arguments)).digest == (await reviewed(world)).digest
+
+
+async def test_a_digest_does_not_depend_on_what_policy_says_or_when(world: World) -> None:
+    before = await reviewed(world)
+    world.gate.answer = FORBIDDEN
+    after = await reviewed(world, now=9_999, requested_by="bob", consents={"1-0": Consent(approved_by=["eve"])})
+    assert after.outcome is not before.outcome
+    assert after.digest == before.digest
+
+
+async def test_another_run_step_call_schema_or_argument_is_another_call(world: World) -> None:
+    facts = world.question().facts.model_copy(update={"step": 2})
+    verdicts = [
+        await reviewed(world),
+        await reviewed(world, run_key="another"),
+        await reviewed(world, facts=facts),
+        await reviewed(world, call_id="1-1"),
+        await reviewed(world, tools={"pay": "sha256:of-another-schema"}),
+        await reviewed(world, '{"amount": 6}'),
+        await reviewed(world, '{"amount": "5"}'),
+        await reviewed(World(tool_spec("mail")), tool="mail"),
+        await reviewed(world, "{not JSON"),
+        await reviewed(world, "{not JSON either"),
+    ]
+    assert len({verdict.digest for verdict in verdicts}) == len(verdicts)

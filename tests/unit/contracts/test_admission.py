@@ -1,0 +1,61 @@
+"""What a run is admitted with crosses the wire whole."""
+
+import pytest
+
+from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec, Opening, ToolSpec
+from backstay.contracts.budget import BudgetLimits
+from backstay.contracts.problems import Contract
+from backstay.kernel.budget import Limits, ToolLimit
+from backstay.kernel.price import Price, Tier
+from backstay.kernel.stop import Thresholds
+
+from .conftest import arrived
+
+PAY = ToolSpec(
+    name="pay",
+    description="Pays.",
+    parameters={"type": "object"},
+    digest="sha256:t",
+    effect="once",
+    timeout=30.0,
+    cost=10**15,
+    dedupe="tenant",
+    groups=["money"],
+    facts={"domains": "Set<String>"},
+)
+ADMISSION = Admission(
+    agent="clerk",
+    agent_version="sha256:a",
+    instructions="Be careful.",
+    model=ModelSpec(
+        name="m",
+        api="chat",
+        max_output_tokens=100,
+        give_up_after=600.0,
+        price=Price((Tier(0, 1, 2, 3), Tier(200_000, 4, 5, 6)), "genai-prices 0.2"),
+    ),
+    tools=[PAY],
+    limits=Limits(1, None, 3, 4, 10**15, 6, {"pay": ToolLimit(1, None)}),
+    thresholds=Thresholds(1, 2, 3, 4, expiry_stops=True, conclude_at=80),
+    policy_version="sha256:p",
+    approval=ApprovalSpec(expires_after=60.0, notify=True, unknown="ops", unknown_members=["olga"]),
+    seconds_exclude_approvals=True,
+    search_attributes=False,
+)
+OPENING = Opening(
+    run_id="r", goal="go", agent="clerk", tenant="t", requested_by=None, metadata={"n": "1"}, admission=ADMISSION
+)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [ADMISSION, OPENING, AdmitInput(agent="clerk", requested_by="ann", budget=BudgetLimits(usd="0.50"))],
+    ids=lambda sent: type(sent).__name__,
+)
+def test_what_a_run_is_admitted_with_arrives_as_it_was_sent(sent: Contract) -> None:
+    assert arrived(sent) == sent
+
+
+def test_an_admission_knows_its_tools_by_name() -> None:
+    assert ADMISSION.tool("pay") == PAY
+    assert ADMISSION.tool("mail") is None
