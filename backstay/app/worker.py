@@ -190,17 +190,17 @@ def _activities(app: Application, client: Client) -> tuple[list[Activity], Activ
     effects: ports.Effects = Effects(client)
 
     reviewer = folders.review.Reviewer(catalog, gate)
-    memory = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
-    desk = folders.prepare.Preparer(memory, reviewer, secrets)
+    conversations = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
+    preparer = folders.prepare.Preparer(conversations, reviewer, secrets)
     runs: list[Activity] = [
         folders.admit.Admit(catalog, gate, app.settings.search_attributes).admit,
-        folders.decide.Decide(memory, models).decide,
+        folders.decide.Decide(conversations, models).decide,
         folders.authorize.Authorize(reviewer).authorize,
         folders.notify.Notify(notifier).notify,
-        folders.act.Act(desk, effects, history).act,
-        folders.reconcile.Reconcile(desk).reconcile,
+        folders.act.Act(preparer, effects, history).act,
+        folders.reconcile.Reconcile(preparer).reconcile,
     ]
-    return runs, folders.perform.Perform(desk, history).perform
+    return runs, folders.perform.Perform(preparer, history).perform
 
 
 def sandbox(*, checked: bool = False) -> LeanSandbox:
