@@ -48,8 +48,8 @@ SECRET = written(b"s" * 32)
         (f"new:{SECRET[:-4]}", "the key `new` is not 32 bytes in base64"),
         (f"new:{SECRET}{SECRET}", "the key `new` is not 32 bytes in base64"),
         (f"new:é{SECRET}", "the key `new` is not 32 bytes in base64"),
-        (f"new:{SECRET},new:{SECRET}", "the id `new` stands there twice"),
-        (" , ", "there is no key in it"),
+        (f"new:{SECRET},new:{SECRET}", "the id `new` occurs twice"),
+        (" , ", "it holds no key"),
     ],
 )
 def test_a_malformed_setting_names_the_variable_and_shows_no_key(text: str, says: str) -> None:
