@@ -13,7 +13,7 @@ from .judge import Evaluation, evaluation_of, judge, verdict_of
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a call is judged as it is; unlike a verdict, it may repeat values of the call.
+    """The reasons behind a verdict; unlike the verdict, they may repeat values of the call.
 
     Attributes:
         context: what rules saw, in Cedar's JSON; empty where the call was refused before any rule was asked.

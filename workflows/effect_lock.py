@@ -6,7 +6,7 @@ from backstay.contracts.call import SharedEffect, ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, HeldEffect
 
 WAITING_ROOM = 5
-"""How many claims may wait at once. Temporal holds at most 10 open updates per workflow, so later ones need room."""
+"""The most claims that may wait at once: Temporal holds 10 open updates per workflow, and later ones need room."""
 
 GOES_ON = "unknown: the run was stopped, and the effect goes on for other runs that asked for it"
 NOT_WAITED = "cancelled: the run was stopped while it waited for an identical effect of another run"

@@ -1,4 +1,4 @@
-"""What a run takes along from one link of its chain into the next, as one value."""
+"""The one value that a run takes from a link of its chain into the next."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CarriedNews(Contract):
-    """What the next decision has to be told; `size` bounds its tokens from above, by bytes."""
+    """The news for the next decision; `size` bounds its tokens from above, by bytes."""
 
     observations: list[Observation] = Field(default_factory=list[Observation])
     notes: list[str] = Field(default_factory=list[str])
@@ -24,7 +24,7 @@ class CarriedNews(Contract):
 
 
 class CarriedApprovals(Contract):
-    """What people are asked about, by the approval's id: the calls, and the answers that nobody has read yet."""
+    """The calls that approvals are about, and the answers that nobody has read yet, by the approval's id."""
 
     calls: dict[str, ProposedCall] = Field(default_factory=dict[str, ProposedCall])
     answers: dict[str, Answer] = Field(default_factory=dict[str, Answer])

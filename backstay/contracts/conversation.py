@@ -22,7 +22,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The one result of one proposed call."""
+    """The result of one proposed call."""
 
     call_id: str
     text: str

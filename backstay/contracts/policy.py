@@ -24,7 +24,7 @@ UNHELD = Unheld.UNHELD
 
 
 class RunFacts(Contract):
-    """What rules may know of the run: money in micro-dollars, calls of each tool in the last 60 seconds."""
+    """The facts of a run that rules may read: money in micro-dollars, calls of each tool in the last 60 seconds."""
 
     step: int
     spent_usd: int
@@ -34,7 +34,7 @@ class RunFacts(Contract):
 
 
 class Consent(Contract):
-    """Who said yes to a call, and who changed it: an editor's yes never counts."""
+    """The people who said yes to a call, and those who changed it: an editor's yes never counts."""
 
     approved_by: list[str] = Field(default_factory=list[str])
     editors: list[str] = Field(default_factory=list[str])

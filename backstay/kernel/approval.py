@@ -9,7 +9,7 @@ _SPEC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@/-]{0,79})(?::([1-9][0-9]?))?", r
 
 
 class ApprovalKind(StrEnum):
-    """What people are asked: to release a call, what became of one, or a question."""
+    """The kinds of an approval: release a call, tell how one ended, or answer a question."""
 
     ACTION = "action"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -17,7 +17,7 @@ class ApprovalKind(StrEnum):
 
 
 class ApprovalEnd(StrEnum):
-    """How an approval came to its end."""
+    """The ends of an approval."""
 
     APPROVED = "approved"
     DENIED = "denied"
@@ -29,7 +29,7 @@ class ApprovalEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an answer does not count: a stable code, and a sentence for the person."""
+    """A reason not to count an answer: a stable code, and a sentence for the person."""
 
     code: str
     text: str
@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Quorum:
-    """How many people of a group must say yes: one to 99."""
+    """A group, and the number of its people who must say yes: 1 to 99."""
 
     group: str
     count: int = 1
@@ -74,21 +74,21 @@ class Approval:
 
     @property
     def required(self) -> int:
-        """How many different people have to say yes."""
+        """The number of different people who have to say yes."""
         return len(seats(self.groups))
 
     @property
     def lifetime_ms(self) -> int:
-        """How long people have to answer."""
+        """The time that people have to answer, in milliseconds."""
         return self.expires_at_ms - self.requested_at_ms
 
     @property
     def granted(self) -> bool:
-        """Whether enough of the right people have said yes."""
+        """True once enough of the right people have said yes."""
         return filled(self.groups, self.members, self.answered_by)
 
     def refuses(self, by: str) -> Refusal | None:
-        """Why an answer of this person does not count now; None where it does."""
+        """Returns why an answer of this person does not count now; None where it does."""
         if self.end is ApprovalEnd.EXPIRED:
             return Refusal("ApprovalExpired", "the approval has expired")
         if self.end is not None:
@@ -104,16 +104,16 @@ class Approval:
         return None
 
     def voted(self, by: str) -> "Approval":
-        """The approval after one more yes."""
+        """Returns the approval after one more yes."""
         return replace(self, answered_by=(*self.answered_by, by))
 
     def ended(self, end: ApprovalEnd, comment: str | None = None) -> "Approval":
-        """The approval at its end; what ended once stays so."""
+        """Returns the approval at its end; the first end stays."""
         return self if self.end else replace(self, end=end, comment=comment)
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names may be one person's: who is barred is not let in by another spelling."""
+    """Tells whether two names may be one person's, so that another spelling lets nobody in who is barred."""
     return one.strip().casefold() == other.strip().casefold()
 
 

@@ -14,7 +14,7 @@ _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why some arguments are no usable JSON object; `problem` never repeats their values."""
+    """Arguments that are no usable JSON object; `problem` says why, and never repeats their values."""
 
     problem: str
 

@@ -1,4 +1,4 @@
-"""What can happen to a run, one frozen value per fact.
+"""The facts that change a run, one frozen value each.
 
 The audit trail is the list of these: each event becomes one record, its name in snake case and its fields as facts.
 """
@@ -25,7 +25,7 @@ class DecisionKind(StrEnum):
 
 
 class CallOutcome(StrEnum):
-    """How a tool call ended. `unknown`: its effect may have happened, and nobody can tell."""
+    """The ends of a tool call. `unknown`: its effect may have happened, and nobody can tell."""
 
     COMPLETED = "completed"
     FAILED = "failed"

@@ -1,4 +1,4 @@
-"""Why a run ends: the closed set of stop reasons, in the order in which they win."""
+"""The closed set of stop reasons, in the order in which they win."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,7 +27,7 @@ INTERRUPTING = frozenset({StopReason.KILLED, StopReason.INCIDENT_STOP, StopReaso
 
 
 class RunStatus(StrEnum):
-    """How a run ended, seen from outside."""
+    """The end of a run, seen from outside."""
 
     COMPLETED = "completed"
     STOPPED = "stopped"

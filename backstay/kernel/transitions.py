@@ -1,4 +1,4 @@
-"""How each event changes a run: one function per event, from a state to the next."""
+"""The changes that events make: one function per event, from a state to the next."""
 
 from collections.abc import Callable
 from dataclasses import replace

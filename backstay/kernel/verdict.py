@@ -28,7 +28,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What policy says of one call.
+    """The decision of policy over one call.
 
     `rules` are the ids of the deciding rules, sorted. `digest` is of the exact call: run, step, call, tool, tool
     schema and canonical arguments. `message` is what the model may read of a refusal. `groups` are the approvals that
@@ -48,10 +48,10 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
-        """Whether the call may be executed now."""
+        """True where the call may be executed now."""
         return self.outcome is Outcome.ALLOW
 
     @property
     def unusable(self) -> bool:
-        """Whether the call was refused because it does not fit its tool, and not by a rule."""
+        """True where the call was refused because it does not fit its tool, and not by a rule."""
         return self.code is Code.INVALID_ARGS

@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 
 
 class Origin(StrEnum):
-    """Who wrote a rule."""
+    """The author of a rule."""
 
     ORG = "org"
     AGENT = "agent"

@@ -18,7 +18,7 @@ from .live import LiveRun
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A call, the verdict over it, and the people in the groups whose approval it may need."""
+    """A call, its verdict, and the members of the groups that may have to approve it."""
 
     call: ProposedCall
     verdict: Verdict

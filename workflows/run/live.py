@@ -17,7 +17,7 @@ from .running import Running
 
 
 class LiveRun:
-    """What the stages of an admitted run share: its record, its clock, what runs for it, and its news."""
+    """An admitted run: its record, its clock, its running activities and its news."""
 
     def __init__(
         self, request: RunRequest, admission: Admission, *, record: Record, clock: Clock, running: Running

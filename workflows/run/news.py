@@ -1,4 +1,4 @@
-"""What the next decision has to be told: results of calls, and words of the runtime."""
+"""The news for the next decision: results of calls, and notes of the runtime."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ NOTE_BYTES = 200
 
 @dataclass(slots=True)
 class News:
-    """What is new since the last decision; `size` bounds its tokens from above, by bytes."""
+    """The news since the last decision; `size` bounds its tokens from above, by bytes."""
 
     observations: list[Observation] = field(default_factory=list[Observation])
     notes: list[str] = field(default_factory=list[str])

@@ -15,7 +15,7 @@ from backstay.kernel.stopping import next_stop
 
 
 class Record:
-    """What a run knows of itself, from its first task to its end; every change of state leaves an audit record."""
+    """The memory of a run, from its first task to its end; every change of state leaves an audit record."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.state = RunState()
@@ -31,12 +31,12 @@ class Record:
 
     @property
     def stop(self) -> Stop | None:
-        """Why the run ends, once there is a reason."""
+        """The reason why the run ends, once there is one."""
         return self._last_stop or next_stop(self.state)
 
     @property
     def over(self) -> bool:
-        """Whether the run is about to end, so that nobody should be waited for."""
+        """True where the run is about to end, so that nobody should be waited for."""
         return self.stop is not None or self.state.cancelled
 
     def heed(self, heeding: Callable[[], None]) -> None:

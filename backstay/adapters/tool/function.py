@@ -28,7 +28,7 @@ from .in_progress import CallsInProgress
 
 MAX_SCHEMA_BYTES = 64_000
 MOST_ITEMS = 100_000
-"""How many items of an iterator are read; the model is shown fewer."""
+"""The most items that are read of an iterator; the model is shown fewer."""
 _IN_PROGRESS = CallsInProgress()
 _PATIENCE_SECONDS = 60.0
 

@@ -23,7 +23,7 @@ instructions = "You count words with `count_words`. Never guess a number. Answer
 usd = "0.10"
 """,
     "tools.py": '''\
-"""What the agent can do: each function marked `@tool`. Its docstring is what the model reads."""
+"""The agent's tools: each function marked `@tool`. The model reads its docstring."""
 
 from backstay.tools import tool
 

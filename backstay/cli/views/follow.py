@@ -16,7 +16,7 @@ from .transcript import lines
 
 _POLL_SECONDS = 0.3
 _SILENT_SECONDS = 2.0
-"""How long to wait after no worker answered: the server keeps few open questions, and others ask too."""
+"""The pause after no worker answered: the server keeps few open queries, and others ask too."""
 _ALONE_SECONDS = 5.0
 _LAST_LOOK_SECONDS = 10.0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fakes import World
+from .world import World
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from backstay.contracts.history import Handed, RunRef
 from backstay.errors import EffectUnreachedError, HistoryError
 from backstay.kernel.verdict import Code
 
-from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, World, for_ever, proposed
+from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, for_ever
+from .world import World, proposed
 
 BEFORE = RunRef(RUN.workflow_id, "the run before the reset")
 DONE = ToolResult(status="completed", text="paid before the reset")

@@ -7,7 +7,7 @@ from activities.admit import Admit
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.contracts.problems import Problem
 
-from .fakes import World
+from .world import World
 
 
 async def admitted(world: World, search_attributes: bool = True) -> Admission:

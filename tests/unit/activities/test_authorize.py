@@ -3,7 +3,8 @@
 from activities.authorize import WORDS_BYTES
 from backstay.kernel.verdict import Code, Outcome
 
-from .fakes import ASK_FINANCE, Answer, World, proposed
+from .fakes import ASK_FINANCE, Answer
+from .world import World, proposed
 
 
 async def test_every_call_has_its_verdict_in_the_order_asked(world: World) -> None:

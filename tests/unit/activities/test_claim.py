@@ -12,7 +12,8 @@ from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.errors import EffectUnreachedError
 
-from .fakes import BY_A_NEWER_ATTEMPT, BY_THE_RUN, BY_THE_WORKER, World, proposed, tool_spec
+from .fakes import BY_A_NEWER_ATTEMPT, BY_THE_RUN, BY_THE_WORKER, tool_spec
+from .world import World, proposed
 
 CALL = CallRef(workflow_id="refund-A17", run_id="run-1", call_id="1-0", task_queue="agents")
 

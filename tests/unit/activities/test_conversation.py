@@ -11,7 +11,8 @@ from backstay.contracts.decision import DecideInput, Decision, Observation, Prop
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError
 
-from .fakes import RUN, World, facts, opening
+from .fakes import RUN, opening
+from .world import World, facts
 
 GOAL = Said("Refund order A17.")
 PAY = Decision(calls=[ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')])

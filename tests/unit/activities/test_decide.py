@@ -13,7 +13,8 @@ from backstay.contracts.conversation import ModelReply, Said
 from backstay.contracts.decision import BilledUsage, DecideFailure, DecideInput, DecideResult, Decision, ProposedCall
 from backstay.errors import HistoryError, HistoryGoneError, ModelError
 
-from .fakes import BY_THE_RUN, BY_THE_WORKER, World
+from .fakes import BY_THE_RUN, BY_THE_WORKER
+from .world import World
 
 ANSWER = Decision(text="done")
 REPLY = ModelReply(ANSWER, BilledUsage(input_tokens=7, output_tokens=3), "m-2026")

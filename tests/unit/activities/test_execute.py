@@ -15,7 +15,8 @@ from backstay.errors import OutcomeUnknownError, ToolError
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
 
-from .fakes import BY_THE_RUN, BY_THE_WORKER, World, for_ever
+from .fakes import BY_THE_RUN, BY_THE_WORKER, for_ever
+from .world import World
 
 EFFECTS = ["read", "write", "once"]
 

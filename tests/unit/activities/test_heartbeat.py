@@ -9,7 +9,7 @@ from temporalio.activity import ActivityCancellationDetails
 from activities import heartbeat
 from activities.heartbeat import beating, cancelled_at_all, cancelled_by_the_run, engine_knows_it_no_more
 
-from .fakes import World
+from .world import World
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from activities.notify import Notify
 from backstay.contracts.approval import Notice, PendingApproval
 
-from .fakes import World
+from .world import World
 
 NOTICE = Notice(
     event="opened",

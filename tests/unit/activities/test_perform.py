@@ -12,7 +12,8 @@ from backstay.contracts.effect import CallRef, PerformInput
 from backstay.contracts.history import Handed, RunRef
 from backstay.errors import HistoryError, HistoryGoneError
 
-from .fakes import FORBIDDEN, RUN, World, tool_spec
+from .fakes import FORBIDDEN, RUN, tool_spec
+from .world import World
 
 CALL = CallRef(workflow_id=RUN.workflow_id, run_id=RUN.run_id, call_id="1-0", task_queue="agents")
 OWN_KEY = "key/1-0/content"

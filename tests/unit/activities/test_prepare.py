@@ -7,7 +7,8 @@ from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError, ToolError
 from backstay.kernel.verdict import Code, Outcome
 
-from .fakes import FORBIDDEN, RUN, World, proposed, tool_spec
+from .fakes import FORBIDDEN, RUN, tool_spec
+from .world import World, proposed
 
 
 async def test_a_tool_is_handed_its_call_with_the_arguments_as_written_and_as_its_own_values(world: World) -> None:

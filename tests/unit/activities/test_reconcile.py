@@ -12,7 +12,8 @@ from activities.reconcile import Reconcile
 from backstay.contracts.call import RESULT_BYTES, ActInput, Reconciled
 from backstay.errors import HistoryError
 
-from .fakes import BY_THE_RUN, BY_THE_WORKER, FORBIDDEN, World
+from .fakes import BY_THE_RUN, BY_THE_WORKER, FORBIDDEN
+from .world import World
 
 
 def answering(answer: Reconciled) -> Callable[[], Awaitable[Reconciled]]:

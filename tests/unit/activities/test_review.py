@@ -10,7 +10,8 @@ from backstay.contracts.problems import Problem
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools.facts import NAMED_BY_USER
 
-from .fakes import FORBIDDEN, Answer, World, proposed, tool_spec
+from .fakes import FORBIDDEN, Answer, tool_spec
+from .world import World, proposed
 
 
 async def reviewed(
