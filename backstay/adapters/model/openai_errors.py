@@ -91,11 +91,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return _bounded(seconds)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        # HTTP dates are in UTC, so a date without a zone is too.
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _bounded(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
+    except (ValueError, OverflowError):  # a year that no clock has, or a zone that leads out of it
         return None
-    # HTTP dates are in UTC, so a date without a zone is too.
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return _bounded(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
 
 
 def _of_status(error: openai.APIStatusError) -> ModelError:

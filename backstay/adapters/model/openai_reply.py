@@ -8,16 +8,16 @@ from pydantic import BaseModel, Field, ValidationError
 
 from backstay.contracts.admission import Api
 from backstay.contracts.conversation import ModelReply
-from backstay.contracts.decision import BilledUsage, Decision, Finish, ProposedCall
+from backstay.contracts.decision import Decision, Finish, ProposedCall
 from backstay.contracts.problems import problems_of, summary
 from backstay.errors import ModelError
 
 from .openai_errors import fields_of, provider_message
+from .openai_usage import CHAT, RESPONSES, read_usage
 
 _MAX_NAME = 200
 _MAX_ARGUMENTS = 300_000
 _MAX_CALLS = 500
-_MAX_TOKENS = 10**15
 _MAX_DEPTH = 64
 _MAX_DIGITS = 1_000
 _CUT = ("length", "max_tokens", "model_length")
@@ -101,7 +101,7 @@ def _chat(value: object, call_id: Callable[[int], str]) -> ModelReply:
         calls=_calls([call.function for call in message.tool_calls or []], call_id),
         finish=_finish(choice.finish_reason),
     )
-    return ModelReply(decision, _usage(reply.usage, "prompt_tokens", "completion_tokens"), _model(reply.model))
+    return ModelReply(decision, read_usage(reply.usage, CHAT, decision), _model(reply.model))
 
 
 def _response(value: object, call_id: Callable[[int], str]) -> ModelReply:
@@ -121,7 +121,7 @@ def _response(value: object, call_id: Callable[[int], str]) -> ModelReply:
         finish=finish,
         reasoning=_of_type("reasoning", reply.output),
     )
-    return ModelReply(decision, _usage(reply.usage, "input_tokens", "output_tokens"), _model(reply.model))
+    return ModelReply(decision, read_usage(reply.usage, RESPONSES, decision), _model(reply.model))
 
 
 def _failed(error: object) -> ModelError:
@@ -182,24 +182,6 @@ def _finish(reason: str | None) -> Finish:
 
 def _model(name: object) -> str | None:
     return name[:_MAX_NAME] if isinstance(name, str) and name else None
-
-
-def _usage(value: object, input_name: str, output_name: str) -> BilledUsage | None:
-    """Reads the bill; returns None where a figure is missing or contradicts another."""
-    report = fields_of(value)
-    details = report.get(f"{input_name}_details")
-    cached = fields_of(details).get("cached_tokens")
-    counts = [_count(report.get(input_name)), _count(report.get(output_name)), 0 if cached is None else _count(cached)]
-    match counts:
-        case [int(read), int(written), int(reused)] if reused <= read and isinstance(details, dict | None):
-            return BilledUsage(input_tokens=read, output_tokens=written, cached_tokens=reused)
-        case _:
-            return None
-
-
-def _count(value: object) -> int | None:
-    # `isinstance` would accept a bool as an int.
-    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
 
 
 def _integer(digits: str) -> int | None:
