@@ -113,9 +113,8 @@ def _price(sources: _Sources) -> Setting:
     model, settings = sources.agent.config.model, sources.settings
     if model.price is not None:
         return Setting("model.price", model.price.given(), sources.line("model.price"))
-    if settings.model_price is not None:
-        return Setting("model.price", settings.model_price, "BACKSTAY_MODEL_PRICE")
-    found = price_of(model.name or settings.model, model.base_url or settings.openai_base_url, None)
+    name, base_url = model.name or settings.model, model.base_url or settings.openai_base_url
+    found = price_of(name, base_url, None, settings.model_price)
     if found is None:
         return Setting("model.price", None, "not known: set `price`, or run without a `usd` budget")
     tier = found.tiers[0]

@@ -77,16 +77,16 @@ class Catalog:
         return self.agents[agent].tools.get(name) if agent in self.agents else None
 
     def model_spec(self, agent: Agent) -> ModelSpec:
-        """Returns the agent's model: its own settings first, then the environment's."""
+        """Returns the agent's model: its own settings first, then the price list, then the environment's."""
         model, settings = agent.config.model, self._settings
-        own = model.price.given() if model.price else settings.model_price
+        own = model.price.given() if model.price else None
         name = model.name or settings.model
         return ModelSpec(
             name=name,
             api="chat" if (model.api or settings.model_api) == "chat" else "responses",
             max_output_tokens=model.max_output_tokens,
             give_up_after=seconds(model.give_up_after),
-            price=price_of(name, model.base_url or settings.openai_base_url, own),
+            price=price_of(name, model.base_url or settings.openai_base_url, own, settings.model_price),
         )
 
     async def reply(self, agent: str, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:

@@ -13,6 +13,7 @@ from backstay.kernel.money import MICRO, MoneyError, parse_usd
 from backstay.kernel.price import Price, Tier
 
 OWN = "agent.toml"
+FALLBACK = "BACKSTAY_MODEL_PRICE"
 _DEFAULT_PROVIDER = "openai"
 _REQUIRED = ("input", "output")
 _KEYS = (*_REQUIRED, "cached_input")
@@ -22,7 +23,11 @@ Rate = Decimal | TieredPrices
 
 
 def price_of(
-    model: str, base_url: str | None, own: Mapping[str, str] | None, *, at: datetime | None = None
+    model: str,
+    base_url: str | None,
+    own: Mapping[str, str] | None,
+    otherwise: Mapping[str, str] | None = None,
+    at: datetime | None = None,
 ) -> Price | None:
     """Returns a model's prices, or None where they are unknown; an unknown model is never free.
 
@@ -32,19 +37,22 @@ def price_of(
             first, then every provider for exactly that name; the dearest match counts.
         own: the owner's prices, which win: `input`, `output` and perhaps `cached_input`, as decimal strings of US
             dollars per million tokens.
+        otherwise: the prices of a model that neither `own` nor the list knows, in the same form.
         at: the time when the prices apply, now unless given; where they change within 24 hours, the dearer ones count.
 
     Returns:
         The prices; None also for a model billed by more than its tokens.
 
     Raises:
-        ConfigurationError: `own` cannot be read.
+        ConfigurationError: `own` or `otherwise` cannot be read.
     """
     if own:
         return Price((_own_tier(own),), OWN)
     moment = at or datetime.now(UTC)
-    known = (_tiers(found, moment) for found in _models(get_snapshot(), model, base_url))
-    priced = [tiers for tiers in known if tiers]
+    listed = _models(get_snapshot(), model, base_url)
+    if not listed:
+        return Price((_own_tier(otherwise),), FALLBACK) if otherwise else None
+    priced = [tiers for tiers in (_tiers(found, moment) for found in listed) if tiers]
     if not priced:
         return None
     return Price(max(priced, key=_dearness), f"genai-prices {genai_prices.__version__}")

@@ -77,8 +77,10 @@ def test_what_nobody_set_is_a_default(found: Found) -> None:
     assert (known["model.api_key_env"].value, known["model.api_key_env"].source) == ("OPENAI_API_KEY", "default")
 
 
-def test_a_price_comes_from_the_environment_before_the_list(found: Found) -> None:
+def test_a_price_comes_from_the_environment_only_where_the_list_has_none(found: Found, tmp_path: Path) -> None:
     rates = {"input": "1", "output": "2"}
-    known = found(model_price=rates)["model.price"]
-    assert (known.value, known.source) == (rates, "BACKSTAY_MODEL_PRICE")
-    assert found()["model.price"].source not in ("BACKSTAY_MODEL_PRICE", "default")
+    assert found(model_price=rates)["model.price"].source.startswith("genai-prices")
+    (tmp_path / "clerk" / "agent.toml").write_text(TOML.replace("gpt-5-mini", "nobody-knows-this"))
+    unknown = found(model_price=rates)["model.price"]
+    assert unknown.value == {"input": "1.00", "cached_input": "1.00", "output": "2.00"}
+    assert unknown.source == "BACKSTAY_MODEL_PRICE"

@@ -209,3 +209,25 @@ def test_input_is_priced_as_a_cache_write_where_the_provider_caches_unasked(
 def test_reasoning_that_costs_more_than_output_sets_the_price_of_output(sold: Callable[..., None]) -> None:
     sold(openai=[a_model("m", input_mtok=Decimal(1), output_mtok=Decimal(2), output_reasoning_mtok=Decimal(3))])
     assert tiers(price_of("m", None, None, at=NOW))[0].output == 3_000_000
+
+
+FALLBACK = {"input": "0.01", "output": "0.02"}
+
+
+@pytest.mark.parametrize("base_url", [None, OPENAI, LOCAL])
+def test_a_known_price_is_never_replaced_by_that_for_unknown_models(base_url: str | None) -> None:
+    assert price_of("gpt-4o", base_url, None, FALLBACK, NOW) == price_of("gpt-4o", base_url, None, None, NOW)
+
+
+def test_an_unknown_model_has_the_price_for_unknown_models() -> None:
+    price = price_of("nobody-knows-this", LOCAL, None, FALLBACK, NOW)
+    assert price is not None
+    assert (price.source, tiers(price)) == ("BACKSTAY_MODEL_PRICE", (Tier(0, 10_000, 10_000, 20_000),))
+
+
+def test_the_agents_own_price_comes_before_both() -> None:
+    own = {"input": "3", "output": "15"}
+    for name in ("gpt-4o", "nobody-knows-this"):
+        price = price_of(name, LOCAL, own, FALLBACK, NOW)
+        assert price is not None
+        assert price.source == "agent.toml"
