@@ -54,7 +54,7 @@ class AgentRun:
         self._running = Running(self._record)
         self._run: LiveRun | None = None  # from its admission on
         self._approvals: Approvals | None = None
-        self.messages = Messages(self._record, self._problems)
+        self.messages = Messages(self._record, self._clock, self._problems)
         self.trace: Trace = Untraced()  # a worker that traces puts its own here
         self._record.heed(self._clock.heed)
         self._record.heed(self._running.heed)

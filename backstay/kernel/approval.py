@@ -87,10 +87,15 @@ class Approval:
         """True once enough of the right people have said yes."""
         return filled(self.groups, self.members, self.answered_by)
 
-    def refuses(self, by: str) -> Refusal | None:
-        """Returns why an answer of this person does not count now; None where it does."""
-        if self.end is ApprovalEnd.EXPIRED:
-            return Refusal("ApprovalExpired", "the approval has expired")
+    def refuses(self, by: str, at_ms: int | None = None) -> Refusal | None:
+        """Returns why an answer of this person does not count; None where it does.
+
+        `at_ms` is when the answer is handled: from the expiry on it is late, whenever it was sent, because no worker
+        may have run in between. None leaves the time out.
+        """
+        late = self.end is None and at_ms is not None and at_ms >= self.expires_at_ms
+        if late or self.end is ApprovalEnd.EXPIRED:
+            return Refusal("ApprovalExpired", "the approval has expired: the answer is late")
         if self.end is not None:
             return Refusal("ApprovalClosed", f"the approval was answered before: {self.end.value}")
         if self.requester is not None and same_person(by, self.requester):

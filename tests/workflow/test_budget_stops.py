@@ -114,7 +114,7 @@ async def test_a_bill_above_the_hold_stops_the_run_and_is_told_openly(workshop: 
 
 async def test_tokens_above_the_hold_stop_a_run_whose_model_is_free(workshop: Opener) -> None:
     free = {"input": "0", "output": "0"}
-    async with workshop(notes(1, usage=Usage(1_000_000, 10)), model_price=free) as shop:
+    async with workshop(notes(1, usage=Usage(1_000_000, 10)), model="nobody-knows-this", model_price=free) as shop:
         await shop.stopped("budget_exhausted", "tokens:overbilled")
 
 

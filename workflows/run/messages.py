@@ -13,6 +13,7 @@ from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.events import MessageRefused
 
 from ..messages import fitting, invalid_input
+from .clock import Clock
 from .record import Record
 from .report import open_state
 
@@ -25,8 +26,9 @@ class Messages:
     `problems` are those of a start that cannot be admitted: nothing can be said to such a run.
     """
 
-    def __init__(self, record: Record, problems: list[Problem]) -> None:
+    def __init__(self, record: Record, clock: Clock, problems: list[Problem]) -> None:
         self._record = record
+        self._clock = clock
         self._problems = problems
 
     def read(self, name: str, model: type[M], args: tuple[Any, ...]) -> M:
@@ -60,7 +62,7 @@ class Messages:
             if kind is not ApprovalKind.ACTION:
                 text = "this approval asks for a release: use `approve` or `deny`"
             raise self.refused(name, "WrongKind", text, vote.by)
-        if refusal := approval.refuses(vote.by):
+        if refusal := approval.refuses(vote.by, self._clock.now_ms()):
             raise self.refused(name, refusal.code, refusal.text, vote.by)
 
     def validate(self, model: type[M], args: tuple[Any, ...]) -> None:

@@ -108,6 +108,20 @@ def test_an_answer_that_does_not_count_is_refused_with_its_reason(
     assert refusal is None or refusal.text
 
 
+@pytest.mark.parametrize(("at_ms", "late"), [(60_999, False), (61_000, True), (90_000, True), (None, False)])
+def test_what_is_handled_from_the_expiry_on_is_late(at_ms: int | None, late: bool) -> None:
+    asked = replace(ASKED, requested_at_ms=1_000, expires_at_ms=61_000)
+    refusal = asked.refuses("ann", at_ms)
+    assert (refusal is not None and refusal.code == "ApprovalExpired") == late
+
+
+def test_who_answered_in_time_is_told_so_even_later() -> None:
+    asked = replace(ASKED, expires_at_ms=61_000).ended(ApprovalEnd.APPROVED)
+    refusal = asked.refuses("ann", 90_000)
+    assert refusal is not None
+    assert refusal.code == "ApprovalClosed"
+
+
 def test_an_approval_is_granted_once_its_seats_are_filled() -> None:
     assert ASKED.required == 2
     assert not ASKED.voted("ann").granted
