@@ -43,7 +43,7 @@ endef
 
 # Resolves what pyproject.toml asks for from the environment alone, extras and groups too, which `pip check` leaves out.
 define closed
-@UV_FIND_LINKS= $(UV) pip install --quiet --python $(BIN)/python --offline --no-index --dry-run -r pyproject.toml --group $(1) || \
+@UV_FIND_LINKS= $(UV) pip install --quiet --no-cache --python $(BIN)/python --offline --no-index --dry-run -r pyproject.toml --group $(1) || \
   { echo "$(2) lacks a package that pyproject.toml or another package needs, named above: 'make lock' mends it" >&2; exit 1; }
 endef
 
@@ -64,7 +64,7 @@ $(VENV)/.run: requirements.lock $(if $(wildcard $(VENV)/.dev),requirements-dev.l
 # Hashes can't be required of a checkout, so it has a stage of its own: an edit of pyproject.toml repeats that one only.
 $(VENV)/.installed: $(VENV)/.run pyproject.toml
 	$(call closed,build,requirements.lock)
-	$(UV) pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+	$(UV) pip install --quiet --no-cache --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Only adds to what running needs. `.adding` outlives an interruption, and says that packages may be there by half.

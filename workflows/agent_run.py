@@ -198,9 +198,9 @@ class AgentRun:
 
     def _open(self, name: str, vote: Vote, kind: ApprovalKind = ApprovalKind.ACTION) -> Approvals:
         """Returns the run's approvals, where a message answers an open one and its sender may answer it."""
-        self.messages.check_approval(name, vote, kind)
         if self._approvals is None:
-            raise self.messages.refused(name, "ApprovalUnknown", "the run was not admitted yet", vote.by)
+            raise self.messages.unknown_approval(name, vote)
+        self.messages.check_approval(name, vote, kind)
         return self._approvals
 
     approve_signal, approve = accepts(names.APPROVE, _APPROVE, Vote, _on_approve)

@@ -61,9 +61,9 @@ def paid_attempts(tool: ToolSpec) -> int:
 def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:
     """Returns how a call is run: tried again after a crash or a timeout only where its effect allows it.
 
-    `paid` is for how many attempts the budget has room, where each may cost something.
-    A call of a tool with `dedupe` only claims the effect, and may do so any number of times: it waits for as long as
-    performing it may take, and for as long again where it was lost from sight at its end.
+    `paid` is the number of attempts that the budget has room for, where each may cost money. A call of a tool with
+    `dedupe` only claims the effect, and may do so any number of times. It waits as long as performing the effect may
+    take, and as long again in case the worker that performs it is lost.
     """
     if tool.dedupe is None:
         attempts = paid if paid_attempts(tool) > 1 else _attempts(tool.effect)

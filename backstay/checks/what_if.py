@@ -119,6 +119,8 @@ def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
     reviewed = folders.review.Reviewer(_Tools(agent), supposed).review(given, call)
     if reviewed.call is None:
         fault = reviewed.fault
+        if isinstance(fault, KeyboardInterrupt | SystemExit):
+            raise fault  # a worker goes on whatever a fact raises; a person at a terminal meant to stop
         errors = () if fault is None else (f"{type(fault).__name__}: {fault}",)
         return Judged(reviewed.verdict, folders.explain.unasked(reviewed.verdict, errors))
     return Judged(reviewed.verdict, supposed.explained(reviewed.call), reviewed.call.facts)

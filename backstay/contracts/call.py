@@ -75,7 +75,7 @@ class ToolResult(Contract):
 
 
 class Reconciled(Contract):
-    """The truth about a call that was lost from sight; `text` is its result, where it happened."""
+    """The truth about a call with an unknown outcome; `text` is its result, where it happened."""
 
     answer: Literal["happened", "not_happened", "unknown"]
     text: str = ""

@@ -30,12 +30,35 @@ class CarriedApprovals(Contract):
     answers: dict[str, Answer] = Field(default_factory=dict[str, Answer])
 
 
+class CarriedCall(Contract):
+    """A call of the decision in progress, in the order asked: ended, or waiting for people.
+
+    Attributes:
+        call: the call, with a person's arguments where it was edited.
+        held_usd: micro-dollars that are held for it.
+        approval_id: the approval it waits for; None once it has ended.
+        editors: the people who changed its arguments; their yes never counts.
+        status: how it ended; None while it waits.
+        text: what the model reads of its end.
+        recorded: whether the text stands in a history as the result of an activity.
+    """
+
+    call: ProposedCall
+    held_usd: Count = 0
+    approval_id: str | None = None
+    editors: list[str] = Field(default_factory=list[str])
+    status: str | None = None
+    text: str = ""
+    recorded: bool = False
+
+
 class Carried(Contract):
     """A run between two links of its chain, while no activity of it is under way.
 
     Attributes:
         state: everything the kernel decides by, open approvals and holds included.
         audit: how far the audit chain has come.
+        calls: those of the decision in progress; empty between two decisions.
         items: how many items the transcript has so far.
         last_decision: digest of the last recorded decision.
         started_ms: when the first link began, in milliseconds since the epoch.
@@ -47,6 +70,7 @@ class Carried(Contract):
     audit: AuditHead
     items: Count
     news: CarriedNews
+    calls: list[CarriedCall]
     approvals: CarriedApprovals
     last_decision: str | None
     started_ms: Count

@@ -8,7 +8,7 @@ from .call import ToolResult
 from .problems import Contract, Problem, problems_of
 
 LONGEST_SECONDS = 366 * 86_400.0
-"""No effect is held, and no attempt lasts, any longer."""
+"""The longest window of an effect, and the longest attempt."""
 
 Id = Annotated[str, Field(min_length=1, max_length=1_000, strict=True)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]

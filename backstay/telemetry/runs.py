@@ -29,6 +29,7 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 from backstay.contracts import names
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import RunStatusView
+from backstay.contracts.trace import Trace
 from backstay.kernel.money import format_usd, parse_usd
 
 from . import genai
@@ -97,7 +98,8 @@ class RunTrace(WorkflowInboundInterceptor):
         self._whose = genai.whose_run(info.workflow_id, request)
         genai.WHOSE.set(self._whose)
         self._context = self._begun(request)
-        workflow.instance().trace = self
+        trace: Trace = self
+        workflow.instance().trace = trace
         with attached(self._context):
             try:
                 result = await super().execute_workflow(input)

@@ -16,9 +16,6 @@ FOLDERS = "workflows, activities and policies never import each other"
 DOOR = "of the library, only the door in backstay.app knows the application folders"
 TELEMETRY = "telemetry has no circle"
 COMMAND = "a command prints through the views"
-KERNEL = "the kernel is pure"
-CONTRACTS = "the contracts are data"
-WORKFLOWS = "a workflow loads no I/O module"
 
 BREACHES = {
     "an adapter and the command": ("backstay/adapters/model/prices.py", "import backstay.cli.shell.exit", LAYERS),
@@ -51,10 +48,6 @@ BREACHES = {
     "a module of telemetry without a layer": ("backstay/telemetry/helpers.py", "", TELEMETRY),
     "a view and a command": ("backstay/cli/views/report.py", "from ..commands import kill", COMMAND),
     "the shell and a view": ("backstay/cli/shell/exit.py", "from ..views import report", COMMAND),
-    "the kernel and pydantic": ("backstay/kernel/stop.py", "import pydantic", KERNEL),
-    "the kernel and a clock": ("backstay/kernel/stop.py", "import time", KERNEL),
-    "a contract and the engine": ("backstay/contracts/run.py", "import temporalio", CONTRACTS),
-    "a workflow and chance": ("workflows/effect.py", "import random", WORKFLOWS),
 }
 
 

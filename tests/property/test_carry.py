@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.contracts.admission import Admission, ModelSpec
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall, CarriedNews
 from backstay.contracts.decision import Observation, ProposedCall
 from backstay.contracts.messages import Answer
 from backstay.kernel.audit import AuditHead
@@ -25,6 +25,16 @@ NEWS = st.builds(
     size=st.integers(0, 3_000),
 )
 CALLS = st.builds(ProposedCall, call_id=CALL_IDS, tool=TOOLS, arguments=TEXTS)
+IN_PROGRESS = st.builds(
+    CarriedCall,
+    call=CALLS,
+    held_usd=st.integers(0, 9),
+    approval_id=st.none() | st.just("apr_1"),
+    editors=st.lists(TEXTS, max_size=2),
+    status=st.none() | TEXTS,
+    text=TEXTS,
+    recorded=st.booleans(),
+)
 ANSWERS = st.builds(Answer, approval_id=st.just("apr_1"), by=st.just("ann"), answer=TEXTS, result=st.none() | TEXTS)
 WAITING = st.builds(
     CarriedApprovals,
@@ -68,6 +78,7 @@ def carried(draw: st.DrawFn) -> Carried:
         audit=draw(HEADS),
         items=draw(st.integers(0, 99)),
         news=draw(NEWS),
+        calls=draw(st.lists(IN_PROGRESS, max_size=3)),
         approvals=draw(WAITING),
         last_decision=draw(st.none() | TEXTS),
         started_ms=draw(st.integers(0, 10**13)),

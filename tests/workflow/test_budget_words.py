@@ -165,9 +165,7 @@ async def test_a_tool_is_paid_from_the_same_budget(
     calls = [Call("search", {"text": str(n), **({"bill": bill} if bill else {})}) for n, bill in enumerate(bills)]
     script: Any = [*(Reply(calls=[call]) for call in calls), Reply("done")]
     free: Any = {"model": "nobody-knows-this", "model_price": {"input": "0", "output": "0"}}
-    async with local_runtime(
-        script, agents=agents, client=client, model="nobody-knows-this", model_price=free
-    ) as runtime:
+    async with local_runtime(script, agents=agents, client=client, **free) as runtime:
         result = await runtime.run_to_end({"goal": "search", "agent": "clerk", "budget": {"usd": limit}})
     assert (result.stop_reason, result.spent.usd, result.spent.tool_calls) == (reason, usd, executed)
     if usd == "0.02":
@@ -198,9 +196,7 @@ async def test_every_attempt_of_a_paid_read_is_paid_for_and_none_is_made_that_th
     agents = agent_folder("clerk", tools=LATE)
     free: Any = {"model": "nobody-knows-this", "model_price": {"input": "0", "output": "0"}}
     script: Any = [Reply(calls=[Call("search")]), Reply("done")]
-    async with local_runtime(
-        script, agents=agents, client=client, model="nobody-knows-this", model_price=free
-    ) as runtime:
+    async with local_runtime(script, agents=agents, client=client, **free) as runtime:
         result = await runtime.run_to_end({"goal": "search", "agent": "clerk", "budget": {"usd": limit}})
     assert len((agents / "clerk" / "bills.txt").read_text().split()) == bills
     assert (result.stop_reason, result.spent.usd) == ("completed", f"0.0{bills}")

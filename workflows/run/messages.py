@@ -48,6 +48,10 @@ class Messages:
             self._record.apply(MessageRefused(name, code, by))
         return ApplicationError(text, type=code, non_retryable=True)
 
+    def unknown_approval(self, name: str, vote: Vote) -> ApplicationError:
+        """Takes down that a message answers an approval which the run does not have, and returns the error."""
+        return self.refused(name, "ApprovalUnknown", "the run has no approval of that id", vote.by)
+
     def check_approval(self, name: str, vote: Vote, kind: ApprovalKind = ApprovalKind.ACTION) -> None:
         """Checks that a message answers an open approval, and comes from somebody who may answer it.
 
@@ -56,7 +60,7 @@ class Messages:
         """
         approval = self._record.state.approvals.get(vote.approval_id)
         if approval is None:
-            raise self.refused(name, "ApprovalUnknown", "the run has no approval of that id", vote.by)
+            raise self.unknown_approval(name, vote)
         if approval.kind is not kind:
             text = "this approval asks what became of a call: use `answer`"
             if kind is not ApprovalKind.ACTION:

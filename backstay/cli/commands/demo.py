@@ -189,6 +189,7 @@ async def _stay(keep: bool, server: DevServer) -> None:
         say("The engine ends now. `backstay demo --keep` leaves it up, so that you can look at the runs in its UI.")
         return
     say(f"Still up: {server.ui} · Ctrl-C stops all.")
+    say(f"look at a run: TEMPORAL_ADDRESS={server.address} backstay show demo-1-refund")
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from backstay.contracts.admission import Admission, ModelSpec
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall, CarriedNews
+from backstay.contracts.decision import ProposedCall
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
 from backstay.kernel.run_state import RunState
@@ -27,6 +28,7 @@ CARRIED = Carried(
     audit=AuditHead(2, "sha256:2"),
     items=7,
     news=CarriedNews(notes=["Conclude."], size=73),
+    calls=[CarriedCall(call=ProposedCall(call_id="3-0", tool="pay", arguments="{}"), approval_id="apr_1")],
     approvals=CarriedApprovals(),
     last_decision=None,
     started_ms=1_000,

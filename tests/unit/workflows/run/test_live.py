@@ -6,12 +6,17 @@ from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
 from backstay.contracts.decision import Observation
 from backstay.contracts.status import PageRequest
 from workflows.run.approve import Approvals
+from workflows.run.calls import Calls
 from workflows.run.live import LiveRun
+from workflows.run.messages import Messages
+from workflows.run.publish import Publisher
+from workflows.run.report import status_of
 
 REQUEST = "the input of the next link"
 MADE_ANEW = "is made anew, and wired to the other parts"
 NONE_UNDER_WAY = "nothing is under way between two links"
 READ_BACK = "pages of earlier links are read from their own histories"
+PUBLISHED_AGAIN = "is published in the first task of the next link, the memo even where it is empty"
 AT_THE_END = "is set where the run ends, and no link follows then"
 
 PARTS = {
@@ -46,10 +51,22 @@ PARTS = {
         "_stopped_at": AT_THE_END,
     },
     "running": {"_record": MADE_ANEW, "_handles": NONE_UNDER_WAY},
+    "publisher": {
+        "_request": REQUEST,
+        "_status": MADE_ANEW,
+        "_has_attributes": MADE_ANEW,
+        "_due": NONE_UNDER_WAY,
+        "_state": PUBLISHED_AGAIN,
+        "_pending": PUBLISHED_AGAIN,
+        "_usd_step": PUBLISHED_AGAIN,
+        "_memo": PUBLISHED_AGAIN,
+    },
+    "calls": {"_run": MADE_ANEW, "_approvals": MADE_ANEW, "_room": NONE_UNDER_WAY},
+    "messages": {"_record": MADE_ANEW, "_clock": MADE_ANEW, "_problems": REQUEST},
     "approvals": {
         "_run": MADE_ANEW,
         "_calls": "approvals.calls",
-        "_edits": NONE_UNDER_WAY,
+        "_edits": "calls",
         "_answers": "approvals.answers",
         "_notices": NONE_UNDER_WAY,
     },
@@ -64,7 +81,17 @@ FIELDS = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> None:
-    parts = {"run": run, "record": run.record, "clock": run.clock, "running": run.running, "approvals": Approvals(run)}
+    approvals = Approvals(run)
+    parts = {
+        "run": run,
+        "record": run.record,
+        "clock": run.clock,
+        "running": run.running,
+        "publisher": Publisher(run.request, lambda: status_of(run.record, run.clock, run), lambda: True),
+        "calls": Calls(run, approvals),
+        "messages": Messages(run.record, run.clock, []),
+        "approvals": approvals,
+    }
     assert set(vars(parts[part])) == set(PARTS[part])
 
 
