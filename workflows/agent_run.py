@@ -16,7 +16,7 @@ from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.events import CancelRequested, Closed, Killed, Paused, Resumed
 from backstay.kernel.stop import RunStatus, Stop
 
-from .messages import fitting, invalid_input
+from .messages import fitting, invalid_input, repetitions
 from .run.admit import ask_admission, begin
 from .run.approve import WAITING_BYTES, Approvals
 from .run.calls import Calls
@@ -46,7 +46,7 @@ class AgentRun:
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
-        request = RunRequest.read(args)
+        request = repetitions() or RunRequest.read(args)
         self._request = None if isinstance(request, list) else request
         self._problems = request if isinstance(request, list) else []
         self._record = Record(workflow.now)

@@ -18,7 +18,7 @@ from backstay.kernel.keys import perform_id
 
 from . import options
 from .effect_lock import EffectLock, LockState
-from .messages import fitting, invalid_input
+from .messages import fitting, invalid_input, repetitions
 from .outcome import may_go_on, unfinished
 
 CLAIMS_PER_LINK = 1_000
@@ -36,7 +36,8 @@ class Effect:
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
-        given = EffectInput.read(args, continued=workflow.info().continued_run_id is not None)
+        # Cron and retries have a run before them too; what was held is believed from continue-as-new alone.
+        given = repetitions() or EffectInput.read(args, continued=workflow.info().continued_run_id is not None)
         self._problems: list[Problem] = given if isinstance(given, list) else []
         self._given = None if isinstance(given, list) else given
         self._lock = None if isinstance(given, list) else EffectLock(given)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.messages import M, read_message
@@ -14,6 +15,19 @@ def invalid_input(problems: list[Problem]) -> ApplicationError:
     return ApplicationError(
         f"invalid input: {summary(problems)}", plain_problems(problems), type=INVALID_INPUT, non_retryable=True
     )
+
+
+def repetitions() -> list[Problem]:
+    """Lists how the engine was asked to repeat this workflow: each would share one budget and its idempotency keys."""
+    info = workflow.info()
+    found: list[Problem] = []
+    if info.cron_schedule:
+        problem = "not supported, because every firing would have the same keys: use a Temporal Schedule"
+        found.append(Problem(field="cron_schedule", problem=problem))
+    if info.attempt > 1:
+        problem = "not supported, because each attempt would spend the budget again: start another run, by another id"
+        found.append(Problem(field="retry_policy", problem=problem))
+    return found
 
 
 def fitting(model: type[M], args: tuple[Any, ...]) -> M:
