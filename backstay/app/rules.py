@@ -1,8 +1,10 @@
 """Puts rules in force at the start and whenever they change: an agent's own, the organisation's, the generated ones."""
 
+import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from backstay.app import folders
 from backstay.errors import ConfigurationError
 
 logger = logging.getLogger("backstay.policy")
+
+STILL_SECONDS = 1.0
 
 
 def gate_of(agents: Iterable[Agent], org: Organisation) -> "folders.gate.Gate":
@@ -37,10 +41,19 @@ def gate_of(agents: Iterable[Agent], org: Organisation) -> "folders.gate.Gate":
 
 
 def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> None:
-    """Builds the rules of an agent and puts them in force.
+    """Builds the rules of an agent and puts them in force, unless they are broken.
 
     Raises:
-        ConfigurationError: something is wrong with the rules; the former ones stay in force.
+        ConfigurationError: the rules are broken; those in force stay.
+    """
+    gate.put(*built(agent, org))
+
+
+def built(agent: Agent, org: Organisation) -> "tuple[folders.build.Bundle, Mapping[str, Sequence[str]]]":
+    """Builds the rules of an agent, and returns them with the members of all groups that they may ask.
+
+    Raises:
+        ConfigurationError: the rules are broken.
     """
     settings = agent.folder / "agent.toml"
     own = agent.folder / "policy.cedar"
@@ -60,39 +73,58 @@ def put_in_force(gate: "folders.gate.Gate", agent: Agent, org: Organisation) -> 
         groups=groups,
         settings=str(settings),
     )
-    gate.put(folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups)
+    return folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups
 
 
 async def keep_current(gate: "folders.gate.Gate", agents: Sequence[Agent], org_folders: Sequence[Path]) -> None:
-    """Watches the files with rules and puts changes in force; broken rules change nothing."""
+    """Watches the files with rules and puts changes in force; broken and vanished rules change nothing."""
     places = {*(agent.folder for agent in agents), *org_folders}
     async for _ in awatch(*places, watch_filter=_holds_rules, recursive=False):
+        await _still(places)
         reload(gate, agents, org_folders)
 
 
 def reload(gate: "folders.gate.Gate", agents: Iterable[Agent], org_folders: Sequence[Path]) -> None:
-    """Reads the rules again and exchanges those of each agent, unless they are broken."""
+    """Reads the rules again and exchanges those of each agent, unless they are broken or have vanished."""
     for agent in agents:
-        before = gate.version(agent.name)
+        before = gate.bundle(agent.name)
         try:
-            _check_still_there(gate, agent)
             config = read_config(agent.folder / "agent.toml")
-            put_in_force(gate, replace(agent, config=config), load_organisation(org_folders))
+            bundle, groups = built(replace(agent, config=config), load_organisation(org_folders))
+            _check_none_vanished(before, bundle)
         except ConfigurationError as error:
             logger.error("the rules of %s stay as they were, the new ones are broken: %s", agent.name, error)
             continue
-        if gate.version(agent.name) != before:
-            logger.warning("new rules are in force for %s: %s", agent.name, gate.version(agent.name))
+        gate.put(bundle, groups)
+        if bundle.version != before.version:
+            logger.warning("new rules are in force for %s: %s", agent.name, bundle.version)
 
 
-def _check_still_there(gate: "folders.gate.Gate", agent: Agent) -> None:
-    """Refuses rules without their file.
+def _check_none_vanished(before: "folders.build.Bundle", after: "folders.build.Bundle") -> None:
+    """Refuses a change that leaves a file with no rules which had some: no slip of an editor may permit anything."""
+    for file in sorted(before.files - after.files):
+        mend = "put them back, or start the worker again to go without them"
+        raise ConfigurationError("had rules, and has none now", where=file, mend=mend)
 
-    An editor that rewrites a file removes it for a moment, and that must not permit anything.
-    """
-    own = agent.folder / "policy.cedar"
-    if gate.bundle(agent.name).has_own_rules and not os.path.lexists(own):
-        raise ConfigurationError("the file is gone", where=str(own), mend="put it back, or start the worker again")
+
+async def _still(places: Iterable[Path]) -> None:
+    """Waits until no file with rules has changed for a second: a save may first empty a file, then write it."""
+    before = None
+    while (now := _stamps(places)) != before:
+        before = now
+        await asyncio.sleep(STILL_SECONDS)
+
+
+def _stamps(places: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """Returns size and time of change of every file that may hold rules."""
+    found: dict[str, tuple[int, int]] = {}
+    for place in places:
+        with contextlib.suppress(OSError):  # a folder or a file may go away between two looks
+            for file in place.iterdir():
+                if _holds_rules(Change.modified, file.name):
+                    seen = file.lstat()
+                    found[str(file)] = (seen.st_size, seen.st_mtime_ns)
+    return found
 
 
 def _holds_rules(change: Change, path: str) -> bool:

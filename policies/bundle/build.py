@@ -82,9 +82,10 @@ class Bundle:
     unknown: tuple[str, ...] = ()
 
     @property
-    def has_own_rules(self) -> bool:
-        """Tells whether the agent has rules of its own, enforced or observed."""
-        return any(rule.origin is Origin.AGENT for rule in (self.observed or self.enforced).rules.values())
+    def files(self) -> frozenset[str]:
+        """The files that rules came from, enforced or observed; settings that rules stand for are none."""
+        rules = (self.observed or self.enforced).rules.values()
+        return frozenset(rule.where.rpartition(":")[0] for rule in rules if rule.origin is not Origin.GENERATED)
 
     def normalised(self) -> str:
         """Writes the rules in force as Cedar text, sorted by id, generated rules and added exceptions included."""
