@@ -57,6 +57,11 @@ class Decide:
                 if not cancelled_by_the_run():
                     raise
                 return DecideResult(decision=None, lost_attempts=bill.lost + bill.sent)
+            except Exception as error:
+                if bill.sent:
+                    raise
+                bill.prove_unbilled()
+                raise bill.failure(f"failed before anything was sent: {type(error).__name__}", "Unsent") from error
 
     async def _ask(self, given: DecideInput, bill: "_Bill") -> DecideResult:
         info = activity.info()

@@ -8,7 +8,7 @@ from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, Mo
 from backstay.contracts.budget import BudgetLimits, lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.problems import Problem
-from backstay.errors import ConfigurationError, InvalidInputError
+from backstay.errors import ConfigurationError, InvalidInputError, ModelError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
 from backstay.settings import Settings
@@ -93,9 +93,14 @@ class Catalog:
         """Asks the agent's model once.
 
         Raises:
-            ModelError: no usable reply came; its `billed` says whether the provider may charge for it.
+            ModelError: no usable reply came; its `billed` says whether the provider may charge for it. Of kind
+                `unserved` where no agent of that name is served here any more, but perhaps by another worker.
         """
-        return await self._model(self.agents[agent]).reply(request, call_id)
+        served = self.agents.get(agent)
+        if served is None:
+            message = f"this worker does not serve the agent `{agent}`; start one that does"
+            raise ModelError("unserved", message, retryable=True, billed=False)
+        return await self._model(served).reply(request, call_id)
 
     async def close(self) -> None:
         """Closes the connections to models."""
