@@ -83,7 +83,13 @@ class Decide:
             )
             answered(reply)
         self._conversations.decided(run, given, conversation, reply.decision)
-        return DecideResult(decision=reply.decision, usage=reply.usage, lost_attempts=bill.lost, model=reply.model)
+        return DecideResult(
+            decision=reply.decision,
+            usage=reply.usage,
+            lost_attempts=bill.lost,
+            model=reply.model,
+            price=reply.price,
+        )
 
 
 class _Bill:

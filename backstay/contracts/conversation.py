@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from backstay.kernel.price import Price
+
 from .admission import ModelSpec, ToolSpec
 from .decision import BilledUsage, Decision
 
@@ -45,8 +47,13 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A reply that was understood; `usage` is None where the report was missing or contradicts itself."""
+    """A reply that was understood; `usage` is None where the report was missing or contradicts itself.
+
+    `model` is the model that replied, as the server names it, and `price` its known price where that is another model
+    than was asked for.
+    """
 
     decision: Decision
     usage: BilledUsage | None
     model: str | None
+    price: Price | None = None

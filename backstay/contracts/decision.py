@@ -9,6 +9,7 @@ from pydantic import Field
 from backstay.kernel.arguments import Unreadable, read_arguments
 from backstay.kernel.audit import canonical
 from backstay.kernel.keys import short_digest
+from backstay.kernel.price import Price
 
 from .problems import Contract
 
@@ -95,13 +96,15 @@ class DecideInput(Contract):
 class DecideResult(Contract):
     """The result of `decide`; `decision` is None where the attempt was cancelled before a reply came.
 
-    `lost_attempts` counts attempts that may have been billed without an answer.
+    `lost_attempts` counts attempts that may have been billed without an answer. `model` is the model that replied, and
+    `price` its known price where that is another model than was asked for.
     """
 
     decision: Decision | None
     usage: BilledUsage | None = None
     lost_attempts: int = 0
     model: str | None = None
+    price: Price | None = None
 
 
 class DecideFailure(Contract):

@@ -100,13 +100,17 @@ class DecisionHeld(Event):
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettled(Event):
-    """A decision's hold was replaced by its bill; `context_tokens` bounds what the next request repeats."""
+    """A decision's hold was replaced by its bill; `context_tokens` bounds what the next request repeats.
+
+    `model` is the model that replied, as the server names it.
+    """
 
     step: int
     amount: Amount
     usd_unbilled: int
     lost_attempts: int
     context_tokens: int
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from .budget import Amount
 from .events import BudgetShort, CallHeld, Concluding, DecisionHeld, DecisionSettled
-from .price import Usage
+from .price import Price, Usage
 from .run_state import RunState
 
 ATTEMPTS = 3
@@ -58,11 +58,14 @@ def _nearly_spent(state: RunState) -> str | None:
     return None
 
 
-def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, replied: bool) -> DecisionSettled:
+def settle_decision(
+    state: RunState, usage: Usage | None, lost_attempts: int, replied: bool, served: Price | None = None
+) -> DecisionSettled:
     """Returns the bill of the open decision.
 
     A lost attempt, and a reply without usable usage, count at their hold. `usage` is the provider's bill for the reply,
-    or None where it sent none.
+    or None where it sent none; `served` is the price of the model that replied, where that is another one: the dearer
+    of the two counts.
     """
     held = state.decision
     if held is None:
@@ -75,7 +78,8 @@ def settle_decision(state: RunState, usage: Usage | None, lost_attempts: int, re
         amount = unbilled
     else:
         context = usage.input_tokens + usage.output_tokens
-        cost = state.price.cost(usage) if state.price else 0
+        prices = [price for price in (state.price, served) if price] if state.price else []
+        cost = max((price.cost(usage) for price in prices), default=0)
         amount = unbilled + Amount(
             model_calls=1, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, usd=cost
         )

@@ -65,7 +65,9 @@ async def _ask(run: LiveRun, held: DecisionHeld) -> DecideResult | None:
             run.apply(ModelLost(_reason(error)))
         return None
     usage = Usage(**result.usage.model_dump()) if result.usage else None
-    run.apply(settle_decision(run.state, usage, result.lost_attempts, replied=result.decision is not None))
+    replied = result.decision is not None
+    settled = settle_decision(run.state, usage, result.lost_attempts, replied, result.price)
+    run.apply(replace(settled, model=result.model))
     return result
 
 

@@ -1,7 +1,9 @@
 """Serves the agents of a worker and connects each to its model."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec
@@ -11,6 +13,7 @@ from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError, ModelError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
+from backstay.kernel.price import Price
 from backstay.settings import Settings
 from backstay.tools.declare import seconds
 
@@ -36,6 +39,7 @@ class Catalog:
         self._org = org
         self._settings = settings
         self._models: dict[tuple[str | None, str | None], OpenAIModel] = {}
+        self._others: dict[tuple[str, str | None, int], Price | None] = {}
         for agent in agents.values():
             self._model(agent)
             self._ceilings(agent)
@@ -100,12 +104,25 @@ class Catalog:
         if served is None:
             message = f"this worker does not serve the agent `{agent}`; start one that does"
             raise ModelError("unserved", message, retryable=True, billed=False)
-        return await self._model(served).reply(request, call_id)
+        reply = await self._model(served).reply(request, call_id)
+        if reply.model is None or reply.model == request.model.name:
+            return reply
+        return replace(reply, price=self._price_of_another(reply.model, served))
 
     async def close(self) -> None:
         """Closes the connections to models."""
         for model in self._models.values():
             await model.close()
+
+    def _price_of_another(self, model: str, agent: Agent) -> Price | None:
+        """Returns the known price of a model that replied instead of the one asked for; looked up once an hour."""
+        base_url = agent.config.model.base_url or self._settings.openai_base_url
+        hour = int(time.time() // 3600)
+        known = (model, base_url, hour)
+        if known not in self._others:
+            self._others = {key: price for key, price in self._others.items() if key[2] == hour}
+            self._others[known] = price_of(model, base_url, None)
+        return self._others[known]
 
     def _requested(self, request: AdmitInput) -> Agent:
         agent = self.agents.get(request.agent)

@@ -221,3 +221,17 @@ def test_a_call_is_held_for_as_many_attempts_as_the_budget_covers(usd: int, held
 
 def test_a_call_is_short_where_the_budget_covers_not_one_attempt() -> None:
     assert open_call(a_state(Limits(usd=9)), CallHeld("1-0", "look", 0, usd=10), attempts=3) == BudgetShort("usd")
+
+
+@pytest.mark.parametrize(("served", "usd"), [(None, 120), (0, 120), (1_000_000, 120), (9_000_000, 1_080)])
+def test_a_reply_by_a_dearer_model_is_settled_at_its_price(served: int | None, usd: int) -> None:
+    asked = Price((Tier(0, 1_000_000, 1_000_000, 1_000_000),))
+    other = None if served is None else Price((Tier(0, served, served, served),))
+    settled = settle_decision(a_state(price=asked).after(HELD), Usage(90, 30), 0, replied=True, served=other)
+    assert settled.amount.usd == usd
+
+
+def test_a_run_without_a_price_stays_without_one_whoever_replies() -> None:
+    dear = Price((Tier(0, 9, 9, 9),))
+    settled = settle_decision(a_state(price=None).after(HELD), Usage(90, 30), 0, replied=True, served=dear)
+    assert settled.amount.usd == 0
