@@ -214,4 +214,4 @@ def test_an_agent_is_shown_with_the_source_of_every_setting(
     assert tool["permits"] == ["listed-tools"]
     assert {"id": "pay-above-100", "approval": "finance"} in tool["forbids"]
     assert "pay-above-100 (lifted by finance)" in said(capsys, "show", "-a", "clerk", code=0)
-    assert "not both" in said(capsys, "show", code=2)
+    assert "either a run, or an agent" in said(capsys, "show", code=2)
