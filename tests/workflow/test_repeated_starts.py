@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleSpec,
     WorkflowContinuedAsNewError,
@@ -97,6 +98,7 @@ async def test_a_schedule_starts_a_run_of_its_own_each_time(client: Client, agen
                     while len((described := await schedule.describe()).info.recent_actions) < firing:
                         await asyncio.sleep(0.2)
                 run = described.info.recent_actions[-1].action
+                assert isinstance(run, ScheduleActionExecutionStartWorkflow)
                 result = await asyncio.wait_for(client.get_workflow_handle(run.workflow_id).result(), 40)
                 assert result["status"] == "completed"
                 await asyncio.sleep(1.1)  # the time of its start, in seconds, is part of a run's id

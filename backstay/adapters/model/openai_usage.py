@@ -52,8 +52,9 @@ def read_usage(value: object, names: Names, decision: Decision) -> BilledUsage |
 
 
 def _detail(report: dict[str, object], table: str, name: str) -> int | None:
-    details = report.get(table)
-    return _optional(fields_of(details), name) if details is None or isinstance(details, dict) else None
+    if not isinstance(report.get(table), dict | None):
+        return None
+    return _optional(fields_of(report.get(table)), name)
 
 
 def _optional(fields: dict[str, object], name: str) -> int | None:

@@ -9,7 +9,7 @@ from backstay.app import folders
 
 SOURCE = ast.parse(Path(folders.__file__).read_text())
 SEEN = {
-    alias.asname: f"{node.module}.{alias.name}"
+    alias.asname or alias.name: f"{node.module}.{alias.name}"
     for block in SOURCE.body
     if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
     for node in block.body
