@@ -98,11 +98,32 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def reported_error(value: object) -> ModelError | None:
+    """Returns the error that the body of an HTTP 200 reports by the status it names; None where it names none."""
+    fields = fields_of(value)
+    error = value if fields.get("object") == "error" else fields.get("error") or _first_choice(fields).get("error")
+    named = fields_of(error)
+    for name in ("code", "status", "status_code"):
+        status = _number(str(named.get(name)))
+        if status is not None and 400 <= status <= 599:
+            return _error_of_status(int(status), error, _QUOTA in (named.get("code"), named.get("type")))
+    return None
+
+
+def _first_choice(fields: dict[str, Any]) -> dict[str, Any]:
+    choices = fields.get("choices")
+    return fields_of(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else {}
+
+
 def _of_status(error: openai.APIStatusError) -> ModelError:
-    status, wait = error.status_code, retry_after(error.response.headers)
-    said = provider_message(error.body)
+    out_of_quota = _QUOTA in (error.code, error.type)
+    return _error_of_status(error.status_code, error.body, out_of_quota, retry_after(error.response.headers))
+
+
+def _error_of_status(status: int, body: object, out_of_quota: bool, wait: float | None = None) -> ModelError:
+    said = provider_message(body)
     message = f"HTTP {status}: {said}" if said else f"HTTP {status}"
-    if status == 429 and _QUOTA not in (error.code, error.type):
+    if status == 429 and not out_of_quota:
         return ModelError("rate_limited", message, retryable=True, billed=False, retry_after=wait)
     if status in (408, 409) or status >= 500:
         # A conflict (409) is found before the model starts. With the others a gateway may have given up on a model

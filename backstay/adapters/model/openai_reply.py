@@ -12,7 +12,7 @@ from backstay.contracts.decision import Decision, Finish, ProposedCall
 from backstay.contracts.problems import problems_of, summary
 from backstay.errors import ModelError
 
-from .openai_errors import fields_of, provider_message
+from .openai_errors import fields_of, provider_message, reported_error
 from .openai_usage import CHAT, RESPONSES, read_usage
 
 _MAX_NAME = 200
@@ -91,9 +91,12 @@ def unreadable(message: str) -> ModelError:
 
 
 def _chat(value: object, call_id: Callable[[int], str]) -> ModelReply:
+    failure = reported_error(value)
+    if failure is not None and not fields_of(value).get("choices"):
+        raise failure
     reply = _shaped(_Chat, value)
     choice = reply.choices[0]
-    if choice.finish_reason == "error":
+    if choice.finish_reason == "error" and failure is None:
         raise ModelError("lost", "the provider gave up on the reply", retryable=True, billed=True)
     message = choice.message
     decision = Decision(
@@ -101,10 +104,14 @@ def _chat(value: object, call_id: Callable[[int], str]) -> ModelReply:
         calls=_calls([call.function for call in message.tool_calls or []], call_id),
         finish=_finish(choice.finish_reason),
     )
+    if failure is not None and not decision.text and not decision.calls:
+        raise failure
     return ModelReply(decision, read_usage(reply.usage, CHAT, decision), _model(reply.model))
 
 
 def _response(value: object, call_id: Callable[[int], str]) -> ModelReply:
+    if failure := reported_error(value):
+        raise failure
     if error := fields_of(value).get("error"):
         raise _failed(error)
     reply = _shaped(_Response, value)
