@@ -205,8 +205,27 @@ def _lied(serving: _Serving) -> Answer:
         {**told, serving.dice.choice(list(told)): serving.dice.choice(_NONSENSE)},
         {**told, f"{read}_tokens_details": {"cached_tokens": true.input_tokens + 1}},
         {**told, f"{read}_tokens_details": "none"},
+        dict.fromkeys((*told, "total_tokens"), 0),
+        {**told, f"{read}_tokens": 0},
+        {**told, "total_tokens": true.input_tokens},
     ]
     return Reply(reply.text, reply.calls, RawUsage(serving.dice.choice(lies)), reply.delay, reply.finish)
+
+
+def _worded_otherwise(serving: _Serving) -> Answer:
+    """A reply with a true bill, as servers write it that leave reasoning out of the output."""
+    reply, size = serving.thought()
+    true = serving.bill(size)
+    shown = serving.dice.randint(0, true.output_tokens)
+    hidden = true.output_tokens - shown
+    read, written = ("input", "output") if "responses" in serving.request.path else ("prompt", "completion")
+    told: dict[str, Any] = {f"{read}_tokens": true.input_tokens, f"{written}_tokens": shown}
+    total = {"total_tokens": true.input_tokens + true.output_tokens}
+    beside = {f"{written}_tokens_details": {"reasoning_tokens": hidden}}
+    words = [{**told, **total}, {**told, **total, **beside}, {**told, **total, "reasoning_tokens": hidden}]
+    if hidden > shown:
+        words += [{**told, **beside}, {**told, "reasoning_tokens": hidden}]
+    return Reply(reply.text, reply.calls, RawUsage(serving.dice.choice(words)), reply.delay, reply.finish)
 
 
 def _refused(serving: _Serving) -> Answer:
@@ -242,6 +261,7 @@ _FATES: dict[Callable[[_Serving], Answer], int] = {
     _replied: 130,
     _slowly: 6,
     _lied: 18,
+    _worded_otherwise: 30,
     _refused: 12,
     _conflicted: 4,
     _rejected: 1,

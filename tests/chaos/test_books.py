@@ -227,7 +227,7 @@ async def test_no_bill_exceeds_what_was_settled_and_no_spend_its_budget(
 
     async with ScriptedModel(default=provider.turn) as model:
         environment = worker_environment(agents, queue, model, temporal_server.address)
-        environment |= {"BACKSTAY_MODEL_PRICE": PRICE, "BOOKS": str(books)}
+        environment |= {"BACKSTAY_MODEL": "a-model-of-ours", "BACKSTAY_MODEL_PRICE": PRICE, "BOOKS": str(books)}
         async with working(environment, tmp_path / "worker.log") as worker:
             over = asyncio.Event()
             async with asyncio.TaskGroup() as group:
