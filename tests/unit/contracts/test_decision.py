@@ -60,3 +60,18 @@ def test_the_digest_of_a_decision_tells_any_two_apart() -> None:
 def test_a_short_digest_is_made_of_any_text() -> None:
     assert short_digest("") == "e3b0c44298fc1c14"
     assert short_digest("\ud800") != short_digest("\ud801")
+
+
+def test_a_call_says_the_same_however_its_arguments_are_spelled() -> None:
+    calls = [
+        ProposedCall(call_id="1-0", tool="pay", arguments=text) for text in ('{"a":1,"b":2}', '{ "b": 2, "a": 1 }', "{")
+    ]
+    assert calls[0].content == calls[1].content == 'pay\n{"a":1,"b":2}'
+    assert calls[2].content == "pay\n{"
+
+
+def test_an_edited_call_is_read_anew() -> None:
+    call = ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')
+    assert call.parsed == {"amount": 5}
+    edited = call.edited({"amount": 7})
+    assert (edited.call_id, edited.tool, edited.parsed) == ("1-0", "pay", {"amount": 7})
