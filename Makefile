@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo dev test soak bench check format lock build clean
+.PHONY: help venv demo dev test soak bench check docs reference format lock audit sbom build clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -43,7 +43,7 @@ endef
 
 # Resolves what pyproject.toml asks for from the environment alone, extras and groups too, which `pip check` leaves out.
 define closed
-@UV_FIND_LINKS= $(UV) pip install --quiet --no-cache --python $(BIN)/python --offline --no-index --dry-run -r pyproject.toml --group $(1) || \
+@UV_FIND_LINKS= $(UV) pip install --quiet --no-cache --python $(BIN)/python --offline --no-index --dry-run -r pyproject.toml --all-extras --group $(1) || \
   { echo "$(2) lacks a package that pyproject.toml or another package needs, named above: 'make lock' mends it" >&2; exit 1; }
 endef
 
@@ -90,16 +90,24 @@ check: venv  ## format, lint, types, the dependency rule, fast tests, all of ker
 	$(BIN)/python -m pytest -q -n 2 tests/unit tests/property --cov=backstay.kernel --cov=backstay.contracts \
 	  --cov-branch --cov-report=term-missing --cov-fail-under=100
 
-# Most tests wait more than they work: two processes take turns, each with a server of its own.
+# Most tests wait more than they work: three processes take turns on two cores, each with a server of its own. Files run
+# in the order of their names, so that the long ones of tests/chaos come first: a file of few long tests that starts last
+# would keep one process busy while the others have ended.
 test: venv  ## the whole suite, against a real Temporal server
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10 $(TESTS)
 
 # A test in full may take many times the limit that suits it with a small seed.
 soak: venv  ## the long tests in full
-	BACKSTAY_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=3600 --durations=10
+	BACKSTAY_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=3600 -o faulthandler_timeout=4000 --durations=10
 
 bench: $(VENV)/.installed  ## steps per second, CPU, events and bytes per step, beside a bare floor
 	$(BIN)/python -m benchmarks
+
+docs: venv  ## the documentation as a site, into site/, its links checked
+	$(BIN)/zensical build --strict --clean
+
+reference: venv  ## write docs/reference/ anew from the code
+	$(BIN)/python -m docs.generate
 
 format: venv  ## mend format and the lint that can be mended
 	$(BIN)/ruff format .
@@ -108,16 +116,25 @@ format: venv  ## mend format and the lint that can be mended
 # Keeps the versions that are pinned and still fit; `make lock UPGRADE=--upgrade` takes the newest. The pins for running are
 # those for developing that running needs: the two can't disagree.
 lock: $(UVENV)/.installed  ## write the lock files anew from pyproject.toml
-	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
-	$(COMPILE) pyproject.toml --group build --constraints requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --all-extras --group build --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group uv --output-file requirements-uv.lock
 
 COMPILE = $(UV) pip compile --python $(UVENV)/bin/python --universal --python-version 3.11 --generate-hashes \
   --only-binary :all: --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
 
+# These two are fetched when they are used: nothing that runs or is developed needs them.
+audit: $(UVENV)/.installed  ## known advisories against what is pinned, where a service of advisories answers
+	$(UV) tool run pip-audit==2.10.1 --disable-pip --progress-spinner off -r requirements-dev.lock
+
+sbom: $(UVENV)/.installed  ## the packages of the image as CycloneDX, into dist/
+	@mkdir -p dist
+	$(UV) tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --short-PURLs --output-reproducible --output-file dist/backstay.cdx.json requirements.lock
+
 build: venv  ## the wheel, into dist/
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist
 
-clean:  ## remove .venv, .uv, caches and dist
-	rm -rf $(VENV) $(UVENV) dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+clean:  ## remove .venv, .uv, caches, dist and site
+	rm -rf $(VENV) $(UVENV) dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

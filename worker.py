@@ -1,7 +1,8 @@
 """The worker of a checkout: `python worker.py` serves runs until it is told to stop.
 
-To write your own, take these four steps: read the settings, compose the application, connect, serve. In a program that
-has an event loop already, `async with backstay.app.worker.serving(app, client)` is the whole of the last step.
+To write your own, install `backstay[worker]` and take these four steps: read the settings, compose the application,
+connect, serve. In a program that has an event loop already, `async with backstay.app.worker.serving(app, client)` is
+the whole of the last step.
 """
 
 import asyncio

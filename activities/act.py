@@ -5,22 +5,26 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.call import ActInput, ToolResult
-from backstay.errors import EffectUnreachedError, HistoryError
-from backstay.ports import Effects, History
+from backstay.errors import EffectUnreachedError, HeldError, HistoryError, NothingDoneError
+from backstay.ports import Attempts, Effects, History
 from backstay.telemetry import activities as spans
 
-from .claim import claimed
-from .execute import denied, executed
+from .claim import EffectIds, claimed
+from .execute import denied, executed, withdrawn
 from .heartbeat import Pulse, beating
-from .prepare import Preparer, this_run
+from .prepare import Preparer, nothing_done, this_run
 
 
 class Act:
     """The activity `act`."""
 
-    def __init__(self, preparer: Preparer, effects: Effects, history: History) -> None:
+    def __init__(
+        self, preparer: Preparer, effects: Effects, effect_ids: EffectIds, history: History, attempts: Attempts
+    ) -> None:
         self._preparer = preparer
+        self._attempts = attempts
         self._effects = effects
+        self._effect_ids = effect_ids
         self._history = history
 
     @activity.defn(name=names.ACT)
@@ -29,7 +33,8 @@ class Act:
 
         Raises:
             ApplicationError: of type `ToolTimeout`, `HistoryError` or `EffectUnreached`, retried where the tool's
-                effect allows it; of type `BegunBeforeReset` where the call may have happened, or may still happen.
+                effect allows it; of type `BegunBeforeReset` where the call may have happened, or may still happen; of
+                type `Unserved` or `UnservedTool` where another worker may execute it.
         """
         run = this_run()
         async with beating() as pulse:
@@ -37,6 +42,8 @@ class Act:
                 with spans.execute_tool(await self._preparer.opening(run), given) as ended:
                     result = await self._result(given, pulse)
                     ended(result)
+            except NothingDoneError as error:
+                raise nothing_done(error) from None
             except (HistoryError, EffectUnreachedError) as error:
                 raise ApplicationError(str(error), type=error.code) from error
         self._preparer.conversations.acted(run, given.call_id, result.text)
@@ -45,13 +52,26 @@ class Act:
     async def _result(self, given: ActInput, pulse: Pulse) -> ToolResult:
         verdict, prepared = await self._preparer.prepare(this_run(), given)
         if not verdict.allowed or prepared is None:
-            return denied(verdict)
+            return denied(verdict, (await self._preparer.opening(this_run())).admission.tool(given.tool))
         spec = prepared.tool.spec
         if spec.effect == "once" and (known := await self._known(given, shared=spec.dedupe is not None)):
             return known
+        if spec.effect != "read" and not await self._wanted():
+            return withdrawn()
         if spec.dedupe is not None:
-            return await claimed(self._effects, given, prepared, pulse)
+            return await claimed(self._effects, self._effect_ids.of(given, prepared), given, prepared, pulse)
         return await executed(prepared, self._preparer.secrets)
+
+    async def _wanted(self) -> bool:
+        """Tells whether the run still wants the call: the engine brings a kill only with the answer to a heartbeat.
+
+        Raises:
+            HeldError: the engine does not say; nothing is done until it does.
+        """
+        try:
+            return await self._attempts.wanted(this_run(), activity.info().activity_id)
+        except HistoryError as error:
+            raise HeldError(f"whether the run still wants the call: {error}") from error
 
     async def _known(self, given: ActInput, shared: bool) -> ToolResult | None:
         """Returns the call's result from before a reset of the run; None where the call may be executed now.

@@ -5,31 +5,73 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
-from backstay.contracts.problems import plain_problems
+from backstay.contracts.problems import Problem, plain_problems
+from backstay.contracts.proof import METADATA_KEY
 from backstay.errors import InvalidInputError
-from backstay.ports import Catalog, Gate
+from backstay.kernel.control import Stage
+from backstay.kernel.scope import Subject
+from backstay.ports import Catalog, Gate, Proofs, Starts
+
+from .at_once import AtOnce
+from .prepare import this_run
 
 
 class Admit:
     """The activity `admit`."""
 
-    def __init__(self, catalog: Catalog, gate: Gate, search_attributes: bool) -> None:
+    def __init__(self, catalog: Catalog, gate: Gate, at_once: AtOnce, proofs: Proofs, starts: Starts) -> None:
         self._catalog = catalog
+        self._at_once = at_once
         self._gate = gate
-        self._search_attributes = search_attributes
+        self._proofs = proofs
+        self._starts = starts
 
     @activity.defn(name=names.ADMIT)
     async def admit(self, given: AdmitInput) -> Admission:
         """Returns the admission record.
 
         Raises:
-            ApplicationError: of type `InvalidInput`, not retried; its details list every problem.
+            ApplicationError: of type `InvalidInput`, not retried; its details list every problem. Of type
+                `IncidentStop` where a stop covers the run, and of type `Held` where nobody knows of one.
         """
         try:
             admission = self._catalog.admission(given)
+            await self._check_proof(given)
         except InvalidInputError as error:
             raise ApplicationError(
                 str(error), plain_problems(error.problems), type=error.code, non_retryable=True
             ) from None
-        fixed = {"policy_version": self._gate.version(given.agent), "search_attributes": self._search_attributes}
+        self._check_stops(given, admission.model.name)
+        fixed = {
+            "policy_version": self._gate.version(given.agent),
+            "proofs": self._proofs.stance,
+            "proven": given.proof is not None,
+            "queues": bool(self._at_once.limits(given.tenant, given.agent)),
+        }
         return admission.model_copy(update=fixed)
+
+    def _check_stops(self, given: AdmitInput, model: str) -> None:
+        run = this_run().workflow_id
+        held = self._at_once.control.holds(Stage.STARTS, Subject(run, given.agent, given.tenant, model=model))
+        if held is not None:
+            kind = names.HELD if held.incident is None else names.INCIDENT_STOP
+            raise ApplicationError(held.why, held.incident, type=kind, non_retryable=True)
+
+    async def _check_proof(self, given: AdmitInput) -> None:
+        """Checks who asks for the run, where they prove it or must; a proof starts one run.
+
+        Raises:
+            InvalidInputError: the proof does not hold, was used before, or is missing.
+            HistoryError: whether it was used before cannot be told; the run waits until it can.
+        """
+        field = f"metadata.{METADATA_KEY}"
+        if given.proof is None:
+            if self._proofs.stance == "required":
+                raise InvalidInputError([Problem(field=field, problem="a proof is required: sign the request")])
+            return
+        answer = await self._proofs.verify(given.proof)
+        if answer.code is not None:
+            raise InvalidInputError([Problem(field=field, problem=answer.text)])
+        if await self._starts.used_before(this_run(), given.proof.proof):
+            text = "this proof has started a run of this id before: sign again"
+            raise InvalidInputError([Problem(field=field, problem=text)])

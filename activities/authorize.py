@@ -1,16 +1,22 @@
 """Judges the calls of one decision, before anything is done."""
 
+import functools
 from dataclasses import replace
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult
+from backstay.errors import UnservedError
 from backstay.kernel.verdict import Verdict
 from backstay.telemetry import activities as spans
 
-from .review import Reviewer
+from .conversation import Conversations
+from .exposure import Tally
+from .prepare import this_run
+from .review import Reviewed, Reviewer
 
 WORDS_BYTES = 600_000
 """The most bytes of words in the verdicts of one decision, because one event of the history holds them all."""
@@ -19,21 +25,37 @@ WORDS_BYTES = 600_000
 class Authorize:
     """The local activity `authorize`: one verdict per call, recorded in the history as one event."""
 
-    def __init__(self, reviewer: Reviewer) -> None:
+    def __init__(self, conversations: Conversations, reviewer: Reviewer) -> None:
+        self._conversations = conversations
         self._reviewer = reviewer
 
     @activity.defn(name=names.AUTHORIZE)
     async def authorize(self, given: AuthorizeInput) -> AuthorizeResult:
-        """Returns the verdicts, in the order asked."""
-        room = WORDS_BYTES // max(1, len(given.calls))
-        verdicts = [_briefly(self._verdict(given, call), room) for call in given.calls]
-        return AuthorizeResult(verdicts=verdicts, members=self._reviewer.members(given.agent, verdicts))
+        """Returns the verdicts, in the order asked.
 
-    def _verdict(self, given: AuthorizeInput, call: ProposedCall) -> Verdict:
+        Raises:
+            ApplicationError: of type `Unserved` or `UnservedTool`: another worker may judge the calls. Of type
+                `ForeignRun`: the workflow that asks is no run of this task queue.
+        """
+        if not activity.info().is_local:  # only our own workflows have local activities here
+            await self._conversations.opening(this_run())
+        try:
+            self._reviewer.check_served(given, given.calls)
+        except UnservedError as error:
+            raise ApplicationError(str(error), type=error.code, non_retryable=True) from None
+        room = WORDS_BYTES // max(1, len(given.calls))
+        reviewed = await self._reviewer.in_time(given, given.calls, functools.partial(self._reviewed, Tally(given)))
+        verdicts = [_briefly(one.verdict, room) for one in reviewed]
+        members = self._reviewer.members(given.agent, verdicts)
+        return AuthorizeResult(verdicts=verdicts, identities=[one.identity for one in reviewed], members=members)
+
+    def _reviewed(self, tally: Tally, call: ProposedCall) -> Reviewed:
+        given = tally.question()
         with spans.authorize(given, call) as judged:
-            verdict = self._reviewer.review(given, call).verdict
-            judged(verdict)
-        return verdict
+            reviewed = self._reviewer.review(given, call).identified()
+            judged(reviewed.verdict)
+        tally.count(call.call_id, reviewed.verdict)
+        return reviewed
 
 
 def _briefly(verdict: Verdict, room: int) -> Verdict:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import rfc8785
 from temporalio import activity
 
 from backstay.contracts.call import ActInput, ToolResult
@@ -12,11 +12,36 @@ from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.kernel import keys
 from backstay.ports import Effects
 
+from .canonical import canonical
 from .heartbeat import Pulse, cancelled_by_the_run, engine_knows_it_no_more
 from .prepare import PreparedCall, this_run
 
 
-async def claimed(effects: Effects, given: ActInput, prepared: PreparedCall, pulse: Pulse) -> ToolResult:
+@dataclass(frozen=True, slots=True)
+class EffectIds:
+    """Names shared effects under the fleet's key."""
+
+    fleet_key: bytes
+
+    def of(self, given: ActInput, prepared: PreparedCall) -> str:
+        """Digests scope, tenant, run (for the scope `run`), tool and canonical arguments into the effect's id.
+
+        Arguments are the same where the tool gets the same: one that is left out counts as its default.
+        """
+        dedupe = prepared.tool.spec.dedupe
+        identity: Mapping[str, Any] = {
+            "scope": dedupe,
+            "tenant": prepared.call.tenant,
+            "run": given.run_key if dedupe == "run" else None,
+            "tool": given.tool,
+            "arguments": prepared.tool.identity(prepared.values, prepared.arguments),
+        }
+        return keys.effect_id(self.fleet_key, canonical(identity))
+
+
+async def claimed(
+    effects: Effects, effect_id: str, given: ActInput, prepared: PreparedCall, pulse: Pulse
+) -> ToolResult:
     """Claims the effect and returns its one result; withdraws the claim where the run is stopped meanwhile.
 
     Raises:
@@ -27,7 +52,7 @@ async def claimed(effects: Effects, given: ActInput, prepared: PreparedCall, pul
     earlier = str(details[0]) if details else "" if activity.info().attempt > 1 else None
     if earlier:
         pulse.tell(earlier)
-    claiming = effects.claim(effect_id(given, prepared), _start(given, prepared), claim, earlier, pulse.tell)
+    claiming = effects.claim(effect_id, _start(given, prepared), claim, earlier, pulse.tell)
     try:
         return await claiming.result()
     except asyncio.CancelledError:
@@ -37,22 +62,6 @@ async def claimed(effects: Effects, given: ActInput, prepared: PreparedCall, pul
         raise
     finally:
         claiming.drop()
-
-
-def effect_id(given: ActInput, prepared: PreparedCall) -> str:
-    """Digests scope, tenant, run (for the scope `run`), tool and canonical arguments into the effect's id.
-
-    Arguments are the same where the tool gets the same: one that is left out counts as its default.
-    """
-    dedupe = prepared.tool.spec.dedupe
-    identity: Mapping[str, Any] = {
-        "scope": dedupe,
-        "tenant": prepared.call.tenant,
-        "run": given.run_key if dedupe == "run" else None,
-        "tool": given.tool,
-        "arguments": prepared.tool.identity(prepared.values, prepared.arguments),
-    }
-    return keys.effect_id(rfc8785.dumps(cast("Any", identity)))
 
 
 def _this_call(given: ActInput) -> CallRef:

@@ -6,28 +6,40 @@ input repeats its digest, because another attempt may have won.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
 from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
-from backstay.errors import HistoryError
+from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
+
+from .weight import weight
 
 
 @dataclass(slots=True)
 class _Conversation:
-    """The conversation of one run: `items` end with the decision of `step`."""
+    """The conversation of one run: `items` end with the decision of `step`; `weight` is its bytes of memory."""
 
     opening: Opening
     items: list[Item]
+    weight: int
+    counted: int = 0
     step: int = 0
     results: dict[str, str] = field(default_factory=dict[str, str])
-    size: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    def begun(cls, opening: Opening) -> "_Conversation":
+        """Returns a conversation that holds the goal alone."""
+        goal: list[Item] = [Said(opening.goal)]
+        return cls(opening, goal, weight(opening) + _total(goal))
 
     @property
     def last(self) -> Decision | None:
@@ -36,23 +48,35 @@ class _Conversation:
 
     def decided(self, step: int, new: list[Item], decision: Decision) -> None:
         """Adds what was new to a decision, and the decision."""
-        self.items += [*new, Decided(decision)]
-        self.size += sum(_size(item) for item in new) + len(decision.model_dump_json())
+        self._drop_results()
+        told = [*new, Decided(decision)]
+        self.weight += _total(told)
+        self.items += told
         self.step = step
-        self.results.clear()
+
+    def acted(self, call_id: str, text: str) -> None:
+        """Adds a result that no decision was told yet."""
+        self.weight += weight(text) - weight(self.results.get(call_id, ""))
+        self.results[call_id] = text
 
     def forget(self) -> None:
         """Forgets all but the goal; the history has the rest."""
-        self.items, self.step, self.size = self.items[:1], 0, 0
+        self._drop_results()
+        self.weight -= _total(self.items[1:])
+        self.items, self.step = self.items[:1], 0
+
+    def _drop_results(self) -> None:
+        self.weight -= _total(self.results.values())
         self.results.clear()
 
 
 class Conversations:
-    """The conversations of the runs that a worker works on; holds `capacity` bytes, with 0 none."""
+    """The conversations of the runs that a worker works on; holds `capacity` bytes at most, with 0 none."""
 
     def __init__(self, history: History, capacity: int) -> None:
         self._history = history
         self._capacity = capacity
+        self._held = 0
         self._runs: OrderedDict[RunRef, _Conversation] = OrderedDict()
 
     async def opening(self, run: RunRef) -> Opening:
@@ -70,6 +94,7 @@ class Conversations:
             new = self._remembered(kept, given)
             if new is None:
                 new = await self._read(run, kept, given)
+            self._fit(run, kept)
             return [*kept.items, *new]
 
     async def call(self, run: RunRef, given: ActInput) -> ProposedCall:
@@ -86,20 +111,21 @@ class Conversations:
         calls = {call.call_id: call for call in decision.calls} if decision else {}
         if given.call_id not in calls:
             raise HistoryError(f"the history holds no call {given.call_id}")
-        return calls[given.call_id]
+        return calls[given.call_id].model_copy()  # so that its parsed arguments are not kept, uncounted
 
     def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
         """Remembers a decision that this worker got from the model, if it continues what is remembered."""
         kept = self._runs.get(run)
         if kept is not None and kept.items == conversation[: len(kept.items)]:
             kept.decided(given.step, conversation[len(kept.items) :], decision)
+            self._fit(run, kept)
 
     def acted(self, run: RunRef, call_id: str, text: str) -> None:
         """Remembers a result that this worker produced."""
         kept = self._runs.get(run)
         if kept is not None:
-            kept.results[call_id] = text
-            kept.size += len(text)
+            kept.acted(call_id, text)
+            self._fit(run, kept)
 
     def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Item] | None:
         if given.step == 1:
@@ -135,14 +161,26 @@ class Conversations:
     async def _of(self, run: RunRef) -> _Conversation:
         kept = self._runs.get(run)
         if kept is None:
-            opening = await self._history.opening(run)
-            kept = self._runs.setdefault(run, _Conversation(opening, [Said(opening.goal)]))
+            kept = self._runs.setdefault(run, _Conversation.begun(await self._opening(run)))
         self._runs.move_to_end(run)
-        while len(self._runs) > 1 and sum(other.size for other in self._runs.values()) > self._capacity:
-            self._runs.popitem(last=False)
-        if self._capacity == 0:
-            self._runs.pop(run, None)
+        self._fit(run, kept)
         return kept
+
+    async def _opening(self, run: RunRef) -> Opening:
+        try:
+            return await self._history.opening(run)
+        except ForeignRunError as error:
+            raise ApplicationError(str(error), type=error.code, non_retryable=True) from None
+
+    def _fit(self, run: RunRef, kept: _Conversation) -> None:
+        """Counts the growth of a run, and forgets the runs unused for longest until the rest fits."""
+        if self._runs.get(run) is not kept:
+            return  # forgotten meanwhile, while somebody still read it
+        self._held += kept.weight - kept.counted
+        kept.counted = kept.weight
+        while self._held > self._capacity and self._runs:
+            _, forgotten = self._runs.popitem(last=False)
+            self._held -= forgotten.counted
 
 
 def _recorded_input(recorded: Recorded, step: int) -> DecideInput:
@@ -162,9 +200,9 @@ def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
         text = seen.text if seen.text is not None else results.get(seen.call_id)
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
-        items.append(Observed(seen.call_id, text))
+        items.append(Observed(seen.call_id, text, seen.refused, seen.denied))
     return [*items, *(Said(note) for note in given.notes)]
 
 
-def _size(item: Item) -> int:
-    return 200 if isinstance(item, Decided) else len(item.text) + 100
+def _total(values: Iterable[object]) -> int:
+    return sum(weight(value) for value in values)

@@ -1,11 +1,13 @@
 """Runs a prepared call under its time limit, and turns every end into a result."""
 
 import asyncio
+from dataclasses import dataclass
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
+from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import RESULT_BYTES, ToolResult, shortened
 from backstay.errors import OutcomeUnknownError, ToolError
 from backstay.kernel.verdict import Verdict
@@ -13,6 +15,7 @@ from backstay.ports import Secrets
 
 from .heartbeat import cancelled_at_all, cancelled_by_the_run
 from .prepare import PreparedCall
+from .unclear import says_nothing
 
 ERROR_CHARACTERS = 2_000
 
@@ -23,10 +26,10 @@ async def executed(prepared: PreparedCall, secrets: Secrets) -> ToolResult:
     Raises:
         ApplicationError: of type `ToolTimeout`: the call had no end in time.
     """
-    status, text, limit = await _run(prepared)
+    end = await _run(prepared)
     # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
-    result = _cut(status, secrets.scrubbed(text), limit)
-    return result.model_copy(update={"usd": _cost(prepared)})
+    result = _cut(end.status, secrets.scrubbed(end.text), end.limit)
+    return result.model_copy(update={"usd": _cost(prepared), "unclear": end.unclear})
 
 
 def _cost(prepared: PreparedCall) -> int | None:
@@ -41,37 +44,79 @@ def _cost(prepared: PreparedCall) -> int | None:
     return lost + spec.cost if spec.cost else None
 
 
-def denied(verdict: Verdict) -> ToolResult:
-    """Returns the result of a call that was refused just before it was executed."""
+def denied(verdict: Verdict, tool: ToolSpec | None) -> ToolResult:
+    """Returns the result of a call that was refused just before it was executed.
+
+    What an earlier attempt began is not undone by a refusal, so that nobody knows then what became of it.
+
+    Args:
+        verdict: the refusal.
+        tool: the tool as it was admitted; None where the run has none of that name.
+    """
+    if tool is not None and tool.effect != "read" and activity.info().attempt > 1:
+        return ToolResult(status="unknown", text="the outcome is unknown: it is denied now, and an attempt had begun")
     text = f"denied just before it was executed: {verdict.message or verdict.code.value}"
     return ToolResult(status="denied", text=text, verdict=verdict)
 
 
-async def _run(prepared: PreparedCall) -> tuple[str, str, int]:
-    """Runs the call; returns its status, the text for the model, and the most bytes of it."""
+def withdrawn() -> ToolResult:
+    """Returns the result of a call that its run no longer wanted just before it was executed.
+
+    Nobody knows what became of what an earlier attempt began.
+    """
+    if activity.info().attempt > 1:
+        return ToolResult(
+            status="unknown", text="the outcome is unknown: the run was stopped, and an attempt had begun"
+        )
+    return ToolResult(status="cancelled", text="cancelled: the run was stopped before the call began")
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a call: its status, the text for the model with the most bytes of it, and `ToolResult.unclear`."""
+
+    status: str
+    text: str
+    limit: int = ERROR_CHARACTERS
+    unclear: bool = False
+
+
+async def _run(prepared: PreparedCall) -> _End:
+    """Runs the call to its end."""
     spec = prepared.tool.spec
     limit = asyncio.timeout(spec.timeout)
     try:
         async with limit:
-            return "completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES
+            return _End("completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES)
     except ToolError as error:
-        return "failed", f"failed: {said(error)}", ERROR_CHARACTERS
+        return _End("failed", f"failed: {said(error)}")
     except OutcomeUnknownError as error:
         status = "failed" if spec.effect == "read" else "unknown"
-        return status, f"the outcome is unknown: {said(error)}", ERROR_CHARACTERS
+        return _End(status, f"the outcome is unknown: {said(error)}", unclear=status == "failed")
     except asyncio.CancelledError as error:
         if not cancelled_at_all():
-            return "failed", f"failed: {type(error).__name__}: {said(error)}", ERROR_CHARACTERS
+            return _ended_by(error, spec)
         if not cancelled_by_the_run():
             if spec.effect == "once":
-                return "unknown", "the outcome is unknown: the worker stopped during the call", ERROR_CHARACTERS
+                return _End("unknown", "the outcome is unknown: the worker stopped during the call")
             raise asyncio.CancelledError from None  # the tool may have put its own words, or a secret, into it
         status = "cancelled" if spec.effect == "read" else "unknown"
-        return status, f"{status}: the run was stopped during the call", ERROR_CHARACTERS
+        return _End(status, f"{status}: the run was stopped during the call")
     except BaseException as error:
         if limit.expired() and isinstance(error, TimeoutError):
             raise ApplicationError(f"no end within {spec.timeout:g} seconds", type=names.TOOL_TIMEOUT) from None
-        return "failed", f"failed: {type(error).__name__}: {said(error)}", ERROR_CHARACTERS
+        return _ended_by(error, spec)
+
+
+def _ended_by(error: BaseException, spec: ToolSpec) -> _End:
+    """Returns the end of a call by an error that is none of ours.
+
+    What must happen once may have happened where the error says nothing of it.
+    """
+    told, unclear = f"{type(error).__name__}: {said(error)}", says_nothing(error)
+    if spec.effect == "once" and unclear:
+        return _End("unknown", f"the outcome is unknown: {told}")
+    return _End("failed", f"failed: {told}", unclear=unclear)
 
 
 def said(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio import activity
 
-EVERY_SECONDS = 0.5
+EVERY_SECONDS = 0.25
 
 
 class Pulse:

@@ -1,18 +1,23 @@
 """Prepares a call for the activities that execute it or ask after it: reviews it, and builds its `ToolCall`."""
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from backstay.contracts.admission import Opening
+from backstay.contracts.admission import Opening, ToolSpec
 from backstay.contracts.call import ActInput
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput
+from backstay.errors import HeldError, NothingDoneError
+from backstay.kernel.control import Stage
+from backstay.kernel.scope import Subject
 from backstay.kernel.verdict import Code, Outcome, Verdict
-from backstay.ports import Secrets, Tool
+from backstay.ports import Control, Secrets, Tool
 from backstay.tools import ToolCall
 
 from .conversation import Conversations
@@ -43,26 +48,39 @@ class Preparer:
     conversations: Conversations
     reviewer: Reviewer
     secrets: Secrets
+    control: Control
 
     async def opening(self, run: RunRef) -> Opening:
         """Reads who asked for what, and what was admitted."""
         return await self.conversations.opening(run)
 
-    async def prepare(self, run: RunRef, given: ActInput) -> tuple[Verdict, PreparedCall | None]:
+    async def prepare(self, run: RunRef, given: ActInput, *, asks: bool = False) -> tuple[Verdict, PreparedCall | None]:
         """Reviews a call again; returns the verdict as of now, and the call where it fits its tool.
+
+        Args:
+            run: the run.
+            given: the call.
+            asks: the tool is only asked what became of the call.
 
         Raises:
             HistoryError: the history does not hold the call.
+            HeldError: the control plane holds the call.
+            UnservedError: this worker does not serve the agent, or not the tool as it was admitted.
         """
         opening = await self.opening(run)
         proposed = await self._proposed(run, given)
-        reviewed = self.reviewer.review(_authorize_input(opening, given, proposed), proposed)
+        asked = _authorize_input(opening, given, proposed)
+        self.reviewer.check_served(asked, asked.calls)
+        [reviewed] = await self.reviewer.in_time(asked, [proposed], functools.partial(self.reviewer.review, asked))
         verdict, fitting = reviewed.verdict, reviewed.fitting
-        if verdict.allowed and verdict.digest != given.digest:
-            message = "the call is not the one that was authorised"
-            verdict = Verdict(Outcome.DENY, Code.POLICY_ERROR, verdict.digest, verdict.policy_version, message=message)
+        if verdict.digest != given.digest or given.run_key != opening.run_key:
+            verdict = _another(verdict)
+        if verdict.allowed and dict(verdict.exposure) != given.exposure:
+            verdict = _another(verdict, "the call does not mean what was held for it")
         if fitting is None:
             return verdict, None
+        if verdict.allowed:
+            self._check_stops(opening, fitting.tool.spec, asks=asks)
         costs: list[int] = []
         call = ToolCall(
             run_id=opening.run_id,
@@ -77,16 +95,50 @@ class Preparer:
         )
         return verdict, PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, costs)
 
+    def _check_stops(self, opening: Opening, tool: ToolSpec, *, asks: bool) -> None:
+        stage = Stage.READS if asks or tool.effect == "read" else Stage.WRITES
+        subject = Subject(opening.run_id, opening.agent, opening.tenant, tool=tool.name)
+        if held := self.control.holds(stage, subject):
+            raise HeldError(held.why)
+
     async def _proposed(self, run: RunRef, given: ActInput) -> ProposedCall:
         if given.arguments is not None:
             return ProposedCall(call_id=given.call_id, tool=given.tool, arguments=given.arguments)
         return await self.conversations.call(run, given)
 
 
+def nothing_done(error: NothingDoneError) -> ApplicationError:
+    """Returns the failure of an activity that did nothing: its worker does not serve its call, or a stop holds it.
+
+    INVARIANT: it is final only in the first attempt, where nothing was done for certain.
+    """
+    final = activity.info().attempt == 1
+    # No fault of anybody: a log full of them would hide one.
+    benign = ApplicationErrorCategory.BENIGN
+    return ApplicationError(str(error), type=error.code, non_retryable=final, category=benign)
+
+
 def this_run() -> RunRef:
     """Returns the run that the current activity belongs to."""
     info = activity.info()
     return RunRef(info.workflow_id or "", info.workflow_run_id or "")
+
+
+def _now(given: ActInput) -> int:
+    """Returns the time at which a call is judged; a standing grant must hold when the call is begun for the first time.
+
+    A further attempt belongs to a call that may have happened: its grant held when it was begun.
+    """
+    if given.consent.use is None or activity.info().attempt > 1:
+        return given.now
+    return max(given.now, int(activity.info().started_time.timestamp()))
+
+
+def _another(verdict: Verdict, message: str = "the call is not the one that was authorised") -> Verdict:
+    """Refuses a call that is not the one authorised, without the digest that would fit: who made one up learns none."""
+    if verdict.outcome is Outcome.DENY:
+        return replace(verdict, digest="")
+    return Verdict(Outcome.DENY, Code.POLICY_ERROR, "", verdict.policy_version, message=message)
 
 
 def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> AuthorizeInput:
@@ -100,8 +152,11 @@ def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> A
         requested_by=opening.requested_by,
         goal=opening.goal,
         facts=given.facts,
-        now=given.now,
+        now=_now(given),
         calls=[call],
         consents={given.call_id: given.consent},
         tools={given.tool: admitted.digest} if admitted else {},
+        any_tool=given.any_tool,
+        version=opening.admission.agent_version,
+        counted={given.call_id: given.counted},
     )

@@ -7,12 +7,12 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.call import RESULT_BYTES, ActInput, Reconciled, shortened
-from backstay.errors import HistoryError
+from backstay.errors import HistoryError, NothingDoneError
 from backstay.telemetry import activities as spans
 
 from .execute import ERROR_CHARACTERS, said
 from .heartbeat import beating, cancelled_at_all
-from .prepare import Preparer, this_run
+from .prepare import Preparer, nothing_done, this_run
 
 
 class Reconcile:
@@ -33,6 +33,8 @@ class Reconcile:
                 with spans.reconcile(await self._preparer.opening(this_run()), given) as answered:
                     answer = await self._answer(given)
                     answered(answer)
+            except NothingDoneError as error:
+                raise nothing_done(error) from None
             except HistoryError as error:
                 raise ApplicationError(str(error), type=error.code) from error
             except TimeoutError:
@@ -47,7 +49,7 @@ class Reconcile:
         return answer.model_copy(update={"text": text})
 
     async def _answer(self, given: ActInput) -> Reconciled:
-        _, prepared = await self._preparer.prepare(this_run(), given)
+        _, prepared = await self._preparer.prepare(this_run(), given, asks=True)
         if prepared is None:
             return Reconciled(answer="unknown")
         async with asyncio.timeout(prepared.tool.spec.timeout):

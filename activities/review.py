@@ -1,23 +1,40 @@
 """Reviews a call, here and nowhere else: does it fit its tool, and what does policy say?"""
 
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
-
-import rfc8785
+from typing import Any
 
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, Consent, PolicyCall
 from backstay.contracts.problems import summary
+from backstay.errors import UnservedError, UnservedToolError
 from backstay.kernel.approval import names_of
 from backstay.kernel.arguments import Unreadable
+from backstay.kernel.control import InForce
+from backstay.kernel.counted import sums_with
+from backstay.kernel.mentions import Match
+from backstay.kernel.scope import Subject
+from backstay.kernel.tool_names import unknown_tool
 from backstay.kernel.verdict import Code, Outcome, Verdict
-from backstay.ports import Gate, Tool, Tools
-from backstay.tools.facts import NAMED_BY_USER, named_arguments
+from backstay.ports import Control, Gate, Tool, Tools
+from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY, named_arguments
+from backstay.tools.local_addresses import LOCAL_ADDRESSES, local_addresses
+
+from .brief import BriefReviews
+from .canonical import canonical
+from .exposure import UncountableError, added, exposure_of
+from .threads import ReviewThreads
+
+REVIEW_SECONDS = 3.0
+"""The limit for all calls of a decision, below that of the local activity that asks."""
 
 MESSAGE_CHARACTERS = 1_000
+_STUCK = "earlier reviews of this tool still work: none is begun before they end"
 REASON_CHARACTERS = 500
+_IDENTITY_DIGITS = 32
+_NOTHING_IN_FORCE = InForce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +54,129 @@ class Reviewed:
         fitting: the call in its tool's types; None where it does not fit.
         call: the call as policy saw it; None where policy was not asked.
         fault: what kept policy from a verdict; its text may repeat values of the call.
+        identity: a digest, equal for calls that the tool cannot tell apart; empty where none was asked for.
     """
 
     verdict: Verdict
     fitting: Fitting | None = None
     call: PolicyCall | None = None
     fault: BaseException | None = None
+    identity: str = ""
+
+    def identified(self) -> "Reviewed":
+        """Returns this with the identity of the call; it stays empty where the call does not fit its tool."""
+        if self.fitting is None:
+            return self
+        tool, values, arguments = self.fitting.tool, self.fitting.values, self.fitting.arguments
+        try:
+            spelled = canonical([tool.spec.name, tool.identity(values, arguments)])
+        except Exception:  # a type of the tool's own may refuse to be written, in any way
+            return self
+        return replace(self, identity=hashlib.sha256(spelled).hexdigest()[:_IDENTITY_DIGITS])
 
 
 class Reviewer:
     """Checks calls before `authorize` records a verdict, again just before the side effect, and in what-ifs."""
 
-    def __init__(self, tools: Tools, gate: Gate) -> None:
+    def __init__(self, tools: Tools, gate: Gate, control: Control = _NOTHING_IN_FORCE, engine: str = "") -> None:
+        """Prepares reviews.
+
+        Args:
+            tools: the tools of the worker's agents.
+            gate: policy.
+            control: tells which tools are blocked; default: none.
+            engine: the host of the Temporal server, which no tool should reach; empty where none is known.
+        """
         self._tools = tools
         self._gate = gate
+        self._control = control
+        self._engine = engine
+        self._threads = ReviewThreads()
+        self._brief = BriefReviews(tools, gate)
+
+    def check_served(self, given: AuthorizeInput, calls: Iterable[ProposedCall]) -> None:
+        """Checks that this worker serves the agent, and the tools of some calls as they were admitted.
+
+        Raises:
+            UnservedError: it does not; another worker may, so nothing is judged here.
+        """
+        if not self._tools.serves(given.agent):
+            raise UnservedError(given.agent)
+        for call in () if given.any_tool else calls:
+            tool, admitted = self._tools.tool(given.agent, call.tool, given.version), given.tools.get(call.tool)
+            if admitted is not None and (tool is None or tool.spec.digest != admitted):
+                raise UnservedToolError(given.agent, call.tool)
+
+    async def in_time(
+        self, given: AuthorizeInput, calls: Sequence[ProposedCall], review: Callable[[ProposedCall], Reviewed]
+    ) -> list[Reviewed]:
+        """Reviews calls in a thread, so that no other run waits for it; the time runs once the thread does.
+
+        Only a review that is known to be brief is made at once.
+
+        Args:
+            given: the question.
+            calls: the calls, which are reviewed one after the other.
+            review: reviews one call, with `review` of this class.
+
+        Returns:
+            What was found of each, in the order asked. Those that three seconds leave are refused.
+        """
+        if self._brief.has(given, calls):
+            with self._brief.timed(given.agent):
+                return [review(call) for call in calls]
+        found: list[Reviewed] = []
+        late = threading.Event()
+
+        def work() -> None:
+            with self._brief.timed(given.agent):
+                for call in calls:
+                    if late.is_set():
+                        return
+                    stuck = self._threads.is_stuck(given.agent, call.tool)
+                    found.append(self._refused(given, call, Code.POLICY_ERROR, _STUCK) if stuck else review(call))
+
+        def at() -> str | None:
+            return calls[len(found)].tool if len(found) < len(calls) else None
+
+        try:
+            await self._threads.work(given.agent, work, REVIEW_SECONDS, at)
+        finally:
+            late.set()
+        done = found[: len(calls)]
+        message = f"the review took longer than {REVIEW_SECONDS:g} seconds"
+        return [*done, *(self._refused(given, call, Code.POLICY_ERROR, message) for call in calls[len(done) :])]
 
     def review(self, given: AuthorizeInput, call: ProposedCall) -> Reviewed:
         """Reviews one call; any failure on the way is a refusal."""
-        tool = self._tools.tool(given.agent, call.tool)
+        fitting = self._fitting(given, call)
+        if isinstance(fitting, Reviewed):
+            return fitting
+        digest = _digest(given, call, fitting.arguments)
+        if block := self._control.blocked(Subject(given.run_id, given.agent, given.tenant, tool=call.tool)):
+            message = f"the tool is blocked by {block.told.by}: {block.told.reason}"
+            return Reviewed(self._denied(given, Code.TOOL_BLOCKED, digest, message), fitting)
+        return self._judged(given, call, fitting, digest)
+
+    def measured(self, given: AuthorizeInput, call: ProposedCall) -> Reviewed:
+        """Finds out what one call adds to meters; policy is not asked, so that the verdict is a refusal."""
+        fitting = self._fitting(given, call)
+        if isinstance(fitting, Reviewed):
+            return fitting
+        digest = _digest(given, call, fitting.arguments)
+        try:
+            exposure = exposure_of(fitting.tool, fitting.values)
+        except BaseException as error:  # a function of anybody's, which may raise anything
+            return Reviewed(self._denied(given, Code.INVALID_EXPOSURE, digest, str(error)), fitting, fault=error)
+        refusal = self._denied(given, Code.NOT_PERMITTED, digest, "policy was not asked")
+        return Reviewed(replace(refusal, exposure=exposure), fitting)
+
+    def _fitting(self, given: AuthorizeInput, call: ProposedCall) -> Fitting | Reviewed:
+        """Returns the call in its tool's types, or the refusal of one that does not fit."""
+        tool = self._tools.tool(given.agent, call.tool, given.version)
         if tool is None or call.tool not in given.tools:
-            return self._refused(given, call, Code.UNKNOWN_TOOL, "there is no such tool")
+            there = [name for name in given.tools if self._tools.tool(given.agent, name, given.version)]
+            return self._refused(given, call, Code.UNKNOWN_TOOL, unknown_tool(call.tool, there))
         arguments = call.parsed
         if isinstance(arguments, Unreadable):
             return self._refused(given, call, Code.INVALID_ARGS, arguments.problem)
@@ -65,12 +185,7 @@ class Reviewer:
         values = tool.typed(arguments)
         if isinstance(values, list):
             return self._refused(given, call, Code.INVALID_ARGS, summary(values))
-        try:
-            digest = _digest(given, call, arguments)
-        except rfc8785.CanonicalizationError:
-            message = "the arguments hold a number that JSON cannot carry exactly"
-            return self._refused(given, call, Code.INVALID_ARGS, message)
-        return self._judged(given, call, Fitting(tool, arguments, values), digest)
+        return Fitting(tool, arguments, values)
 
     def members(self, agent: str, verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
         """Returns the members of every group that some verdicts ask for."""
@@ -79,11 +194,50 @@ class Reviewer:
 
     def _judged(self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str) -> Reviewed:
         try:
-            asked = _policy_call(given, call, fitting, digest)
-            return Reviewed(_bounded(self._gate.judge(asked)), fitting, asked)
+            exposure = exposure_of(fitting.tool, fitting.values)
+            asked = self._policy_call(given, call, fitting, digest)
+            if exposure:
+                counted = sums_with(asked.counted, exposure)
+                asked = replace(asked, exposure=added(given.facts.exposure, exposure), counted=counted)
+            return Reviewed(replace(_bounded(self._gate.judge(asked)), exposure=exposure), fitting, asked)
+        except UncountableError as error:
+            return Reviewed(self._denied(given, Code.INVALID_EXPOSURE, digest, str(error)), fitting, fault=error)
         except BaseException as error:  # a fact is anybody's function, and may raise anything
             message = f"policy failed: {type(error).__name__}"
             return Reviewed(self._denied(given, Code.POLICY_ERROR, digest, message), fitting, fault=error)
+
+    def _policy_call(self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str) -> PolicyCall:
+        tool = fitting.tool
+        return PolicyCall(
+            agent=given.agent,
+            tenant=given.tenant,
+            tool=tool.spec,
+            arguments=tool.held(fitting.values),
+            facts=self._facts(given, fitting),
+            run=given.facts,
+            now=given.now,
+            digest=digest,
+            requested_by=given.requested_by,
+            consent=given.consents.get(call.call_id, Consent()),
+            version=given.version,
+            exposure=given.facts.exposure,
+            counted=given.counted.get(call.call_id, {}),
+        )
+
+    def _facts(self, given: AuthorizeInput, fitting: Fitting) -> dict[str, Any]:
+        """Computes the facts that a rule reads, and no other: some cost time, and any may fail."""
+
+        def wanted(fact: str) -> bool:
+            return self._gate.reads_fact(given.agent, fact, given.version)
+
+        named = {
+            fact: named_arguments(given.goal, fitting.arguments, fitting.values, how)
+            for fact, how in ((NAMED_BY_USER, Match.FULL), (NAMED_WEAKLY, Match.WEAK))
+            if wanted(fact)
+        }
+        if wanted(LOCAL_ADDRESSES):
+            named[LOCAL_ADDRESSES] = local_addresses(fitting.arguments, self._engine)
+        return {**fitting.tool.facts(fitting.values, wanted), **named}
 
     def _refused(self, given: AuthorizeInput, call: ProposedCall, code: Code, message: str) -> Reviewed:
         """Refuses a call that does not fit a tool; its digest is of the arguments' text, unread."""
@@ -93,22 +247,6 @@ class Reviewer:
 
     def _denied(self, given: AuthorizeInput, code: Code, digest: str, message: str) -> Verdict:
         return _bounded(Verdict(Outcome.DENY, code, digest, self._gate.version(given.agent), message=message))
-
-
-def _policy_call(given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str) -> PolicyCall:
-    tool = fitting.tool
-    return PolicyCall(
-        agent=given.agent,
-        tenant=given.tenant,
-        tool=tool.spec,
-        arguments=tool.held(fitting.values),
-        facts={**tool.facts(fitting.values), NAMED_BY_USER: named_arguments(given.goal, fitting.arguments)},
-        run=given.facts,
-        now=given.now,
-        digest=digest,
-        requested_by=given.requested_by,
-        consent=given.consents.get(call.call_id, Consent()),
-    )
 
 
 def _bounded(verdict: Verdict) -> Verdict:
@@ -131,4 +269,4 @@ def _digest(given: AuthorizeInput, call: ProposedCall, arguments: dict[str, Any]
         "schema": given.tools.get(call.tool),
         "arguments": arguments,
     }
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(cast("Any", exact))).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical(exact)).hexdigest()

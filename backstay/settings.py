@@ -24,6 +24,8 @@ class Settings(BaseSettings):
         model_price: USD per million tokens, as `input=0.25,cached_input=0.025,output=2.00`, for models that are not
             in the price list.
         task_queue: where runs are served.
+        account_queues: other task queues, separated by commas, whose runs this worker asks a model for where they share
+            a provider's account with its agents.
         search_attributes: `off` runs without search attributes.
         user: your name for kills and approvals from the command.
         ui: address of the Temporal UI, for links; a local development server is found without it.
@@ -34,8 +36,12 @@ class Settings(BaseSettings):
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
         secrets: a folder with one file for each secret of tools.
         webhook_secret: the key that signs notices of approvals.
+        people_keys: the file of people by whose keys and subjects workers verify proofs.
+        require_proof: `on` refuses starts and answers without a proof; otherwise names are claims.
+        fleet_key: the secret of all workers of a task queue, in base64; without one, a worker keeps its own.
         codec_keys: keys that encrypt payloads, as `id:base64`; the first encrypts, all decrypt.
         codec_keys_file: a file with those keys, instead of `codec_keys`.
+        codec_strict: a worker refuses payloads of activities that are not encrypted.
         openai_api_key: the model's key; the variable is `OPENAI_API_KEY`.
         openai_base_url: the model's server; the variable is `OPENAI_BASE_URL`.
     """
@@ -50,6 +56,7 @@ class Settings(BaseSettings):
     model_api: str = Field(default="responses", pattern="^(responses|chat)$")
     model_price: Annotated[dict[str, str] | None, NoDecode] = None
     task_queue: str = TASK_QUEUE
+    account_queues: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
     search_attributes: bool = True
     user: str | None = None
     ui: str | None = None
@@ -60,8 +67,12 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(default=10.0, ge=0)
     secrets: Path | None = None
     webhook_secret: str | None = Field(default=None, repr=False)
+    people_keys: Path | None = None
+    require_proof: bool = False
+    fleet_key: str | None = Field(default=None, repr=False)
     codec_keys: str | None = Field(default=None, repr=False)
     codec_keys_file: Path | None = None
+    codec_strict: bool = False
     openai_api_key: str | None = Field(default=None, validation_alias="OPENAI_API_KEY", repr=False)
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
 
@@ -70,6 +81,11 @@ class Settings(BaseSettings):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
+    @field_validator("account_queues", mode="before")
+    @classmethod
+    def _queues(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
     @field_validator("model_price", mode="before")
     @classmethod
     def _price(cls, value: object) -> object:
@@ -77,7 +93,7 @@ class Settings(BaseSettings):
             return value
         pairs = [part.partition("=") for part in value.split(",")]
         prices = {key.strip(): amount.strip() for key, _, amount in pairs}
-        if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "output"}:
+        if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "cache_write", "output"}:
             raise ValueError("write it as `input=0.25,cached_input=0.025,output=2.00`, in USD per million tokens")
         return prices
 

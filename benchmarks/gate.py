@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.policy import PolicyCall, RunFacts
-from backstay.tools.facts import NAMED_BY_USER
+from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY
 from policies.bundle.build import AgentPolicy, build
 from policies.bundle.source import RuleFile
 from policies.gate import Gate
@@ -78,7 +78,7 @@ def main() -> None:
     gate = Gate()
     gate.put(bundle, groups)
     run = RunFacts(step=3, spent_usd=120_000, tool_calls=4, taint=["untrusted"])
-    facts = {"account_country": "DE", NAMED_BY_USER: list[str]()}
+    facts = {"account_country": "DE", NAMED_BY_USER: list[str](), NAMED_WEAKLY: list[str]()}
     cases = {
         "allow": (ARGUMENTS | {"amount": 50}, "allow"),
         "allow, a value left out": (ARGUMENTS | {"amount": 50, "place": 52.520008}, "allow"),

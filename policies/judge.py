@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from cedarpy import Schema
 
 from backstay.contracts.policy import PolicyCall
-from backstay.kernel.approval import Quorum, quorum_of, strictest
+from backstay.kernel.approval import Quorum, quorum_of, seats, strictest
+from backstay.kernel.grantable import grantable
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .bundle.build import Bundle, Slice
@@ -120,6 +121,7 @@ def _lifted(evaluation: Evaluation, rules: Slice, forbids: Collection[Rule]) -> 
         message,
         groups,
         reasons=(message,),
+        grantable=grantable((rule.text, rule.cap) for rule in forbids) if len(seats(groups)) == 1 else None,
     )
 
 

@@ -1,6 +1,8 @@
-"""What all tests share: one real Temporal server for the whole session."""
+"""Serves all tests: one real Temporal server for the whole session."""
 
-from collections.abc import AsyncIterator, Callable
+import base64
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,19 @@ from backstay.adapters.engine.dev_server import DevServer, dev_server
 from backstay.client.connection import connect
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fleet_key() -> Iterator[None]:
+    """One key for all workers that tests start, so that none keeps one for the person who runs them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BACKSTAY_FLEET_KEY", base64.b64encode(os.urandom(32)).decode())
+        environment.delenv("COLUMNS", raising=False)  # whoever runs the tests may have a narrow terminal
+        yield
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal_server() -> AsyncIterator[DevServer]:
-    """A development server for the session."""
-    async with dev_server() as server:
+    """A development server for the session; it can pause workflows, which servers do behind a flag."""
+    async with dev_server(features=["frontend.WorkflowPauseEnabled=true"]) as server:
         yield server
 
 

@@ -14,17 +14,25 @@ from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput, Perf
 from backstay.contracts.messages import read_message
 from backstay.contracts.problems import Problem
 from backstay.contracts.run import plain
+from backstay.kernel.history import nearly_full
 from backstay.kernel.keys import perform_id
+from backstay.kernel.markdown import inert
 
 from . import options
 from .effect_lock import EffectLock, LockState
 from .messages import fitting, invalid_input, repetitions
-from .outcome import may_go_on, unfinished
+from .outcome import may_go_on, nothing_done, unfinished
+from .run.running import unreadable
 
 CLAIMS_PER_LINK = 1_000
 """After how many claims the effect continues as new; Temporal accepts about 2,000 updates in one link of a chain."""
 
+LEAVES_IN_TIME = "an effect continues as new before its history is full"
+
 UNCLAIMED = timedelta(seconds=10)
+SERVED = timedelta(seconds=10)
+"""The time in which the effect looks for a worker that serves its call."""
+SERVED_PAUSE = timedelta(seconds=1)
 _CLAIM = "Asks for the effect, and returns its one result. Sent by the runtime."
 _WITHDRAW = "Withdraws a call, because its run is stopped. Sent by the runtime."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +73,6 @@ class Effect:
         return {"state": self._lock.state.value, "performances": self._lock.performances, "claims": self._lock.claims}
 
     async def _hold(self, given: EffectInput, lock: EffectLock) -> None:
-        self._show(given, lock)
         if given.held is not None:
             self._until = _EPOCH + timedelta(milliseconds=given.held.until_ms)
         else:
@@ -75,10 +82,9 @@ class Effect:
                 await self._perform(given, lock)
             if lock.state is LockState.RELEASED or not await self._claimed_again(lock):
                 break
-            if lock.claims >= CLAIMS_PER_LINK:
+            if self._link_is_full(lock):
                 await self._continue_as_new(given, lock)
         lock.close()
-        self._show(given, lock)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _first_claim(self, lock: EffectLock) -> None:
@@ -97,11 +103,9 @@ class Effect:
         """Lets the performer perform, unless every call has withdrawn, and records the result."""
         before = lock.performances
         self._cut_short = False
-        self._show(given, lock)
         lock.ended(await self._result(given, lock), self._cut_short)
         if lock.performances > before:
             self._until = workflow.now() + timedelta(seconds=given.window)
-        self._show(given, lock)
 
     async def _result(self, given: EffectInput, lock: EffectLock) -> ToolResult:
         if not lock.waiting:
@@ -111,18 +115,38 @@ class Effect:
             **options.perform_options(given.effect, given.timeout),
             "activity_id": perform_id(lock.performances + 1),
             "task_queue": names.effects_queue(call.task_queue),
-            "summary": f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180],
+            "priority": options.shared_fairly(given.tenant),
+            "summary": inert(f"{given.tool} · for call {call.call_id} of {call.workflow_id}"[:180]),
         }
         perform = PerformInput(call=call, key=given.key, again=lock.performances)
-        self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **how)
         try:
-            return await self._handle
+            return await self._performed(perform, how, lock)
         except ActivityError as error:
+            if failure := nothing_done(error):
+                return ToolResult(status="cancelled", text=f"not executed: {failure.message}", usd=0)
             await self._wait_out(lock, may_go_on(error, given.timeout))
             status, text = unfinished(given.effect, error)
-            return ToolResult(status=status, text=text)
-        finally:
-            self._handle = None
+            return ToolResult(status=status, text=text, unclear=status == "failed")
+
+    async def _performed(self, perform: PerformInput, how: ActivityConfig, lock: EffectLock) -> ToolResult:
+        """Lets a worker perform; another one where the first does not serve the call, later where a stop holds it."""
+        until = workflow.now() + SERVED
+        while True:
+            self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **how)
+            try:
+                answer: object = await self._handle
+                if isinstance(answer, ToolResult):
+                    return answer
+                raise unreadable(names.PERFORM, names.PERFORM)
+            except ActivityError as error:
+                failure = nothing_done(error)
+                waits = failure is not None and (failure.type == names.HELD or workflow.now() < until)
+                if not waits or lock.abandoned:
+                    raise
+            finally:
+                self._handle = None
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(lambda: lock.abandoned, timeout=SERVED_PAUSE)
 
     async def _wait_out(self, lock: EffectLock, time: timedelta) -> None:
         """Waits out a performance that may continue on a lost worker, or until every call has withdrawn."""
@@ -138,13 +162,18 @@ class Effect:
         left = self._until - workflow.now()
         try:
             await workflow.wait_condition(
-                lambda: lock.state is LockState.PERFORMING or lock.claims >= CLAIMS_PER_LINK,
+                lambda: lock.state is LockState.PERFORMING or self._link_is_full(lock),
                 timeout=max(left, timedelta(0)),
                 timeout_summary="the window in which the effect is not repeated",
             )
         except TimeoutError:
             return False
         return True
+
+    def _link_is_full(self, lock: EffectLock) -> bool:
+        info = workflow.info()
+        full = nearly_full(info.get_current_history_size(), info.get_current_history_length())
+        return lock.claims >= CLAIMS_PER_LINK or (full and workflow.patched(LEAVES_IN_TIME))
 
     async def _continue_as_new(self, given: EffectInput, lock: EffectLock) -> None:
         """Continues in a new link, with room for more claims, once every open claim is answered."""
@@ -158,12 +187,10 @@ class Effect:
     @workflow.update(name=names.CLAIM, description=_CLAIM)
     async def claim(self, *args: Any) -> dict[str, Any]:
         """Waits for the effect's one result and returns it; a repeated claim gets the same answer."""
-        claim, given, lock = self._read(args), self._given, self._lock
-        if given is None or lock is None:
+        claim, lock = self._read(args), self._lock
+        if lock is None:
             raise invalid_input(self._problems)
-        room = lock.enter(claim)
-        self._show(given, lock)
-        if not room:
+        if not lock.enter(claim):
             return plain(Claimed(wait=True))
         # During the wait the effect may have ended, been released or moved on to another performer.
         await workflow.wait_condition(lambda: lock.settled(claim))
@@ -194,18 +221,21 @@ class Effect:
             raise invalid_input(self._problems)
         return fitting(Claim, args)
 
-    def _show(self, given: EffectInput, lock: EffectLock) -> None:
-        """Shows the effect's tool, tenant, state and call in Temporal's web interface, never the arguments."""
+    def page(self) -> str:
+        """Returns the effect's page for the Temporal UI, in Markdown: tool, tenant, state, call, no arguments."""
+        given, lock = self._given, self._lock
+        if given is None or lock is None:
+            return ""
         call = lock.performer.call
         lines = [
-            f"**{given.tool}** · tenant {given.tenant}",
+            f"**{inert(given.tool)}** · tenant {inert(given.tenant)}",
             "",
             f"**State:** {lock.state.value} · performed {lock.performances}× · {lock.claims} claims",
             "",
-            f"By call {call.call_id} of the run {call.workflow_id}",
+            f"By call {inert(call.call_id)} of the run {inert(call.workflow_id)}",
             "",
             f"Identical calls get its result until {self._until:%Y-%m-%d %H:%M:%S} UTC."
             if lock.state is LockState.HELD
             else "",
         ]
-        workflow.set_current_details("\n".join(lines))
+        return "\n".join(lines)

@@ -123,7 +123,7 @@ class EffectLock:
         if claim.call in self._withdrawn:
             return Claimed(result=self._result_of_withdrawn(own))
         if self._result is not None and self.state in (LockState.HELD, LockState.RELEASED):
-            return Claimed(result=self._result if own else self._result.model_copy(update={"usd": 0}))
+            return Claimed(result=self._result if own else self._result.model_copy(update={"usd": 0, "borrowed": True}))
         # A denial concerns the performer alone: the others claim again, and perform under their own verdicts.
         return Claimed(wait=self.state is LockState.PERFORMING)
 

@@ -5,9 +5,10 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from backstay.contracts.messages import M, read_message
+from backstay.contracts.messages import read_message
 from backstay.contracts.names import INVALID_INPUT
-from backstay.contracts.problems import Problem, plain_problems, summary
+from backstay.contracts.problems import C, Problem, plain_problems, summary
+from backstay.kernel.keys import is_kept_id
 
 
 def invalid_input(problems: list[Problem]) -> ApplicationError:
@@ -30,7 +31,14 @@ def repetitions() -> list[Problem]:
     return found
 
 
-def fitting(model: type[M], args: tuple[Any, ...]) -> M:
+def occupied() -> list[Problem]:
+    """Lists what is wrong with the run's own id: under that of a ledger, whoever needs the ledger would not find it."""
+    if is_kept_id(workflow.info().workflow_id):
+        return [Problem(field="workflow_id", problem="kept for the runtime itself: start the run by another id")]
+    return []
+
+
+def fitting(model: type[C], args: tuple[Any, ...]) -> C:
     """Reads a message.
 
     Raises:

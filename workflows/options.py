@@ -2,14 +2,19 @@
 
 from datetime import timedelta
 
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
+from backstay.contracts import names
 from backstay.contracts.admission import Effect, ModelSpec, ToolSpec
+from backstay.kernel.draw import Paid
+from backstay.kernel.keys import fairness_key
 
 HEARTBEAT = timedelta(seconds=10)
 MARGIN = timedelta(seconds=15)
 LONGEST_REPLY = timedelta(seconds=300)
+LONGEST_TURN = timedelta(days=7)
+"""The longest wait of a decision for its turn in the queue of an account; the run's own limit of seconds is shorter."""
 READ_ATTEMPTS = 3
 WRITE_ATTEMPTS = 10
 CLAIM_ATTEMPTS = 10
@@ -27,10 +32,23 @@ AUTHORIZE: LocalActivityConfig = {
     "retry_policy": RetryPolicy(maximum_attempts=3, initial_interval=timedelta(milliseconds=100)),
 }
 
+# The same question to whichever worker takes it, where the one that runs the workflow task cannot answer.
+AUTHORIZE_ELSEWHERE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
 NOTIFY: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=15),
     "schedule_to_close_timeout": timedelta(minutes=2),
     "retry_policy": RetryPolicy(maximum_attempts=5),
+}
+
+VERIFY: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "schedule_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_attempts=5, maximum_interval=timedelta(seconds=5)),
 }
 
 RECONCILE: ActivityConfig = {
@@ -40,10 +58,102 @@ RECONCILE: ActivityConfig = {
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 
+RESERVE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "schedule_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_attempts=2),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
+METER: ActivityConfig = RESERVE
+
+ENQUEUE: ActivityConfig = RESERVE
+
+# A ledger in which runs wait looks again soon; where no worker serves the queue of those runs they wait anyway.
+LOOK: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_start_timeout": timedelta(seconds=10),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_attempts=1),
+}
+
+GRANT: ActivityConfig = RESERVE
+
+SWEEP: ActivityConfig = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "schedule_to_close_timeout": timedelta(minutes=4),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_attempts=2),
+}
+
+# Until its books are whole a ledger refuses everything: it never gives up reading them.
+RESTORE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(minutes=30),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
+}
+
+# The runs in scope may be many, and the next round asks again. Whoever stops a fleet waits for it: where the worker
+# that has it dies, another one has it soon, and no harm is done where the first was only slow.
+LIST_RUNS: ActivityConfig = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "schedule_to_close_timeout": timedelta(minutes=4),
+    "heartbeat_timeout": timedelta(seconds=4),
+    "retry_policy": RetryPolicy(maximum_attempts=3, maximum_interval=timedelta(seconds=2)),
+}
+
+TELL_RUNS: ActivityConfig = LIST_RUNS
+
+ORDER: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5)),
+}
+
+# The rate may be another one by the time that the server answers: a few attempts, then those of then.
+PACE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "schedule_to_close_timeout": timedelta(seconds=20),
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+}
+
+# Until it knows the rate that is in force nothing can be raised or lowered.
+PACED: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
+}
+
+
+# A stop that a breaker asks for, and the question whether one was lifted: asked anew until it is answered.
+TRIP: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "schedule_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+}
+
+LIFTED: ActivityConfig = TRIP
+
+
+def shared_fairly(tenant: str) -> Priority:
+    """Returns the mark by which the server shares a queue with a backlog between the tenants of runs."""
+    return Priority(fairness_key=fairness_key(tenant))
+
 
 def decide_options(model: ModelSpec) -> ActivityConfig:
-    """Returns how a decision is run: tried again until `give_up_after`. The budget limits the billed attempts."""
-    give_up = timedelta(seconds=model.give_up_after)
+    """Returns how a decision is run: tried again until `give_up_after`. The budget limits the billed attempts.
+
+    A model with an account is asked over the account's queue. There the activity itself gives up: the time in which it
+    waits for its turn is no failed attempt.
+    """
+    if model.account is not None:
+        return {
+            **_deciding(timedelta(seconds=model.give_up_after) + LONGEST_TURN),
+            "task_queue": names.model_queue(model.account),
+        }
+    return _deciding(timedelta(seconds=model.give_up_after))
+
+
+def _deciding(give_up: timedelta) -> ActivityConfig:
     return {
         "start_to_close_timeout": min(LONGEST_REPLY + MARGIN, give_up),
         "schedule_to_close_timeout": give_up,
@@ -56,6 +166,11 @@ def decide_options(model: ModelSpec) -> ActivityConfig:
 def paid_attempts(tool: ToolSpec) -> int:
     """Returns how many attempts at one call may each cost money; an idempotent call is paid for once."""
     return READ_ATTEMPTS if tool.cost and tool.effect == "read" else 1
+
+
+def paid(tool: ToolSpec) -> Paid:
+    """Returns what money is drawn for a call."""
+    return Paid(tool.cost, paid_attempts(tool))
 
 
 def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:

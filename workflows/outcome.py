@@ -12,7 +12,8 @@ from .options import HEARTBEAT, MARGIN
 
 Status = Literal["failed", "cancelled", "unknown"]
 
-_UNSEEN = (names.TOOL_TIMEOUT, names.EFFECT_UNREACHED)
+_NOTHING_DONE = (names.UNSERVED, names.UNSERVED_TOOL, names.HELD)
+_UNSEEN = (names.TOOL_TIMEOUT, names.EFFECT_UNREACHED, names.UNREADABLE, *_NOTHING_DONE)
 _RESET = "the outcome is unknown: the run was reset after the call had begun, and its effect may have happened"
 
 
@@ -32,6 +33,14 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
     if timed_out:
         return "failed", "failed: the call timed out"
     return "failed", f"failed: {cause.message if isinstance(cause, ApplicationError) else 'the worker was lost'}"
+
+
+def nothing_done(error: ActivityError) -> ApplicationError | None:
+    """Returns the failure of an activity that did nothing: no worker served it, or a stop held it; else None."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.non_retryable and cause.type in _NOTHING_DONE:
+        return cause
+    return None
 
 
 def may_go_on(error: ActivityError, timeout: float) -> timedelta:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ParcelStatus(StrEnum):
-    """Where a parcel is."""
+    """The place of a parcel."""
 
     PACKED = "packed"
     IN_TRANSIT = "in_transit"

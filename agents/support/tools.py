@@ -1,4 +1,4 @@
-"""What the support agent can do: orders, parcels, refunds, e-mail.
+"""The tools of the support agent: orders, parcels, refunds, e-mail.
 
 `close_account` is defined here but not listed in `agent.toml`, so the agent may not call it.
 """

@@ -1,1 +1,5 @@
 """Composes the application: the one place that knows its folders."""
+
+from backstay.extras import require
+
+require("worker")

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from backstay.adapters.agent.catalog import Catalog
 from backstay.adapters.agent.folder import Agent, load_agent, load_agents
+from backstay.adapters.agent.limits import OrgLimits
 from backstay.adapters.agent.organisation import load_organisation
 from backstay.adapters.notice.webhook import Webhooks
+from backstay.adapters.proof.verifier import NoProofs, Verifier, proofs_of
 from backstay.adapters.secret.store import Secrets, worker_secrets
 from backstay.app import folders
 from backstay.app.rules import gate_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.breaker import Breaker
+from backstay.kernel.nearest import did_you_mean
 from backstay.settings import Settings
 
 
@@ -24,6 +28,13 @@ class Application:
     secrets: Secrets
     gate: "folders.gate.Gate"
     webhooks: Webhooks
+    proofs: Verifier | NoProofs
+    limits: OrgLimits
+    breakers: tuple[Breaker, ...] = ()
+
+    def shares_effects(self) -> bool:
+        """Tells whether a tool of an agent shares its effect between identical calls."""
+        return any(tool.spec.dedupe for agent in self.catalog.agents.values() for tool in agent.tools.values())
 
 
 def application(settings: Settings, only: Sequence[str] = ()) -> Application:
@@ -40,12 +51,17 @@ def application(settings: Settings, only: Sequence[str] = ()) -> Application:
     org = load_organisation(policy_folders(settings))
     catalog = Catalog(served, settings, org)
     addresses = {agent.name: agent.config.approval.notify for agent in served.values() if agent.config.approval.notify}
+    secrets = worker_secrets(settings, served.values())
+    webhooks = Webhooks(addresses, settings.webhook_secret, secrets)
     return Application(
         settings,
         catalog,
-        worker_secrets(settings, served.values()),
+        secrets,
         gate_of(served.values(), org),
-        Webhooks(addresses, settings.webhook_secret),
+        webhooks,
+        proofs_of(settings),
+        org.limits,
+        org.breakers,
     )
 
 
@@ -75,8 +91,9 @@ def check_known(only: Iterable[str], agents: Iterable[str]) -> None:
     known = sorted(agents)
     for name in only:
         if name not in known:
-            mend = f"known are {', '.join(f'`{agent}`' for agent in known)}"
-            raise ConfigurationError(f"there is no agent `{name}`", mend=mend)
+            listed = f"known are {', '.join(f'`{agent}`' for agent in known)}"
+            meant = did_you_mean(name, known)
+            raise ConfigurationError(f"there is no agent `{name}`", mend=f"{meant} {listed}" if meant else listed)
 
 
 def policy_folders(settings: Settings) -> list[Path]:

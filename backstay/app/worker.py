@@ -4,28 +4,51 @@ import asyncio
 import contextlib
 import importlib
 import pkgutil
+import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Unpack
 
 from temporalio.client import Client
-from temporalio.worker import Worker, WorkerConfig
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Interceptor, Worker, WorkerConfig, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay import ports
+from backstay.adapters.engine.alarms import Alarms
+from backstay.adapters.engine.attempts import Attempts
+from backstay.adapters.engine.breakers import BreakerReports
+from backstay.adapters.engine.control import ControlCopy
 from backstay.adapters.engine.effects import Effects
+from backstay.adapters.engine.grants import Grants
 from backstay.adapters.engine.history import RunHistory
+from backstay.adapters.engine.ledger_runs import LedgerRuns
+from backstay.adapters.engine.ledgers import Ledgers
+from backstay.adapters.engine.orders import Orders
+from backstay.adapters.engine.pollers import check_same_fleet, marked
+from backstay.adapters.engine.rates import Rates
 from backstay.adapters.engine.sandbox import LeanSandbox
+from backstay.adapters.engine.scoped_runs import ScopedRuns
 from backstay.adapters.engine.search_attributes import Registration, register
+from backstay.adapters.engine.starts import Starts
 from backstay.adapters.payload.converter import for_worker
+from backstay.adapters.payload.refusing import Refusing
+from backstay.adapters.secret.fleet import fingerprint, fleet_key
 from backstay.adapters.secret.scrubber import scrubbed_logs, scrubbed_output
+from backstay.adapters.tool.function import running_calls
+from backstay.adapters.tool.watchdog import watching_once_it_moves
 from backstay.app import folders
 from backstay.app.application import Application, policy_folders
+from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
 from backstay.contracts import names
 from backstay.telemetry.setup import flush, worker_plugins
 
 _LEFT_SECONDS = 5.0
+_SILENT_SECONDS = 1.5
+_LOOK_SECONDS = 0.25
+_TAKEN_OVER = timedelta(seconds=2)
+"""The time that the workflows of a dead worker wait for it before another worker takes them over."""
 _SETUP = "run `backstay setup` as somebody who may add them"
 
 Say = Callable[[str], None]
@@ -33,16 +56,20 @@ Say = Callable[[str], None]
 
 
 async def prepare(app: Application, client: Client, say: Say) -> None:
-    """Adds the search attributes that the namespace lacks, unless the settings run without them.
+    """Checks what the server must have, and adds search attributes that it lacks, unless we run without them.
 
     Raises:
-        ConfigurationError: an attribute has another type, or the server does not let us add it.
+        ConfigurationError: an attribute has another type, or the server does not let us add it; or another worker of
+            the queue holds another fleet key.
         UnreachableError: the server does not answer.
     """
     if app.settings.search_attributes:
         done = await register(client, mend=_SETUP)
         if added := [name for name, outcome in done.items() if outcome is Registration.ADDED]:
             say(f"added search attributes: {', '.join(added)}")
+    if app.shares_effects():
+        queue = names.effects_queue(app.settings.task_queue)
+        await check_same_fleet(client, queue, fingerprint(fleet_key(app.settings)))
 
 
 def ready_line(app: Application, client: Client) -> str:
@@ -52,7 +79,15 @@ def ready_line(app: Application, client: Client) -> str:
     return f"worker ready: agents {agents} on task queue {app.settings.task_queue} at {address}"
 
 
-async def serve(app: Application, client: Client, stop: asyncio.Event, ready: Callable[[], None], say: Say) -> None:
+async def serve(
+    app: Application,
+    client: Client,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    say: Say,
+    *,
+    idle_seconds: float | None = None,
+) -> None:
     """Serves until `stop` is set, then lets running activities finish, and leaves behind those that do not end.
 
     Args:
@@ -61,6 +96,7 @@ async def serve(app: Application, client: Client, stop: asyncio.Event, ready: Ca
         stop: set it to end.
         ready: called once the worker takes work.
         say: tells a person how it ends.
+        idle_seconds: after this time, waits for calls of tools only; default: for every activity.
 
     Raises:
         RuntimeError: the worker cannot go on.
@@ -69,11 +105,24 @@ async def serve(app: Application, client: Client, stop: asyncio.Event, ready: Ca
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((work, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    done, _ = await asyncio.wait((work,), timeout=app.settings.shutdown_seconds + _LEFT_SECONDS)
-    if not done:
+    if await _ended(work, app.settings.shutdown_seconds + _LEFT_SECONDS, idle_seconds, say):
+        await work
+    else:
         say("an activity does not end: it is left behind, and its run goes on with another worker")
-        return
-    await work
+
+
+async def _ended(work: asyncio.Task[None], limit: float, idle_seconds: float | None, say: Say) -> bool:
+    """Waits for the end of a worker that was told to stop, and names the calls that keep it from ending."""
+    first = min(limit, _SILENT_SECONDS if idle_seconds is None else idle_seconds)
+    done, _ = await asyncio.wait((work,), timeout=first)
+    busy = running_calls()
+    if not done and busy:
+        say(f"waiting up to {limit - first:.0f} s for {', '.join(busy)}; a second Ctrl-C ends it at once")
+    waited = first
+    while not done and waited < limit and (idle_seconds is None or running_calls()):
+        done, _ = await asyncio.wait((work,), timeout=_LOOK_SECONDS)
+        waited += _LOOK_SECONDS
+    return bool(done)
 
 
 async def _serve(app: Application, client: Client, stop: asyncio.Event, ready: Callable[[], None], say: Say) -> None:
@@ -100,11 +149,26 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
     scrubber = app.secrets.scrubber
     with scrubbed_logs(scrubber), scrubbed_output(scrubber):
         try:
-            async with serving_together(workers(app, client, options)) as worker, _watching(app):
+            await _load_prices(app)
+            control = ControlCopy(client)
+            reports = BreakerReports(client, app.breakers, app.settings.task_queue)
+            async with (
+                control.kept(),
+                reports.kept(),
+                serving_together(workers(app, client, control, _reporting(reports, options))) as worker,
+                _watching(app),
+                watching_once_it_moves("the worker's loop"),
+            ):
                 yield worker
         finally:
             await app.catalog.close()
             await asyncio.to_thread(flush)
+
+
+async def _load_prices(app: Application) -> None:
+    """Loads the list of prices, which is long, beside the loop: the first run would hold up all others with it."""
+    for agent in app.catalog.agents.values():
+        await asyncio.to_thread(app.catalog.model_spec, agent)
 
 
 @contextlib.asynccontextmanager
@@ -119,11 +183,16 @@ async def serving_together(together: Sequence[Worker]) -> AsyncGenerator[Worker]
             await asyncio.gather(*(worker.shutdown() for worker in together))
 
 
+def _reporting(reports: ports.BreakerReports, options: WorkerConfig) -> WorkerConfig:
+    """Returns the options of the worker of runs, which tells breakers what ends."""
+    others = options["interceptors"] if "interceptors" in options else _interceptors()
+    return {**options, "interceptors": [*others, folders.reporting.Reporting(reports.tell)]}
+
+
 @contextlib.asynccontextmanager
 async def _watching(app: Application) -> AsyncGenerator[None]:
     """Puts changed rules in force until the context ends."""
-    agents = list(app.catalog.agents.values())
-    watch = asyncio.create_task(keep_current(app.gate, agents, policy_folders(app.settings)))
+    watch = asyncio.create_task(keep_current(app.gate, app.catalog.kept, policy_folders(app.settings)))
     try:
         yield
     finally:
@@ -132,8 +201,8 @@ async def _watching(app: Application) -> AsyncGenerator[None]:
             await watch
 
 
-def workers(app: Application, client: Client, options: WorkerConfig) -> list[Worker]:
-    """Builds the worker of runs, and that of shared effects if a tool has any.
+def workers(app: Application, client: Client, control: ports.Control, options: WorkerConfig) -> list[Worker]:
+    """Builds the workers of runs, of shared effects if a tool has any, of each provider's account, and of control.
 
     A call that waits for a shared effect takes up a slot of its worker. The effect runs in a slot of another worker,
     because otherwise calls that wait could fill all slots and no effect would ever run.
@@ -141,32 +210,88 @@ def workers(app: Application, client: Client, options: WorkerConfig) -> list[Wor
     Args:
         app: what is served.
         client: the connection to Temporal.
+        control: what is in force over all runs.
         options: of the worker of runs, in place of our own.
     """
-    activities, perform = _activities(app, client)
+    shared = app.shares_effects()
+    key = fleet_key(app.settings) if shared else b""
+    activities, perform, queued = _activities(app, client, control, key)
     runs: WorkerConfig = {
         "workflows": [folders.agent_run.AgentRun, folders.effect.Effect],
         "activities": activities,
-        "workflow_runner": sandbox(),
-        # When a worker dies, its runs wait this long for it before another worker takes them over.
-        "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+        "workflow_runner": sandbox(placed=client.data_converter.payload_codec is not None),
+        "sticky_queue_schedule_to_start_timeout": _TAKEN_OVER,
         "max_cached_workflows": app.settings.cached_runs,
         **options,
     }
     queue = app.settings.task_queue
     built = [_worker(app, client, {"task_queue": queue, **runs})]
-    if any(tool.spec.dedupe for agent in app.catalog.agents.values() for tool in agent.tools.values()):
-        built.append(_worker(app, client, {"task_queue": names.effects_queue(queue), "activities": [perform]}))
-    return built
+    if shared:
+        identity = marked(client.identity, fingerprint(key))
+        effects: WorkerConfig = {
+            "task_queue": names.effects_queue(queue),
+            "activities": [perform],
+            "identity": identity,
+        }
+        built.append(_worker(app, client, effects))
+    shared_queues = [*queued, _control(app, client)]
+    return [*built, *(_worker(app, client, {**one, "deployment_config": _beside_others()}) for one in shared_queues)]
+
+
+def _beside_others() -> WorkerDeploymentConfig:
+    """Tells a worker apart from others that serve the same queue through the same client, which the SDK else refuses.
+
+    No versioning follows from it: any of them takes any task.
+    """
+    version = WorkerDeploymentVersion(deployment_name="backstay", build_id=uuid.uuid4().hex)
+    return WorkerDeploymentConfig(version=version, use_worker_versioning=False)
+
+
+def _kept() -> list[type]:
+    """Returns the workflows that all fleets of a namespace share."""
+    return [
+        folders.control_plane.ControlPlane,
+        folders.incident_sweep.Incident,
+        folders.breakers.Breakers,
+        folders.tenant_ledger.TenantLedger,
+        folders.tenant_grants.TenantGrants,
+        folders.provider_quota.ProviderQuota,
+    ]
+
+
+def _control(app: Application, client: Client) -> WorkerConfig:
+    """Returns what serves the control plane, breakers, ledgers, grants and rates: a queue that all fleets share."""
+    allowances: ports.Allowances = app.limits
+    runs: ports.LedgerRuns = LedgerRuns(client)
+    rates: ports.Rates = Rates(client)
+    scoped: ports.ScopedRuns = ScopedRuns(client)
+    orders: ports.Orders = Orders(client)
+    sweep, pace = folders.sweep.Sweep(allowances, runs), folders.pace.Pace(rates)
+    incidents = folders.incident.Incidents(scoped)
+    trips = folders.trip.Trips(orders)
+    return {
+        "task_queue": names.CONTROL_QUEUE,
+        "workflows": _kept(),
+        "activities": [
+            *(sweep.sweep, sweep.restore, pace.pace, pace.paced),
+            *(incidents.find, incidents.tell, incidents.account, incidents.order),
+            *(trips.trip, trips.lifted),
+        ],
+        "workflow_runner": sandbox(placed=client.data_converter.payload_codec is not None),
+        "sticky_queue_schedule_to_start_timeout": _TAKEN_OVER,
+    }
+
+
+def _interceptors() -> list[Interceptor]:
+    return [folders.elsewhere.Elsewhere(), folders.page_on_request.PageOnRequest(), Refusing()]
 
 
 def _worker(app: Application, client: Client, options: WorkerConfig) -> Worker:
-    config = client.config()
-    config["data_converter"] = for_worker(client.data_converter)
-    client = Client(**config)
+    client = _converting(app, client)
     given: WorkerConfig = {
         "client": client,
         "plugins": worker_plugins(client),
+        "interceptors": _interceptors(),
         # A running activity learns of a kill with the answer to a heartbeat: send them often.
         "max_heartbeat_throttle_interval": timedelta(milliseconds=250),
         "default_heartbeat_throttle_interval": timedelta(milliseconds=250),
@@ -176,49 +301,85 @@ def _worker(app: Application, client: Client, options: WorkerConfig) -> Worker:
     return Worker(**given)
 
 
+def _converting(app: Application, client: Client) -> Client:
+    """Returns the connection with the payloads of a worker."""
+    config = client.config()
+    config["data_converter"] = for_worker(client.data_converter, strict=app.settings.codec_strict)
+    return Client(**config)
+
+
 Activity = Callable[..., Any]
 
 
-def _activities(app: Application, client: Client) -> tuple[list[Activity], Activity]:
-    """Binds each adapter to its port, and returns the activities of runs and the one of shared effects."""
+def _activities(
+    app: Application, client: Client, control: ports.Control, key: bytes
+) -> tuple[list[Activity], Activity, list[WorkerConfig]]:
+    """Binds each adapter to its port, and returns the activities of runs, of shared effects and of accounts' queues."""
     catalog: ports.Catalog = app.catalog
     models: ports.Models = app.catalog
     gate: ports.Gate = app.gate
     secrets: ports.Secrets = app.secrets
     notifier: ports.Notifier = app.webhooks
-    history: ports.History = RunHistory(client)
+    proofs: ports.Proofs = app.proofs
+    starts: ports.Starts = Starts(client)
+    history: ports.History = RunHistory(client, app.settings.task_queue)
     effects: ports.Effects = Effects(client)
+    alarms: ports.Alarms = Alarms(client)
+    attempts: ports.Attempts = Attempts(client)
+    allowances: ports.Allowances = app.limits
+    ledgers: ports.Ledgers = Ledgers(client, app.limits.spans)
+    grants: ports.Grants = Grants(client)
+    runs_of_ledgers: ports.LedgerRuns = LedgerRuns(client)
 
-    reviewer = folders.review.Reviewer(catalog, gate)
+    reviewer = folders.review.Reviewer(
+        catalog, gate, control, client.service_client.config.target_host.rpartition(":")[0]
+    )
     conversations = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
-    preparer = folders.prepare.Preparer(conversations, reviewer, secrets)
+    effect_ids = folders.claim.EffectIds(key)
+    preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control)
+    asking = folders.decide.Asking(conversations, models, control)
+    at_once = folders.at_once.AtOnce(allowances, control)
+    holds = folders.hold.Holds(ledgers, notifier)
+    standing = folders.grants.Grants(conversations, grants)
     runs: list[Activity] = [
-        folders.admit.Admit(catalog, gate, app.settings.search_attributes).admit,
-        folders.decide.Decide(conversations, models).decide,
-        folders.authorize.Authorize(reviewer).authorize,
-        folders.notify.Notify(notifier).notify,
-        folders.act.Act(preparer, effects, history).act,
+        folders.admit.Admit(catalog, gate, at_once, proofs, starts).admit,
+        folders.enqueue.Enqueue(conversations, at_once, ledgers).enqueue,
+        folders.look.Look(at_once, runs_of_ledgers).look,
+        folders.decide.Decide(asking, alarms).decide,
+        folders.authorize.Authorize(conversations, reviewer).authorize,
+        folders.notify.Notify(conversations, notifier).notify,
+        folders.verify.Verify(proofs).verify,
+        folders.act.Act(preparer, effects, effect_ids, history, attempts).act,
         folders.reconcile.Reconcile(preparer).reconcile,
+        folders.reserve.Reserve(conversations, allowances, holds).reserve,
+        folders.meter.Meter(conversations, reviewer, allowances, holds).meter,
+        folders.announce.Announce(notifier).announce,
+        standing.give,
+        standing.use,
     ]
-    return runs, folders.perform.Perform(preparer, history).perform
+    queued = model_queues(app, client, asking, alarms)
+    return runs, folders.perform.Perform(preparer, effect_ids, history).perform, queued
 
 
-def sandbox(*, checked: bool = False) -> LeanSandbox:
+def sandbox(*, checked: bool = False, placed: bool = False) -> LeanSandbox:
     """Returns the sandbox of workflows.
 
     It does not load again what is pure, the kernel and the contracts, nor the modules that define no workflow.
 
     Args:
         checked: loads those modules inside too and holds them to the sandbox's restrictions, as every replay does.
+        placed: tells the codec where each payload belongs.
     """
     through = ["backstay.kernel", "backstay.contracts", "pydantic", "pydantic_core", "annotated_types"]
     through += ["typing_extensions", *([] if checked else _workflow_parts())]
-    return LeanSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*through))
+    runner = LeanSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*through))
+    runner.placed = placed
+    return runner
 
 
 def _workflow_parts() -> list[str]:
     """Lists the modules of `workflows` that define no workflow."""
     package = folders.module_name("workflows")
-    defining = {folders.agent_run.AgentRun.__module__, folders.effect.Effect.__module__}
+    defining = {one.__module__ for one in (folders.agent_run.AgentRun, folders.effect.Effect, *_kept())}
     found = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
     return [module.name for module in found if module.name not in defining]

@@ -12,10 +12,14 @@ from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.toml_file import read_text
 from backstay.app import folders
 from backstay.checks.what_if import WhatIf, judged
+from backstay.contracts.exposure import MeterName, Quantity
 from backstay.contracts.money import Usd
-from backstay.contracts.problems import Contract, problems_of
+from backstay.contracts.problems import UNKNOWN, Contract, problems_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.meter import read_amount
 from backstay.kernel.money import parse_usd
+from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 FILE = "cases.toml"
@@ -23,8 +27,51 @@ _HEADER = re.compile(r"\s*\[\[\s*case\s*\]\]")
 _BY_RULES = frozenset({Code.FORBIDDEN, Code.NOT_PERMITTED})
 
 
+class CaseSums(Contract):
+    """The sums of a meter before the call, as text; the call's own amount is added.
+
+    A text alone is the sum of the run, and those of the day and the month are at the least that one.
+
+    Attributes:
+        run: within the run.
+        day: of the tenant's day.
+        month: of the tenant's month.
+    """
+
+    run: Quantity = "0"
+    day: Quantity | None = None
+    month: Quantity | None = None
+
+    def counted(self) -> dict[Period, int]:
+        """Returns the sums over many runs that are named."""
+        named = {Period.DAY: self.day, Period.MONTH: self.month}
+        return {period: read_amount(text) for period, text in named.items() if text is not None}
+
+
 class CaseTable(Contract):
-    """One `[[case]]`: `expect` is the expected outcome; `code`, `groups` and `rules` are compared if given."""
+    """One `[[case]]`: `expect` is the expected outcome; `code`, `groups` and `rules` are compared if given.
+
+    Attributes:
+        tool: the tool that is called.
+        args: its arguments.
+        expect: the outcome.
+        code: the verdict's code.
+        groups: the approvals that would release the call, such as `finance:2`.
+        rules: the ids of the deciding rules.
+        name: a name for people.
+        goal: the run's goal; rules see which arguments it names.
+        requested_by: who asked for the run.
+        tenant: the run's tenant.
+        approvals: approvals that were given before.
+        taint: what the run has read, such as `untrusted`.
+        step: the run's step.
+        spent_usd: what the run has spent.
+        tool_calls: calls that the run has made.
+        tool_calls_60s: calls of this tool in the last 60 seconds.
+        exposure: what was counted of each meter before: `"201"`, or `{ run = "0", day = "4950" }`.
+        incident: an incident is in force.
+        now: the time in seconds since 1970.
+    """
 
     tool: str
     args: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -42,14 +89,23 @@ class CaseTable(Contract):
     spent_usd: Usd = "0.00"
     tool_calls: int = Field(default=0, ge=0)
     tool_calls_60s: int = Field(default=0, ge=0)
+    exposure: dict[MeterName, Quantity | CaseSums] = Field(default_factory=dict[str, str | CaseSums])
     incident: bool = False
     now: int | None = None
 
     def what_if(self) -> WhatIf:
         """Returns the call to be judged."""
-        beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd"}
+        beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd", "exposure"}
         given: dict[str, Any] = self.model_dump(exclude=beside)
-        return WhatIf(tool=self.tool, args=self.args, spent_usd=parse_usd(self.spent_usd), **given)
+        sums = {name: CaseSums(run=one) if isinstance(one, str) else one for name, one in self.exposure.items()}
+        return WhatIf(
+            self.tool,
+            self.args,
+            spent_usd=parse_usd(self.spent_usd),
+            exposure={name: read_amount(one.run) for name, one in sums.items()},
+            counted={name: one.counted() for name, one in sums.items()},
+            **given,
+        )
 
 
 class _CaseFile(Contract):
@@ -105,7 +161,9 @@ def read_cases(agent: Agent) -> list[Case]:
         problem = problems_of(error)[0]
         field, line = _place(text, problem.field)
         known = ", ".join(f"`{key}`" for key in CaseTable.model_fields)
-        mend = f"known keys are {known}" if problem.problem == "unknown field" else None
+        meant = did_you_mean(problem.field.rpartition(".")[2], CaseTable.model_fields)
+        listed = f"{meant} known keys are {known}" if meant else f"known keys are {known}"
+        mend = listed if problem.problem == UNKNOWN else None
         raise ConfigurationError(f"`{field}`: {problem.problem}", where=f"{path}:{line}", mend=mend) from None
     lines = _headers(text)
     # Cases that are not written with headers, but as an inline array, have no lines of their own.

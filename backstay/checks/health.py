@@ -1,157 +1,60 @@
-"""Checks each part that a run needs, and names the mend where one is missing; nothing here costs anything."""
+"""Checks each part that serving runs needs, and names the mend where one is missing; nothing here costs anything."""
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import AsyncGenerator, Mapping
 
 import httpx2
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from backstay.adapters.agent.catalog import Catalog, needs_key
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import load_organisation
-from backstay.adapters.engine.search_attributes import missing_attributes
+from backstay.adapters.proof.verifier import proofs_of
+from backstay.adapters.tool.blocking import blocking_calls
 from backstay.app.application import agents_of, policy_folders
-from backstay.checks.rules import linted
-from backstay.client.client import BackstayClient
-from backstay.client.connection import connect
-from backstay.errors import BackstayError, ConfigurationError, UnreachableError
+from backstay.app.model_queues import accounts_of
+from backstay.checks.accounts import account_checks
+from backstay.checks.rules import NOBODY, STAFF, linted
+from backstay.client.health import Check, failed, masked_url
+from backstay.errors import ConfigurationError
 from backstay.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
 _PATIENCE_SECONDS = 5.0
-_SETUP = "run `backstay setup`"
-_SECRET_FIELDS = frozenset({"openai_api_key", "webhook_secret", "codec_keys"})
-_TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "TEMPORAL_API_KEY")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Holds what one check found.
-
-    Attributes:
-        name: the part that was checked.
-        ok: whether the part works.
-        detail: what was found.
-        mend: what to do if it does not work.
-        unreachable: whether the reason is that no Temporal server answers.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = ""
-    unreachable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Holds one variable.
-
-    Attributes:
-        variable: the name.
-        value: the value, with secrets masked.
-        source: `environment` or `default`.
-    """
-
-    variable: str
-    value: str
-    source: str
-
-
-def known_settings(settings: Settings, environment: Mapping[str, str] = os.environ) -> list[Known]:
-    """Lists every setting in force; leaves out what is neither set nor has a default."""
-    found: list[Known] = []
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        variable = alias if isinstance(alias, str) else f"BACKSTAY_{name.upper()}"
-        value = getattr(settings, name)
-        if value in (None, []):
-            continue
-        text = "(set)" if name in _SECRET_FIELDS else _text(value)
-        found.append(Known(variable, text, "environment" if environment.get(variable) else "default"))
-    for variable in _TEMPORAL:
-        if environment.get(variable):
-            text = "(set)" if variable == "TEMPORAL_API_KEY" else environment[variable]
-            found.append(Known(variable, text, "environment"))
-    return found
 
 
 async def checks(settings: Settings) -> AsyncGenerator[Check]:
-    """Checks all parts one after the other; skips what needs a part that is missing."""
-    try:
-        client = await connect()
-    except BackstayError as error:
-        yield _failed("temporal", error)
-    else:
-        for name, asked in _OF_SERVER.items():
-            yield await _answered(name, asked(client, settings))
+    """Checks all parts of a worker one after the other; skips what needs a part that is missing."""
     agents: dict[str, Agent] = {}
     try:
         agents = agents_of(settings)
         await _catalogued(agents, settings)
         yield Check("agents", True, ", ".join(sorted(agents)))
     except ConfigurationError as error:
-        yield _failed("agents", error)
+        yield failed("agents", error)
+    for found in _blocking(agents):
+        yield found
     yield _rules(settings)
+    if settings.people_keys or settings.require_proof:
+        yield _proofs(settings)
+    for found in _approvers(settings):
+        yield found
+    async for found in account_checks(accounts_of(agents.values())):
+        yield found
     for agent_names, base_url, variable, key in _endpoints(agents, settings):
         yield await _model(agent_names, base_url, variable, key)
 
 
-async def _answered(name: str, asked: Awaitable[Check]) -> Check:
-    try:
-        return await asked
-    except BackstayError as error:
-        return _failed(name, error)
-    except RPCError as error:
-        mend = "check `TEMPORAL_NAMESPACE`, and what your key permits"
-        return Check(name, False, f"the server says: {error.message}", mend)
-
-
-def _failed(name: str, error: BackstayError) -> Check:
-    if isinstance(error, ConfigurationError):
-        place = f"{error.where}: " if error.where else ""
-        return Check(name, False, place + error.what, error.mend or "")
-    what, _, mend = str(error).partition("; ")
-    return Check(name, False, what, mend, isinstance(error, UnreachableError))
-
-
-async def _server(client: Client, settings: Settings) -> Check:
-    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
-    return Check("temporal", True, f"{client.service_client.config.target_host}, version {info.server_version}")
-
-
-async def _namespace(client: Client, settings: Settings) -> Check:
-    answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
-    days = answer.config.workflow_execution_retention_ttl.ToTimedelta().days
-    return Check("namespace", True, f"{client.namespace}, keeps closed runs for {days} d")
-
-
-async def _attributes(client: Client, settings: Settings) -> Check:
-    if not settings.search_attributes:
-        return Check("search attributes", True, "off: runs cannot be filtered")
-    missing = await missing_attributes(client, mend=_SETUP)
-    if missing:
-        return Check("search attributes", False, f"missing: {', '.join(missing)}", _SETUP)
-    return Check("search attributes", True, "all there")
-
-
-async def _workers(client: Client, settings: Settings) -> Check:
-    count = await BackstayClient(client, settings.task_queue).workers()
-    detail = f"{count} on the task queue `{settings.task_queue}`"
-    return Check("workers", count > 0, detail, "" if count else "start one with `backstay worker`")
-
-
-_OF_SERVER: Mapping[str, Callable[[Client, Settings], Awaitable[Check]]] = {
-    "temporal": _server,
-    "namespace": _namespace,
-    "search attributes": _attributes,
-    "workers": _workers,
-}
+def _blocking(agents: Mapping[str, Agent]) -> list[Check]:
+    """Names the async tools that would block the event loop of their agent."""
+    mend = "make the tool a plain `def`, which gets a thread of its own, or await what it waits for"
+    return [
+        Check(
+            "tools", False, f"{found.where}: the async tool `{found.tool}` of `{name}` blocks in `{found.call}`", mend
+        )
+        for name, agent in sorted(agents.items())
+        for tool in agent.tools.values()
+        for found in blocking_calls(tool)
+    ]
 
 
 async def _catalogued(agents: Mapping[str, Agent], settings: Settings) -> None:
@@ -162,14 +65,34 @@ async def _catalogued(agents: Mapping[str, Agent], settings: Settings) -> None:
 
 
 def _rules(settings: Settings) -> Check:
+    """Checks the rules, and repeats the warnings of `backstay policy check`."""
     try:
         found = linted(settings)
     except ConfigurationError as error:
-        return _failed("policies", error)
+        return failed("policies", error)
     if found.problems:
         more = f", and {len(found.problems) - 1} more" if len(found.problems) > 1 else ""
         return Check("policies", False, f"{found.problems[0]}{more}", "see `backstay policy check`")
-    return Check("policies", True, f"{found.rules} rules in force")
+    warnings = "".join(f"; warning: {one.where}: {one.what}" for one in found.warnings)
+    mend = "see `backstay policy check`" if warnings else ""
+    return Check("policies", True, f"{found.rules} rules in force{warnings}", mend, doubtful=bool(warnings))
+
+
+def _proofs(settings: Settings) -> Check:
+    try:
+        stance = proofs_of(settings).stance
+    except ConfigurationError as error:
+        return failed("proofs", error)
+    return Check("proofs", True, f"{stance}, verified by {settings.people_keys}")
+
+
+def _approvers(settings: Settings) -> list[Check]:
+    """Warns of groups of the organisation that nobody is in yet."""
+    try:
+        vacant = sorted(load_organisation(policy_folders(settings)).vacant)
+    except ConfigurationError:
+        return []  # the check of the rules says so
+    return [Check("approvers", True, f"the group `{name}`: {NOBODY}", STAFF, doubtful=True) for name in vacant]
 
 
 def _endpoints(agents: Mapping[str, Agent], settings: Settings) -> list[tuple[list[str], str, str, str | None]]:
@@ -205,19 +128,3 @@ async def _model(names: list[str], base_url: str, variable: str, key: str | None
     if status >= 500:
         return Check("model", False, f"{address} answers with {status}, {whom}", "look at the model's server")
     return Check("model", True, f"{address} answers, {whom}")
-
-
-def masked_url(url: str) -> str:
-    """Hides the password that an address may hold."""
-    parts = urlsplit(url)
-    return url if "@" not in parts.netloc else parts._replace(netloc=f"…@{parts.netloc.rpartition('@')[2]}").geturl()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ":".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if isinstance(value, dict):
-        return ",".join(f"{key}={amount}" for key, amount in value.items())  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return masked_url(str(value)) if "://" in str(value) else str(value)

@@ -11,7 +11,16 @@ from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
 from backstay.app.worker import sandbox
-from backstay.contracts.names import AGENT_RUN, EFFECT
+from backstay.contracts.names import (
+    AGENT_RUN,
+    BREAKERS,
+    CONTROL_PLANE,
+    EFFECT,
+    INCIDENT_RUN,
+    PROVIDER_QUOTA,
+    TENANT_GRANTS,
+    TENANT_LEDGER,
+)
 from backstay.errors import ConfigurationError
 
 _MESSAGE = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
@@ -50,10 +59,21 @@ async def first_difference(history: WorkflowHistory) -> str | None:
         ConfigurationError: the history belongs to another workflow, or to none.
     """
     kind = _kind(history)
-    known: dict[str, type] = {AGENT_RUN: folders.agent_run.AgentRun, EFFECT: folders.effect.Effect}
+    known: dict[str, type] = {
+        AGENT_RUN: folders.agent_run.AgentRun,
+        EFFECT: folders.effect.Effect,
+        BREAKERS: folders.breakers.Breakers,
+        CONTROL_PLANE: folders.control_plane.ControlPlane,
+        INCIDENT_RUN: folders.incident_sweep.Incident,
+        TENANT_LEDGER: folders.tenant_ledger.TenantLedger,
+        TENANT_GRANTS: folders.tenant_grants.TenantGrants,
+        PROVIDER_QUOTA: folders.provider_quota.ProviderQuota,
+    }
     if kind not in known:
         what = f"is the history of a `{kind}`" if kind else "holds no event that starts a workflow"
-        raise ConfigurationError(f"`{history.workflow_id}` {what}", mend=f"only `{AGENT_RUN}` and `{EFFECT}` replay")
+        raise ConfigurationError(
+            f"`{history.workflow_id}` {what}", mend=f"only {', '.join(f'`{one}`' for one in known)} replay"
+        )
     replayer = Replayer(workflows=[known[kind]], workflow_runner=sandbox(checked=True), data_converter=data_converter())
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure

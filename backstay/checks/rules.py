@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backstay.adapters.agent.exposure import check_asked, unfed
 from backstay.adapters.agent.folder import Agent, load_agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
 from backstay.adapters.agent.toml_file import line_of
@@ -16,6 +17,9 @@ from backstay.checks.cases import check_cases, read_cases
 from backstay.errors import ConfigurationError
 from backstay.settings import Settings
 
+NOBODY = "nobody is in yet: what needs its approval is denied"
+STAFF = "name people under `[groups]` in the org.toml of a folder in `BACKSTAY_POLICIES`"
+FEED = "is it misspelt? A tool adds to a meter by `@tool(exposure=...)`"
 _SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
 _WELL_KNOWN = frozenset({"group:external", "group:destructive"})
 """Groups that the shipped rules name even if no tool is in them."""
@@ -80,14 +84,70 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
             loaded.append(agent)
             if org is not None and concerned:
                 put_in_force(gate, agent, org)
+                check_asked(agent, org)
                 check_cases(gate, agent, read_cases(agent))
                 found.rules += len(gate.bundle(name).enforced.rules)
+                found.warnings += _anonymous(agent, gate)
+                found.warnings += _unfed(agent)
+                found.warnings += _unstaffed(org, gate.bundle(name))
+                found.warnings += [
+                    Finding(doubt.where, doubt.what, doubt.mend) for doubt in folders.advice.advised(gate.bundle(name))
+                ]
         except ConfigurationError as error:
             found.problems += _findings(error) if concerned else []
     if org is not None and len(loaded) == len(places):
         found.warnings += _unheard(org, loaded)
+        found.warnings += _uncounted(org, loaded)
     found.problems = list(dict.fromkeys(found.problems))
+    found.warnings = list(dict.fromkeys(found.warnings))
     return found
+
+
+def _anonymous(agent: Agent, gate: "folders.gate.Gate") -> list[Finding]:
+    """Warns of approvals that whoever asked for the run may answer, because a run need not say who that is."""
+    table, rules = agent.config.approval, gate.bundle(agent.name).enforced.rules.values()
+    asks = (
+        table.unknown
+        or table.budget
+        or any(
+            rule.approval and rule.covers(agent.name, name, tool.spec.groups)
+            for rule in rules
+            for name, tool in agent.tools.items()
+        )
+    )
+    if table.requester_required or not asks:
+        return []
+    file = agent.folder / "agent.toml"
+    line = line_of(file.read_text("utf-8"), "approval.requester_required") or 1
+    what = "people approve its calls, and a run need not say who asked for it: whoever did may approve their own"
+    return [Finding(f"{file}:{line}", what, "set `requester_required = true` under `[approval]`")]
+
+
+def _unstaffed(org: Organisation, bundle: "folders.build.Bundle") -> list[Finding]:
+    """Finds rules that ask a group which nobody is in yet: what they are about is denied."""
+    rules = (bundle.observed or bundle.enforced).rules.values()
+    return [
+        Finding(rule.where, f"`{rule.id}` asks `{rule.approval.group}`, which {NOBODY}", STAFF)
+        for rule in rules
+        if rule.approval is not None and rule.approval.group in org.vacant
+    ]
+
+
+def _unfed(agent: Agent) -> list[Finding]:
+    """Finds limits of meters that no tool of the agent adds to."""
+    file = agent.folder / "agent.toml"
+    text = file.read_text("utf-8")
+    return [
+        Finding(f"{file}:{line_of(text, f'exposure.{name}') or 1}", f"`exposure.{name}` limits nothing", FEED)
+        for name in unfed(agent)
+    ]
+
+
+def _uncounted(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:
+    """Finds limits of the organisation for meters that no agent counts: a misspelt name limits nothing."""
+    fed = {name for agent in agents for tool in agent.tools.values() for name in tool.spec.exposure}
+    named = dict.fromkeys([*org.exposure, *org.limits.meters()])
+    return [Finding("org.toml", f"`exposure.{name}` limits nothing", FEED) for name in named if name not in fed]
 
 
 def _places(settings: Settings) -> Mapping[str, Path]:

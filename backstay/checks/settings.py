@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import Organisation
 from backstay.adapters.agent.toml_file import line_of, read_text
+from backstay.adapters.model.dialect import dialect_of, host_of, known
 from backstay.adapters.model.prices import price_of
 from backstay.contracts.budget import DIMENSIONS, BudgetLimits, lowest
 from backstay.kernel.money import format_usd
@@ -74,7 +75,7 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
     rest = [
         _own(sources, key, value, written)
         for key, (value, written) in _flat(agent.config)
-        if not key.startswith(("budget.", "approval.groups", "model.price"))
+        if not key.startswith(("budget.", "approval.groups", "model.price", "exposure"))
     ]
     return [
         *(one for one in rest if not one.key.startswith(("stop.", "approval.", "policy."))),
@@ -82,6 +83,7 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
         *_budget(sources),
         *(one for one in rest if one.key.startswith(("stop.", "approval.", "policy."))),
         *_groups(sources),
+        *_exposure(sources),
     ]
 
 
@@ -92,12 +94,17 @@ def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, tuple[Any, 
         if isinstance(value, BaseModel):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", (value, name in table.model_fields_set)
+            listed = [one.model_dump(exclude_none=True) for one in value] if name == "fallback" else value
+            yield f"{prefix}{name}", (listed, name in table.model_fields_set)
 
 
 def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:
+    if key == "approval.notify" and value and not value.startswith("secret:"):
+        value = "(set)"  # whoever knows the address may write there
     if written:
         return Setting(key, value, sources.line(key))
+    if key.startswith("model.parameters."):
+        return _parameter(sources, key)
     if key == "tools":
         return Setting(key, None, f"{DEFAULT}: every @tool of tools.py")
     if key not in _FROM_ENVIRONMENT:
@@ -107,6 +114,16 @@ def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:
         return Setting(key, variable, DEFAULT)
     found = getattr(sources.settings, field)
     return Setting(key, found, variable if os.environ.get(variable) and found is not None else DEFAULT)
+
+
+def _parameter(sources: _Sources, key: str) -> Setting:
+    """Returns how the model's server is asked, by its dialect."""
+    model, settings = sources.agent.config.model, sources.settings
+    host = host_of(model.base_url or settings.openai_base_url)
+    api = "chat" if (model.api or settings.model_api) == "chat" else "responses"
+    dialect = dialect_of(host, model.name or settings.model, api, model.wire())
+    name = known(host) if model.dialect == "auto" else model.dialect
+    return Setting(key, getattr(dialect, key.rpartition(".")[2]), f"{DEFAULT}: dialect {name}")
 
 
 def _price(sources: _Sources) -> Setting:
@@ -122,6 +139,7 @@ def _price(sources: _Sources) -> Setting:
         "input": format_usd(tier.input),
         "cached_input": format_usd(tier.cached_input),
         "output": format_usd(tier.output),
+        **({} if tier.cache_write is None else {"cache_write": format_usd(tier.cache_write)}),
     }
     return Setting("model.price", rates, found.source)
 
@@ -141,9 +159,10 @@ def _budget(sources: _Sources) -> Iterator[Setting]:
         mine = own.tools.get(tool) == limit
         source = sources.line(key) if mine else _org_source(sources.tables, ("budget", "tools"), None)
         yield Setting(key, limit.model_dump(exclude_none=True), source)
-    exclude = "seconds_exclude_approvals"
-    source = sources.line(f"budget.{exclude}") if exclude in own.model_fields_set else DEFAULT
-    yield Setting(f"budget.{exclude}", own.seconds_exclude_approvals, source)
+    for name in type(own).model_fields:
+        if name not in BudgetLimits.model_fields:
+            source = sources.line(f"budget.{name}") if name in own.model_fields_set else DEFAULT
+            yield Setting(f"budget.{name}", getattr(own, name), source)
 
 
 def _groups(sources: _Sources) -> Iterator[Setting]:
@@ -151,7 +170,22 @@ def _groups(sources: _Sources) -> Iterator[Setting]:
         key = f"approval.groups.{name}"
         yield Setting(key, list(people), sources.line(key))
     for name, people in sorted(sources.org.groups.items()):
-        yield Setting(f"approval.groups.{name}", list(people), _org_source(sources.tables, ("groups", name), None))
+        vacant = [f"{file}:{line_of(text, 'vacant') or 1}" for file, text, table in sources.tables if "vacant" in table]
+        named = _org_source(sources.tables, ("groups", name), None)
+        yield Setting(f"approval.groups.{name}", list(people), vacant[-1] if name in sources.org.vacant else named)
+
+
+def _exposure(sources: _Sources) -> Iterator[Setting]:
+    """Yields the limits of each meter, those of every file: all of them hold."""
+    for name, limits in sources.agent.config.exposure.items():
+        for key, value in limits.model_dump(exclude_none=True).items():
+            source = f"exposure.{name}.{key}"
+            yield Setting(source, value, sources.line(source) if key in limits.model_fields_set else DEFAULT)
+    for file, text, table in sources.tables:
+        for name, limits in cast("Mapping[str, Mapping[str, Any]]", table.get("exposure", {})).items():
+            for key, value in limits.items():
+                source = f"exposure.{name}.{key}"
+                yield Setting(source, value, f"{file}:{line_of(text, source) or 1}")
 
 
 def _org_tables(folders: Sequence[Path]) -> _OrgTables:

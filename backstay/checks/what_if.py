@@ -12,7 +12,10 @@ from backstay.app import folders
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, PolicyCall, RunFacts
 from backstay.errors import ConfigurationError
-from backstay.kernel.approval import filled, quorum_of, same_person
+from backstay.kernel.approval import filled, quorum_of
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.ledger_sums import Counts
+from backstay.kernel.person import same_person
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 RUN_ID = "what-if"
@@ -26,6 +29,9 @@ class WhatIf:
         approvals: granted approvals: "finance", or "finance:2" for two people.
         requested_by: the person who asked for the run, who can grant no approval.
         spent_usd: in micro-dollars.
+        exposure: what the run has counted of each meter before, in ten-thousandths.
+        counted: the same over all runs of the tenant, by meter and period; default, where it is counted for every
+            tenant: what the run has counted.
         now: seconds since the epoch; None for the present.
     """
 
@@ -40,6 +46,8 @@ class WhatIf:
     spent_usd: int = 0
     tool_calls: int = 0
     tool_calls_60s: int = 0
+    exposure: Mapping[str, int] = field(default_factory=dict[str, int])
+    counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
     incident: bool = False
     now: int | None = None
 
@@ -73,6 +81,10 @@ class _SupposedGate:
         """Returns the people who are in an approval group."""
         return self.gate.members(agent, group)
 
+    def reads_fact(self, agent: str, fact: str, version: str = "") -> bool:
+        """Wants every fact: a person who writes rules looks for one to read."""
+        return True
+
     def judge(self, call: PolicyCall) -> Verdict:
         """Judges a call under the suppositions."""
         return folders.judge.judge(self.gate.bundle(call.agent), self._supposed(call))
@@ -91,7 +103,11 @@ class _Tools:
 
     agent: Agent
 
-    def tool(self, agent: str, name: str) -> Tool | None:
+    def serves(self, agent: str) -> bool:
+        """Tells whether that is the agent."""
+        return agent == self.agent.name
+
+    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
         """Returns a tool of the agent."""
         return self.agent.tools.get(name) if agent == self.agent.name else None
 
@@ -115,7 +131,7 @@ def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
         return Judged(verdict, folders.explain.unasked(verdict))
     supposed = _SupposedGate(gate, what_if.incident, _granted(gate, agent, what_if))
     call = ProposedCall(call_id=RUN_ID, tool=what_if.tool, arguments=arguments)
-    given = _authorize_input(agent, tool, what_if, call)
+    given = _authorize_input(agent, tool, what_if, call, gate.bundle(agent.name).schema.counted)
     reviewed = folders.review.Reviewer(_Tools(agent), supposed).review(given, call)
     if reviewed.call is None:
         fault = reviewed.fault
@@ -126,7 +142,16 @@ def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
     return Judged(reviewed.verdict, supposed.explained(reviewed.call), reviewed.call.facts)
 
 
-def _authorize_input(agent: Agent, tool: Tool, what_if: WhatIf, call: ProposedCall) -> AuthorizeInput:
+def _authorize_input(
+    agent: Agent, tool: Tool, what_if: WhatIf, call: ProposedCall, counted: Mapping[str, Mapping[Period, bool]]
+) -> AuthorizeInput:
+    before = {
+        name: {
+            **{period: what_if.exposure.get(name, 0) for period, always in periods.items() if always},
+            **what_if.counted.get(name, {}),
+        }
+        for name, periods in counted.items()
+    }
     return AuthorizeInput(
         run_id=RUN_ID,
         run_key=RUN_ID,
@@ -140,10 +165,12 @@ def _authorize_input(agent: Agent, tool: Tool, what_if: WhatIf, call: ProposedCa
             tool_calls=what_if.tool_calls,
             tool_calls_60s={what_if.tool: what_if.tool_calls_60s},
             taint=list(what_if.taint),
+            exposure=dict(what_if.exposure),
         ),
         now=int(time.time()) if what_if.now is None else what_if.now,
         calls=[call],
         tools={what_if.tool: tool.spec.digest},
+        counted={RUN_ID: before},
     )
 
 

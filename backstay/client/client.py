@@ -4,6 +4,7 @@ Any Temporal client can do the same with the names in `backstay.contracts.names`
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,23 +14,44 @@ from pydantic import ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
-from backstay.adapters.engine.errors import in_our_words, result_of_failure
+from backstay.adapters.engine.errors import in_our_words, result_of_failure, takes_no_update
+from backstay.adapters.engine.executions import described
 from backstay.client.connection import connect
+from backstay.client.earlier import joined
 from backstay.client.overview import Overview, overview_of
 from backstay.client.run import Run
+from backstay.client.signing import Signer, proven, proven_start
 from backstay.contracts import names
-from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.messages import Answer, Edit, Hold, Kill, MessageState, Vote
+from backstay.contracts.approval import EditResult, GrantedVoteResult, VoteResult
+from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantResult, Hold, Kill, MessageState, Vote
 from backstay.contracts.problems import Contract, problems_of
 from backstay.contracts.run import RunRequest, RunResult, plain
 from backstay.contracts.status import Page, PageRequest, RunStatusView, TranscriptItem
-from backstay.errors import InvalidInputError, NoResultError, NoWorkerError, RunNotFoundError
+from backstay.errors import (
+    CrowdedError,
+    InvalidInputError,
+    NoResultError,
+    NoWorkerError,
+    PausedByEngineError,
+    RunNotFoundError,
+)
+from backstay.kernel.keys import fairness_key
+from backstay.kernel.markdown import inert
 from backstay.settings import load_settings
 
 SUMMARY = 100
+_PAUSED_SECONDS = 1.0
 _POLL_SECONDS = 70  # Temporal records the start of a worker's poll, and a poll lasts a minute
 
 
@@ -39,16 +61,21 @@ class BackstayClient:
     Every method raises `UnreachableError` where no server answers, and `ConfigurationError` where the server refuses
     the credentials or lacks the namespace.
 
+    `by`, `requested_by` and `tenant` are claims: the server takes any name from whoever may write to the namespace.
+    They count as proven once a worker verified a `proof`; docs/proofs.md says how.
+
     Attributes:
         temporal: the Temporal client underneath.
         task_queue: the task queue where runs start.
         patience: the seconds that a worker has to answer.
+        signer: proves messages to runs that verify proofs; None sends them as claims.
     """
 
     def __init__(self, client: Client, task_queue: str = names.TASK_QUEUE, *, patience: float = 10.0) -> None:
         self.temporal = client
         self.task_queue = task_queue
         self.patience = patience
+        self.signer: Signer | None = None
 
     @classmethod
     async def connect(cls, **overrides: Any) -> "BackstayClient":
@@ -63,28 +90,36 @@ class BackstayClient:
         """
         return cls(await connect(**overrides), load_settings().task_queue)
 
-    async def start(self, request: RunRequest, run_id: str | None = None) -> Run:
-        """Starts a run, or returns the open run of the same id.
+    async def start(self, request: RunRequest, run_id: str | None = None, *, sign: bool = False) -> Run:
+        """Starts a run, or returns the open run of the same id and input.
 
         Args:
-            request: the goal, the agent and what else the run is given.
+            request: the goal, the agent and what else the run is given; who asks and for whom are claims.
             run_id: makes the start safe to repeat; a new id unless given.
+            sign: proves the claims by the `signer`; a worker that can verify no proof refuses such a start.
 
         Raises:
-            RunExistsError: a run of that id has already closed.
+            RunExistsError: that run has already closed.
+            RunConflictError: the id belongs to a run with another input, or to another workflow.
         """
         run_id = run_id or f"{request.agent}-{uuid.uuid4().hex[:12]}"
         goal = " ".join(request.goal.split())
+        if sign and self.signer is not None:
+            request = proven_start(self.signer, self.temporal.namespace, run_id, request)
         with in_our_words(self.temporal, run_id):
-            await self.temporal.start_workflow(
-                names.AGENT_RUN,
-                plain(request),
-                id=run_id,
-                task_queue=self.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=goal if len(goal) <= SUMMARY else goal[: SUMMARY - 1] + "…",
-            )
+            try:
+                await self.temporal.start_workflow(
+                    names.AGENT_RUN,
+                    plain(request),
+                    id=run_id,
+                    task_queue=self.task_queue,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    priority=Priority(fairness_key=fairness_key(request.tenant)),
+                    static_summary=inert(goal if len(goal) <= SUMMARY else goal[: SUMMARY - 1] + "…"),
+                )
+            except WorkflowAlreadyStartedError:
+                await joined(self.temporal, run_id, request)
         return self.run(run_id)
 
     def run(self, run_id: str) -> Run:
@@ -107,13 +142,15 @@ class BackstayClient:
             RunNotFoundError: there is no such run.
         """
         with in_our_words(self.temporal, run_id):
-            described = await self._handle(run_id).describe(rpc_timeout=timedelta(seconds=self.patience))
-            if described.workflow_type != names.AGENT_RUN:
+            execution = await described(self.temporal, run_id, timeout=timedelta(seconds=self.patience))
+            if execution.workflow_type != names.AGENT_RUN:
                 raise RunNotFoundError(run_id, self.temporal.namespace)
-            return await overview_of(described)
+            return await overview_of(execution)
 
     async def result(self, run_id: str) -> RunResult:
         """Waits until a run ends, and returns its result: completed, stopped or failed.
+
+        A run that the engine has paused is waited for.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -122,7 +159,7 @@ class BackstayClient:
         """
         with in_our_words(self.temporal, run_id):
             try:
-                return RunResult.model_validate(await self._handle(run_id).result())
+                return RunResult.model_validate(await self._ended(run_id))
             except WorkflowFailureError as error:
                 return result_of_failure(run_id, error)
             except ValidationError as error:
@@ -151,28 +188,54 @@ class BackstayClient:
     async def kill(self, run_id: str, by: str, reason: str) -> MessageState:
         """Ends a run: starts no new decision or call, and cancels running ones. Returns as soon as the run accepts.
 
+        `by` is a claim, and a run that requires proofs records `unknown` in its place.
+
         Raises:
             RunNotFoundError: there is no such run.
             RunClosedError: the run has already closed.
             RefusedError: the run refused the message; the text says why.
+            CrowdedError: the run takes no more updates; `post` sends a signal instead.
             NoWorkerError: no worker answered, and the message is lost; `post_kill` leaves it with Temporal instead.
         """
         return await self._send(run_id, names.KILL, Kill, by=by, reason=reason)
 
     async def pause(self, run_id: str, by: str, reason: str | None = None) -> MessageState:
-        """Stops a run from making new decisions and calls; running ones finish. Raises as `kill` does."""
+        """Stops a run from making new decisions and calls; running ones finish. Raises as `kill` does.
+
+        `by` is a claim, unless the client has a `signer` and the run verifies proofs.
+        """
         return await self._send(run_id, names.PAUSE, Hold, by=by, reason=reason)
 
     async def resume(self, run_id: str, by: str, reason: str | None = None) -> MessageState:
         """Lets a paused run continue. Raises as `kill` does."""
         return await self._send(run_id, names.RESUME, Hold, by=by, reason=reason)
 
+    async def grant(self, run_id: str, by: str, reason: str, budget: Mapping[str, Any]) -> GrantResult:
+        """Adds to limits of a running run, such as `{"usd": "0.50"}`; returns those in force. Raises as `kill` does.
+
+        `by` is a claim, unless the client has a `signer` and the run verifies proofs.
+        """
+        given = {"by": by, "reason": reason, "budget": budget}
+        return GrantResult.model_validate(await self._update(run_id, names.GRANT, Grant, given))
+
     async def approve(
-        self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
+        self,
+        run_id: str,
+        approval_id: str,
+        by: str,
+        comment: str | None = None,
+        proof: str | None = None,
+        grant: Mapping[str, Any] | None = None,
     ) -> VoteResult:
-        """Approves one waiting call; the answer `open` means that more people must approve. Raises as `kill` does."""
-        given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof}
-        return VoteResult.model_validate(await self._update(run_id, names.APPROVE, Vote, given))
+        """Approves one waiting call; the answer `open` means that more people must approve. Raises as `kill` does.
+
+        `by` is a claim until the run verified a `proof`: that given, else the `signer`'s. A proof that nothing verifies
+        is refused. The same holds for `deny`, `answer` and `edit`. A `grant` such as `{"uses": 20, "until": "8h"}` lets
+        further calls like it through; the answer is then a `GrantedVoteResult`.
+        """
+        given = {"approval_id": approval_id, "by": by, "comment": comment, "proof": proof, "grant": grant}
+        answer = await self._update(run_id, names.APPROVE, Approve, given)
+        return (GrantedVoteResult if grant else VoteResult).model_validate(answer)
 
     async def deny(
         self, run_id: str, approval_id: str, by: str, comment: str | None = None, proof: str | None = None
@@ -208,9 +271,18 @@ class BackstayClient:
             RunNotFoundError: there is no such run.
             RunClosedError: the run has already closed.
         """
-        message = _message(Kill, {"by": by, "reason": reason})
+        await self.post(run_id, names.KILL, plain(_message(Kill, {"by": by, "reason": reason})))
+
+    async def post(self, run_id: str, name: str, message: Mapping[str, Any]) -> None:
+        """Leaves a message with Temporal as a signal: nobody says whether the run took it. Raises as `post_kill` does.
+
+        Args:
+            run_id: the run.
+            name: the message's name.
+            message: its payload; a `CrowdedError` has both.
+        """
         with in_our_words(self.temporal, run_id):
-            await self._handle(run_id).signal(names.KILL, message, rpc_timeout=timedelta(seconds=self.patience))
+            await self._handle(run_id).signal(name, message, rpc_timeout=timedelta(seconds=self.patience))
 
     async def workers(self) -> int:
         """Counts the workers that polled the task queue for runs within about the last minute."""
@@ -227,10 +299,34 @@ class BackstayClient:
     def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
         return self.temporal.get_workflow_handle(run_id)
 
+    async def _ended(self, run_id: str) -> Any:
+        handle = self._handle(run_id)
+        while True:
+            try:
+                return await handle.result()
+            except RuntimeError:  # the server ends the wait for a paused run without an event
+                if not (await described(self.temporal, run_id)).held_back:
+                    raise
+            await asyncio.sleep(_PAUSED_SECONDS)
+
     async def _query(self, run_id: str, name: str, *given: Any) -> Any:
         timeout = timedelta(seconds=self.patience)
-        with in_our_words(self.temporal, run_id):
+        async with self._answering(run_id):
             return await self._handle(run_id).query(name, args=given, rpc_timeout=timeout)
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, run_id: str) -> AsyncGenerator[None]:
+        """Turns Temporal's errors into our own, and names a pause by the engine where it is why no worker answers."""
+        try:
+            with in_our_words(self.temporal, run_id):
+                yield
+        except (NoWorkerError, WorkflowQueryRejectedError, ValueError) as error:
+            # The server rejects a query of a paused run, and the SDK raises a ValueError on that status.
+            with in_our_words(self.temporal, run_id):
+                execution = await described(self.temporal, run_id)
+                if execution.held_back:
+                    raise PausedByEngineError(run_id, execution.state) from error
+            raise
 
     async def _items(self, run_id: str, name: str, after: int) -> AsyncGenerator[dict[str, Any]]:
         at: int | None = after
@@ -243,19 +339,31 @@ class BackstayClient:
     async def _send(self, run_id: str, name: str, model: type[Contract], **given: str | None) -> MessageState:
         return MessageState.model_validate(await self._update(run_id, name, model, given))
 
+    async def _signed(self, run_id: str, name: str, message: Contract) -> Contract:
+        """Returns a message with its proof, where this client can make one and the run can verify it."""
+        if self.signer is None or not isinstance(message, Vote | Hold | Grant) or message.proof is not None:
+            return message
+        if (await self.status(run_id)).proofs == "unverifiable":
+            return message
+        return message.model_copy(update={"proof": proven(self.signer, self.temporal.namespace, run_id, name, message)})
+
     async def _update(self, run_id: str, name: str, model: type[Contract], given: Mapping[str, Any]) -> Any:
-        message = _message(model, given)
+        message = plain(await self._signed(run_id, name, _message(model, given)))
         timeout = timedelta(seconds=self.patience)
-        with in_our_words(self.temporal, run_id):
+        async with self._answering(run_id):
             try:
                 async with asyncio.timeout(self.patience + 1):
                     return await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
             except TimeoutError:
                 raise NoWorkerError(run_id) from None
+            except (RPCError, WorkflowUpdateFailedError) as error:
+                if takes_no_update(error):
+                    raise CrowdedError(run_id, name, message) from error
+                raise
 
 
-def _message(model: type[Contract], given: Mapping[str, Any]) -> dict[str, Any]:
+def _message(model: type[Contract], given: Mapping[str, Any]) -> Contract:
     try:
-        return plain(model.model_validate(given))
+        return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidInputError(problems_of(error)) from None
+        raise InvalidInputError(problems_of(error, model)) from None

@@ -11,6 +11,7 @@ from backstay.adapters.payload.converter import data_converter
 from backstay.errors import ConfigurationError, UnreachableError
 from backstay.telemetry.setup import client_plugins
 
+_LETS_GO_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 
 
@@ -36,6 +37,8 @@ async def connect(**overrides: Any) -> Client:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await Client.connect(**config, data_converter=data_converter())
     except (RuntimeError, RPCError, TimeoutError) as error:
+        # A thread of the SDK still lets go of the attempt, and crashes in a program that ends meanwhile.
+        await asyncio.sleep(_LETS_GO_SECONDS)
         raise UnreachableError(address) from error
     except (ValueError, OSError) as error:  # a malformed address, a missing certificate
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None

@@ -1,15 +1,15 @@
 """Reads what Temporal knows about a run, without asking a worker."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.converter import DataConverter
 from temporalio.exceptions import FailureError
 
+from backstay.adapters.engine.executions import RUNNING, Execution
 from backstay.errors import CodecError
 from backstay.kernel.keys import acted_call
 
@@ -24,6 +24,9 @@ class Pending:
         running: a worker executes it now.
         attempt: the attempt's number, from 1.
         trouble: the error of the previous attempt.
+        trouble_type: the type of that error.
+        next_try_at: when the engine makes the next attempt; None while one runs.
+        gives_up_at: when the engine makes no more attempts.
     """
 
     activity: str
@@ -31,6 +34,9 @@ class Pending:
     running: bool
     attempt: int
     trouble: str | None
+    trouble_type: str = ""
+    next_try_at: datetime | None = None
+    gives_up_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +45,42 @@ class Overview:
 
     Attributes:
         state: `running`, `completed` (also where governance stopped the run), `failed`, `canceled`, `terminated`,
-            `timed_out` or `continued_as_new`.
+            `timed_out` or `continued_as_new`; `paused_by_engine` while Temporal's server holds its tasks back, and
+            `status_9` for a status that this version has no word for.
+        open: whether the run has not closed, whatever its state is called.
+        begun: whether a worker has completed a first task.
         summary: the beginning of the goal.
         pending: the activities that run or wait to run.
     """
 
     run_id: str
     state: str
+    open: bool
     task_queue: str
     started_at: datetime
     closed_at: datetime | None
     summary: str | None
     pending: tuple[Pending, ...]
+    begun: bool = True
 
     @property
-    def open(self) -> bool:
-        """Tells whether the run is still open."""
-        return self.state == "running"
+    def held_back(self) -> bool:
+        """Tells whether the engine holds the run's tasks back, as until somebody unpauses it."""
+        return self.open and self.state != RUNNING
 
 
-async def overview_of(described: WorkflowExecutionDescription) -> Overview:
+async def overview_of(described: Execution) -> Overview:
     """Builds the overview from Temporal's description of a run."""
-    converter = described.data_converter
     return Overview(
-        run_id=described.id,
-        state=(described.status or WorkflowExecutionStatus.RUNNING).name.lower(),
+        run_id=described.workflow_id,
+        state=described.state,
+        open=described.open,
         task_queue=described.task_queue,
-        started_at=described.start_time,
-        closed_at=described.close_time,
-        summary=await described.static_summary(),
-        pending=tuple([await _pending(one, converter) for one in described.raw_description.pending_activities]),
+        started_at=described.started_at,
+        closed_at=described.closed_at,
+        summary=await described.summary_text(),
+        pending=tuple([await _pending(one, described.converter) for one in described.pending]),
+        begun=described.begun,
     )
 
 
@@ -80,7 +92,14 @@ async def _pending(info: PendingActivityInfo, converter: DataConverter) -> Pendi
         running=info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
         attempt=info.attempt,
         trouble=await _trouble(info, converter),
+        trouble_type=info.last_failure.application_failure_info.type,
+        next_try_at=_time(info, "next_attempt_schedule_time"),
+        gives_up_at=_time(info, "expiration_time"),
     )
+
+
+def _time(info: PendingActivityInfo, field: str) -> datetime | None:
+    return getattr(info, field).ToDatetime(UTC) if info.HasField(field) else None  # pyright: ignore[reportArgumentType]
 
 
 async def _trouble(info: PendingActivityInfo, converter: DataConverter) -> str | None:

@@ -1,12 +1,12 @@
 """Speaks to one run: the methods of `BackstayClient` with the run's id filled in."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstay.client.overview import Overview
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.messages import MessageState
+from backstay.contracts.messages import GrantResult, MessageState
 from backstay.contracts.run import RunResult
 from backstay.contracts.status import RunStatusView, TranscriptItem
 
@@ -53,9 +53,15 @@ class Run:
         """Lets the paused run continue."""
         return await self.client.resume(self.run_id, by, reason)
 
-    async def approve(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
-        """Approves one waiting call."""
-        return await self.client.approve(self.run_id, approval_id, by, comment)
+    async def grant(self, by: str, reason: str, budget: Mapping[str, Any]) -> GrantResult:
+        """Adds to the run's limits."""
+        return await self.client.grant(self.run_id, by, reason, budget)
+
+    async def approve(
+        self, approval_id: str, by: str, comment: str | None = None, grant: Mapping[str, Any] | None = None
+    ) -> VoteResult:
+        """Approves one waiting call; a `grant` lets further calls like it through."""
+        return await self.client.approve(self.run_id, approval_id, by, comment, grant=grant)
 
     async def deny(self, approval_id: str, by: str, comment: str | None = None) -> VoteResult:
         """Denies one waiting call."""

@@ -9,18 +9,32 @@ from backstay.kernel.price import Price
 from backstay.kernel.stop import Thresholds
 
 from .budget import BudgetLimits
+from .exposure import MeterSpec
 from .problems import Contract
+from .proof import Stance, VerifyInput
+from .quota import Account
 
 Effect = Literal["read", "write", "once"]
 Dedupe = Literal["run", "tenant"]
+OnExhausted = Literal["stop", "ask"]
 Api = Literal["responses", "chat"]
+
+
+class Draws(Contract):
+    """Sets how a run draws on ledgers, where the organisation limits the spend of all runs; `lump` is micro-dollars.
+
+    None makes it hold its whole ceiling of US dollars at its admission.
+    """
+
+    lump: int | None = None
 
 
 class ToolSpec(Contract):
     """A tool as the model, the runtime and the rules see it.
 
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
-    `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds.
+    `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds. `exposure`
+    names the meters that its calls add to.
     """
 
     name: str
@@ -37,40 +51,77 @@ class ToolSpec(Contract):
     dedupe_window: float = 86_400.0
     groups: list[str] = Field(default_factory=list[str])
     facts: dict[str, str] = Field(default_factory=dict[str, str])
+    exposure: list[str] = Field(default_factory=list[str])
 
 
 class ApprovalSpec(Contract):
-    """The settings of approvals: `expires_after` in seconds; `notify` says whether a webhook is told.
+    """The settings of approvals, times in seconds; `notify` says whether a webhook is told.
 
     `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
+    `budget` is the group that may raise limits and answers where a budget is exhausted; without it nobody may.
+    `wait_at_most` limits all waiting of a run for people together; None in admissions of before that limit, whose
+    approvals show `expires_after` alone.
     """
 
     expires_after: float = 86_400.0
+    wait_at_most: float | None = None
     notify: bool = False
     unknown: str | None = None
     unknown_members: list[str] = Field(default_factory=list[str])
+    budget: str | None = None
+    budget_members: list[str] = Field(default_factory=list[str])
+
+
+class OtherModel(Contract):
+    """Another model of a run, at the same server; `price` is None where it is unknown."""
+
+    name: str
+    price: Price | None = None
 
 
 class ModelSpec(Contract):
-    """The model of a run; `give_up_after` is seconds of failed attempts at one decision."""
+    """The model of a run; `give_up_after` is seconds of failed attempts at one decision.
+
+    `near_limit` is asked once the budget is nearly spent, `fallback` in this order where the model before is not to be
+    had. Where the model has an `account`, its calls go over the account's task queue.
+    """
 
     name: str
     api: Api
     max_output_tokens: int
     give_up_after: float
     price: Price | None
+    near_limit: OtherModel | None = None
+    fallback: list[OtherModel] = Field(default_factory=list[OtherModel])
+    account: Account | None = None
+
+    def named(self, name: str | None) -> "ModelSpec":
+        """Returns the model of that name among these; None is the first."""
+        others = [*self.fallback, *([self.near_limit] if self.near_limit else [])]
+        found = next((other for other in others if other.name == name), None)
+        return self.model_copy(update={"name": found.name, "price": found.price}) if found else self
 
 
 class AdmitInput(Contract):
-    """The input of `admit`."""
+    """The input of `admit`; `requested_by` is a claim, and so is the tenant, unless the `proof` holds."""
 
     agent: str
+    tenant: str = "default"
     requested_by: str | None = None
     budget: BudgetLimits | None = None
+    proof: VerifyInput | None = None
 
 
 class Admission(Contract):
-    """The admission record, the result of the run's first activity."""
+    """The admission record, the result of the run's first activity.
+
+    `on_exhausted` says whether people are asked for more before a budget ends the run.
+    `ceilings` are those that no grant takes a limit above; None in admissions of before grants, which refuse them.
+    `proofs` says what becomes of proofs in the run's messages; `proven` that requester and tenant were verified.
+    `queues` says whether the run waits for its turn before its first step, because runs at once are limited.
+    `draws` says how the run draws on ledgers; None where nothing limits what runs spend together.
+    `exposure` has the limits of every meter that a tool adds to, those of a day and a month included.
+    """
 
     agent: str
     agent_version: str
@@ -81,8 +132,15 @@ class Admission(Contract):
     thresholds: Thresholds
     policy_version: str
     approval: ApprovalSpec = ApprovalSpec()
+    ceilings: Limits | None = None
+    on_exhausted: OnExhausted = "stop"
     seconds_exclude_approvals: bool = False
     search_attributes: bool = True
+    proofs: Stance = "unverifiable"
+    proven: bool = False
+    queues: bool = False
+    draws: Draws | None = None
+    exposure: dict[str, MeterSpec] = Field(default_factory=dict[str, MeterSpec])
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""
@@ -90,9 +148,13 @@ class Admission(Contract):
 
 
 class Opening(Contract):
-    """The start of a run: its request, its admission, and whether it was reset."""
+    """The start of a run: its request, its admission, and whether it was reset.
+
+    `run_key` is the run's own part of its idempotency keys.
+    """
 
     run_id: str
+    run_key: str
     goal: str
     agent: str
     tenant: str

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
+from backstay.kernel.meter import format_amount
 from backstay.kernel.money import format_usd, parse_usd
 
 from .money import Usd
@@ -15,14 +16,29 @@ Count = Annotated[int, Field(ge=0, le=10**15, strict=True)]
 
 
 class ToolBudget(Contract):
-    """Limits of one tool."""
+    """Limits of one tool.
+
+    Attributes:
+        calls: calls of the tool.
+        per_minute: calls of the tool within any 60 seconds.
+    """
 
     calls: Count | None = None
     per_minute: Count | None = None
 
 
 class BudgetLimits(Contract):
-    """Limits; None sets none. In a request they may only narrow the agent's ceilings."""
+    """Limits; None sets none. In a request they may only narrow the agent's ceilings.
+
+    Attributes:
+        steps: turns of the loop.
+        model_calls: decisions asked of a model.
+        tool_calls: calls of tools.
+        tokens: input and output tokens together.
+        usd: US dollars, as text: `"0.50"`.
+        seconds: seconds since the start.
+        tools: limits by tool.
+    """
 
     steps: Count | None = None
     model_calls: Count | None = None
@@ -60,6 +76,23 @@ class BudgetLimits(Contract):
         )
 
 
+class LimitsInForce(BudgetLimits):
+    """The limits of a run, those of its meters included.
+
+    Attributes:
+        exposure: the limit of each meter within the run, as text; null counts without one.
+    """
+
+    exposure: dict[str, str | None] = Field(default_factory=dict[str, str | None])
+
+    @classmethod
+    def of(cls, limits: Limits) -> "LimitsInForce":
+        """Returns kernel limits as a caller reads them."""
+        lowest_of = {name: min((one.limit for one in bounds), default=None) for name, bounds in limits.exposure.items()}
+        exposure = {name: None if limit is None else format_amount(limit) for name, limit in lowest_of.items()}
+        return cls(**BudgetLimits.of(limits).model_dump(), exposure=exposure)
+
+
 DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")
 
 
@@ -85,11 +118,11 @@ def narrowed(ceilings: Limits, request: BudgetLimits | None) -> Limits | list[Pr
     if len(tools) > MAX_TOOLS:
         problem = f"may not name more than {MAX_TOOLS} tools, those of the agent's own budget included"
         problems.append(Problem(field="budget.tools", problem=problem))
-    return problems or Limits(**values, tools=tools)
+    return problems or Limits(**values, tools=tools, exposure=ceilings.exposure)
 
 
 def lowest(first: Limits, second: Limits) -> Limits:
-    """Returns the tighter of two limits in every dimension."""
+    """Returns the tighter of two limits in every dimension; of a meter the bounds of both hold."""
     tools = {
         name: ToolLimit(
             _lower(first.tools.get(name, ToolLimit()).calls, second.tools.get(name, ToolLimit()).calls),
@@ -97,7 +130,12 @@ def lowest(first: Limits, second: Limits) -> Limits:
         )
         for name in {**first.tools, **second.tools}
     }
-    return Limits(**{name: _lower(getattr(first, name), getattr(second, name)) for name in DIMENSIONS}, tools=tools)
+    exposure = {
+        name: (*first.exposure.get(name, ()), *second.exposure.get(name, ()))
+        for name in {**first.exposure, **second.exposure}
+    }
+    lower = {name: _lower(getattr(first, name), getattr(second, name)) for name in DIMENSIONS}
+    return Limits(**lower, tools=tools, exposure=exposure)
 
 
 def _lower(first: int | None, second: int | None) -> int | None:
@@ -114,7 +152,20 @@ def _narrowed(field: str, ceiling: int | None, asked: int | None, problems: list
 
 
 class Spent(Contract):
-    """The spend of a run, or its holds. `usd_unbilled` is the part settled at its hold because no bill came."""
+    """The spend of a run, or its holds. `usd_unbilled` is the part settled at its hold because no bill came.
+
+    Attributes:
+        steps: turns of the loop.
+        model_calls: decisions asked of a model.
+        tool_calls: calls of tools.
+        input_tokens: tokens that the model read.
+        output_tokens: tokens that the model wrote.
+        usd: US dollars, as text.
+        usd_unbilled: the part of `usd` that was settled at its hold because no bill came.
+        seconds: seconds since the start.
+        tools: calls by tool.
+        exposure: what calls meant in the domain, by meter, as text.
+    """
 
     steps: int
     model_calls: int
@@ -125,6 +176,12 @@ class Spent(Contract):
     usd_unbilled: str
     seconds: int
     tools: dict[str, int]
+    exposure: dict[str, str] = Field(default_factory=dict[str, str])
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
 
     @classmethod
     def of(cls, amount: Amount, seconds: int, usd_unbilled: int = 0) -> "Spent":
@@ -139,6 +196,7 @@ class Spent(Contract):
             usd_unbilled=format_usd(usd_unbilled),
             seconds=seconds,
             tools=dict(amount.tools),
+            exposure={name: format_amount(units) for name, units in amount.exposure.items()},
         )
 
     @classmethod

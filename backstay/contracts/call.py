@@ -2,10 +2,13 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from backstay.kernel.keys import call_key
+from backstay.kernel.ledger_period import Period
 from backstay.kernel.verdict import Verdict
 
-from .policy import Consent, RunFacts
+from .policy import Consent, RunFacts, SumsBefore
 from .problems import Contract
 
 RESULT_BYTES = 32_000
@@ -28,7 +31,8 @@ class ActInput(Contract):
     arguments, whatever the tool's schema. `decision` is the short digest of the decision that proposed the call,
     `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
     `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
-    `key` the key of a shared effect.
+    `key` the key of a shared effect. `any_tool` is that of `AuthorizeInput`. `exposure` is what is held of each meter,
+    and `counted` the sums over many runs before the call.
     """
 
     run_key: str
@@ -44,6 +48,9 @@ class ActInput(Contract):
     arguments: str | None = None
     key: str | None = None
     again: int = 0
+    any_tool: bool = False
+    exposure: dict[str, int] = Field(default_factory=dict[str, int])
+    counted: SumsBefore = Field(default_factory=dict[str, dict[Period, int]])
 
     @property
     def own_key(self) -> str:
@@ -63,7 +70,8 @@ class ToolResult(Contract):
 
     `verdict` is that of the boundary, just before the side effect, where it was no. `cut` says that the result was
     longer; `usd` is what the call reported as its cost, in micro-dollars. `shared` stands in the results of a tool with
-    `dedupe`: they are then those of one effect, whichever call performed it.
+    `dedupe`: they are then those of one effect, whichever call performed it; `borrowed` where that was another call.
+    `unclear`: the call failed in a way that leaves open whether its effect happened.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
@@ -72,6 +80,8 @@ class ToolResult(Contract):
     verdict: Verdict | None = None
     usd: int | None = None
     shared: SharedEffect | None = None
+    borrowed: bool = False
+    unclear: bool = False
 
 
 class Reconciled(Contract):

@@ -9,18 +9,21 @@ from backstay.kernel.run_state import RunState
 
 from .admission import Admission
 from .decision import Observation, ProposedCall
+from .ledger import LedgerRef
 from .messages import Answer
+from .metering import Metered
 from .problems import Contract
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CarriedNews(Contract):
-    """The news for the next decision; `size` bounds its tokens from above, by bytes."""
+    """The news for the next decision; `size` bounds its tokens from above, by bytes, `results` those of results."""
 
     observations: list[Observation] = Field(default_factory=list[Observation])
     notes: list[str] = Field(default_factory=list[str])
     size: Count = 0
+    results: Count = 0
 
 
 class CarriedApprovals(Contract):
@@ -36,6 +39,8 @@ class CarriedCall(Contract):
     Attributes:
         call: the call, with a person's arguments where it was edited.
         held_usd: micro-dollars that are held for it.
+        metered: what ledgers hold of it, or told of it where they hold nothing.
+        revision: how often ledgers were asked to hold it.
         approval_id: the approval it waits for; None once it has ended.
         editors: the people who changed its arguments; their yes never counts.
         status: how it ended; None while it waits.
@@ -45,6 +50,8 @@ class CarriedCall(Contract):
 
     call: ProposedCall
     held_usd: Count = 0
+    metered: Metered | None = None
+    revision: Count = 0
     approval_id: str | None = None
     editors: list[str] = Field(default_factory=list[str])
     status: str | None = None
@@ -63,6 +70,10 @@ class Carried(Contract):
         last_decision: digest of the last recorded decision.
         started_ms: when the first link began, in milliseconds since the epoch.
         waited_ms: how long the run has waited for people, where that does not use up its seconds.
+        frozen_ms: how long incidents have held the run, which uses up no seconds.
+        queued_ms: how long the run has waited for its turn, which uses up no seconds.
+        ledgers: those that are to know when the run ends.
+        draws: how often the run has drawn.
     """
 
     admission: Admission
@@ -75,3 +86,7 @@ class Carried(Contract):
     last_decision: str | None
     started_ms: Count
     waited_ms: Count
+    frozen_ms: Count = 0
+    queued_ms: Count = 0
+    ledgers: list[LedgerRef] = Field(default_factory=list[LedgerRef])
+    draws: Count = 0

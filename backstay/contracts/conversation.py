@@ -24,10 +24,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The result of one proposed call."""
+    """The result of one proposed call; `refused` where it did not fit its tool, `denied` where it was not executed."""
 
     call_id: str
     text: str
+    refused: bool = False
+    denied: bool = False
 
 
 Item = Said | Decided | Observed
@@ -35,7 +37,10 @@ Item = Said | Decided | Observed
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One request to a model. `idempotency_key` is the same for every attempt at one decision."""
+    """One request to a model. `idempotency_key` is the same for every attempt at one decision.
+
+    `tools` are those of the run; `offers` is False where none of them may be called any more.
+    """
 
     model: ModelSpec
     instructions: str
@@ -43,6 +48,7 @@ class ModelRequest:
     conversation: tuple[Item, ...]
     max_output_tokens: int
     idempotency_key: str
+    offers: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,50 @@
 """One decision of the model: the question and the answer."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from backstay.kernel.arguments import Unreadable, read_arguments
+from backstay.kernel.arguments import Unreadable, read_arguments, whole_numbers
 from backstay.kernel.audit import canonical
 from backstay.kernel.keys import short_digest
-from backstay.kernel.price import Price
+from backstay.kernel.price import Lost, Price, Usage
 
 from .problems import Contract
 
 Finish = Literal["stop", "length", "filtered"]
+LONGEST_WIRE_ID = 128
 
 
 class ProposedCall(Contract):
-    """A call the model wants; `arguments` is its own text, unread and unchecked."""
+    """A call the model wants; `arguments` is its own text, unread and unchecked.
+
+    `call_id` is Backstay's own. `wire_id` is the server's, and only the server reads it; None where it gave none that
+    can be used. `whole` says that `content` spells whole numbers as integers, also those that are written with a point.
+    `problem` says why the arguments cannot be used, where that was found when the reply was read.
+    """
 
     call_id: str
     tool: str
     arguments: str
+    wire_id: Annotated[str, Field(max_length=LONGEST_WIRE_ID)] | None = None
+    whole: bool = False
+    problem: str | None = None
 
     @cached_property
     def parsed(self) -> dict[str, Any] | Unreadable:
         """The arguments as one JSON object, parsed once; or why they are none."""
-        return read_arguments(self.arguments)
+        return read_arguments(self.arguments) if self.problem is None else Unreadable(self.problem)
 
     @property
     def content(self) -> str:
         """Tool and arguments in one spelling, whatever the model wrote."""
-        arguments = self.arguments if isinstance(self.parsed, Unreadable) else canonical(self.parsed)
-        return f"{self.tool}\n{arguments}"
+        if isinstance(self.parsed, Unreadable):
+            return f"{self.tool}\n{self.arguments}"
+        arguments: Any = whole_numbers(self.parsed) if self.whole else self.parsed
+        return f"{self.tool}\n{canonical(arguments)}"
 
     def edited(self, arguments: Mapping[str, Any]) -> "ProposedCall":
         """Returns the same call with other arguments."""
@@ -41,24 +53,67 @@ class ProposedCall(Contract):
 
 
 class BilledUsage(Contract):
-    """Tokens of one reply as the provider reported them, where the report is consistent."""
+    """Tokens of one reply as the provider reported them, where the report is consistent.
+
+    `usd` is the provider's own bill in micro-dollars, 0 where it sent none.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
+    written_tokens: int = 0
+    dear_input_tokens: int = 0
+    dear_output_tokens: int = 0
+    usd: int = 0
+
+    def counted(self) -> Usage:
+        """Returns the same figures for the kernel."""
+        return Usage(**self.model_dump())
+
+    def at(self, price: Price) -> "BilledUsage":
+        """Returns the same bill at the price of the model that was asked, where that is more than the bill says."""
+        return self.model_copy(update={"usd": max(self.usd, price.cost(self.counted()))})
+
+
+class Part(Contract):
+    """One part of a reply: a piece of its text, a reasoning item or a call, each the next of its kind.
+
+    `length` counts the characters of a piece of text. `extra` holds the fields of the part that nobody here reads.
+    """
+
+    kind: Literal["text", "reasoning", "call"]
+    length: int = 0
+    extra: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class Decision(Contract):
     """The reply of the model, in the words both model APIs share.
 
-    `reasoning` holds opaque items of the Responses API that its provider wants back unchanged. `finish` is `length`
-    where the reply was cut: its calls are then unusable, whatever they say.
+    `reasoning` holds opaque items of the Responses API that its provider wants back unchanged, `parts` the order of the
+    reply, and `extra` the fields of the whole message that nobody here reads: all go back to the server as they came.
+    `finish` is `length` where the reply was cut: its calls are then unusable, whatever they say. `problem` tells the
+    model why its reply cannot be used, where that was found when it was read.
     """
 
     text: str | None = None
     calls: list[ProposedCall] = Field(default_factory=list[ProposedCall])
     finish: Finish = "stop"
     reasoning: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    parts: list[Part] = Field(default_factory=list[Part])
+    extra: dict[str, Any] = Field(default_factory=dict[str, Any])
+    problem: str | None = None
+
+    def returned(self) -> Iterator[str]:
+        """Yields what the next request sends back beyond text and calls, and a bill may leave out.
+
+        A server's id stands at its call and at its result, where the tool's name may stand again.
+        """
+        for extra in (self.extra, *(part.extra for part in self.parts)):
+            if extra:
+                yield json.dumps(extra, ensure_ascii=False)
+        for call in self.calls:
+            if call.wire_id is not None:
+                yield call.wire_id * 2 + call.tool
 
     def digest(self, step: int) -> str:
         """Returns a digest by which a worker knows whether it remembers the recorded decision of a step."""
@@ -70,18 +125,23 @@ class Observation(Contract):
 
     `text` is set where the workflow itself made it (a denial, a stop); None says that it is the result of the
     activity `act-{call_id}`, and stands there. `digest` tells a worker whether it remembers the recorded text.
+    `refused` says that the call did not fit its tool, and `denied` that it was not executed although it did: long
+    arguments are then not repeated whole.
     """
 
     call_id: str
     text: str | None = None
     digest: str | None = None
+    refused: bool = False
+    denied: bool = False
 
 
 class DecideInput(Contract):
     """The input of `decide`: the news since the last decision, and what may be spent.
 
     `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
-    decision before this one, for the same use as an observation's.
+    decision before this one, for the same use as an observation's. `last` asks for the last answer, without tools.
+    `model` names the model to ask; None is the one that the run was admitted with.
     """
 
     step: int
@@ -91,23 +151,32 @@ class DecideInput(Contract):
     attempts: int
     observations: list[Observation] = Field(default_factory=list[Observation])
     notes: list[str] = Field(default_factory=list[str])
+    last: bool = False
+    model: str | None = None
 
 
-class DecideResult(Contract):
-    """The result of `decide`; `decision` is None where the attempt was cancelled before a reply came.
+class LostAttempts(Contract):
+    """Attempts that may have been billed without an answer, and the bills of those whose provider stated one.
 
-    `lost_attempts` counts attempts that may have been billed without an answer. `model` is the model that replied, and
-    `price` its known price where that is another model than was asked for.
+    The detail of a failed `decide`.
     """
 
+    lost_attempts: int
+    bills: list[BilledUsage] = Field(default_factory=list[BilledUsage])
+
+    def lost(self) -> Lost:
+        """Returns the same for the kernel."""
+        return Lost(self.lost_attempts, tuple(bill.counted() for bill in self.bills))
+
+
+class DecideResult(LostAttempts):
+    """The result of `decide`; `decision` is None where the attempt was cancelled before a reply came.
+
+    `model` is the model that replied, and `price` its known price where that is another model than was asked for.
+    """
+
+    lost_attempts: int = 0
     decision: Decision | None
     usage: BilledUsage | None = None
-    lost_attempts: int = 0
     model: str | None = None
     price: Price | None = None
-
-
-class DecideFailure(Contract):
-    """The detail of a failed `decide`: how many attempts may have been billed."""
-
-    lost_attempts: int

@@ -1,11 +1,12 @@
 """The messages of a shared effect: its start, a claim, the answer to a claim."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from .call import ToolResult
-from .problems import Contract, Problem, problems_of
+from .link import LinkInput
+from .problems import Contract
 
 LONGEST_SECONDS = 366 * 86_400.0
 """The longest window of an effect, and the longest attempt."""
@@ -47,11 +48,13 @@ class HeldEffect(Contract):
     until_ms: Count
 
 
-class EffectInput(Contract):
+class EffectInput(LinkInput):
     """The input of `Effect`: names the first call; its arguments stand in its run's history.
 
     `key` is the first call's idempotency key, `timeout` seconds of one attempt, `window` seconds the effect is held.
     """
+
+    handed_on = ("held",)
 
     call: CallRef
     key: Id
@@ -61,19 +64,6 @@ class EffectInput(Contract):
     timeout: Seconds
     window: Seconds
     held: HeldEffect | None = None
-
-    @classmethod
-    def read(cls, args: tuple[Any, ...], *, continued: bool) -> "EffectInput | list[Problem]":
-        """Reads the arguments of a start; anything but one fitting object is a list of problems."""
-        if len(args) != 1:
-            return [Problem(field="$", problem=f"expected exactly one JSON object, got {len(args)} inputs")]
-        try:
-            given = cls.model_validate(args[0])
-        except ValidationError as error:
-            return problems_of(error)
-        if given.held is not None and not continued:
-            return [Problem(field="held", problem="only an earlier link of the same effect may hand this on")]
-        return given
 
 
 class PerformInput(Contract):

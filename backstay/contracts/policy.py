@@ -7,6 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.ledger_sums import Counts
+from backstay.kernel.meter import Bound
+from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Verdict
 
 from .admission import ToolSpec
@@ -23,21 +27,33 @@ class Unheld(Enum):
 UNHELD = Unheld.UNHELD
 
 
+SumsBefore = dict[str, dict[Period, int]]
+"""The sums of meters over many runs before a call, by meter and period, in ten-thousandths."""
+
+
 class RunFacts(Contract):
-    """The facts of a run that rules may read: money in micro-dollars, calls of each tool in the last 60 seconds."""
+    """The facts of a run that rules may read: money in micro-dollars, calls of each tool in the last 60 seconds.
+
+    `exposure` is the sum of each meter before the call, in ten-thousandths.
+    """
 
     step: int
     spent_usd: int
     tool_calls: int
     tool_calls_60s: dict[str, int] = Field(default_factory=dict[str, int])
     taint: list[str] = Field(default_factory=list[str])
+    exposure: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 class Consent(Contract):
-    """The people who said yes to a call, and those who changed it: an editor's yes never counts."""
+    """The people who said yes to a call, and those who changed it: an editor's yes never counts.
+
+    `use` is that of a standing grant, where one stands for the yes.
+    """
 
     approved_by: list[str] = Field(default_factory=list[str])
     editors: list[str] = Field(default_factory=list[str])
+    use: Use | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,9 @@ class PolicyCall:
         digest: names the exact call that is judged; the verdict repeats it.
         incident: whether an incident stop is in force; the gate sets it.
         approvals: what people granted to exactly this call, such as `finance:2`; the gate sets it by `consent`.
+        version: of the agent that the run was admitted with; empty for the one that is served now.
+        exposure: the sum of each meter within the run, this call included, in ten-thousandths.
+        counted: the same over all runs of the tenant, by meter and period, where that is counted.
     """
 
     agent: str
@@ -65,10 +84,19 @@ class PolicyCall:
     consent: Consent = field(default_factory=Consent)
     incident: bool = False
     approvals: frozenset[str] = frozenset()
+    version: str = ""
+    exposure: Mapping[str, int] = field(default_factory=dict[str, int])
+    counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
 
 
 class AuthorizeInput(Contract):
-    """The calls of one decision, to be judged together before anything is done."""
+    """The calls of one decision, to be judged together before anything is done.
+
+    A call counts in the meters of those after it, unless rules or the `bounds` of a meter refuse it. `any_tool` lets a
+    worker judge calls of tools that it has not as they were admitted: it refuses them. `counted` has the sums of meters
+    over many runs before each call, as ledgers told them, by call, meter and period; those of a call that ledgers hold
+    include the calls before it, and `uncounted` lists the calls that they do not hold.
+    """
 
     run_id: str
     run_key: str
@@ -81,10 +109,20 @@ class AuthorizeInput(Contract):
     calls: list[ProposedCall]
     consents: dict[str, Consent] = Field(default_factory=dict[str, Consent])
     tools: dict[str, str] = Field(description="digest of each admitted tool's schema, by name")
+    any_tool: bool = False
+    version: str = Field(default="", description="of the agent, as the run was admitted with it")
+    bounds: dict[str, list[Bound]] = Field(default_factory=dict[str, list[Bound]])
+    counted: dict[str, SumsBefore] = Field(default_factory=dict[str, SumsBefore])
+    uncounted: list[str] = Field(default_factory=list[str])
 
 
 class AuthorizeResult(Contract):
-    """One verdict per call, in the order asked, and the members of the groups that the verdicts name."""
+    """One verdict per call, in the order asked, and the members of the groups that the verdicts name.
+
+    `identities` has a digest for each call that fits its tool, equal for calls that the tool cannot tell apart, and an
+    empty text for each other call. Histories from before have none.
+    """
 
     verdicts: list[Verdict]
+    identities: list[str] = Field(default_factory=list[str])
     members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])

@@ -3,40 +3,88 @@
 import json
 from typing import Annotated, Any, cast
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from .budget import BudgetLimits, Spent
-from .problems import Contract, Problem, problems_of
+from backstay.kernel.characters import steers
+
+from .budget import BudgetLimits, LimitsInForce, Spent
+from .exposure import Sums
+from .person import Person
+from .problems import Contract, Problem, read_only
+from .proof import METADATA_KEY
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Text = Annotated[str, Field(max_length=4_000)]
+MOST_ATTRIBUTE_BYTES = 2_000
+"""Temporal ends a run that writes a longer search attribute, as JSON with every other letter spelled `\\uXXXX`."""
+
+
+def _tenant(name: str) -> str:
+    """Refuses a tenant that cannot be a search attribute, or that nobody could read."""
+    if any(steers(character) for character in name):
+        raise ValueError("a tenant holds no control, format or invisible characters and no line breaks")
+    if len(json.dumps(name)) > MOST_ATTRIBUTE_BYTES:
+        raise ValueError("a tenant is too long for a search attribute: use fewer characters")
+    return name
+
+
+Tenant = Annotated[str, Field(min_length=1, max_length=200, strict=True), AfterValidator(_tenant)]
 
 
 class RunRequest(Contract):
-    """The input of `AgentRun`: one JSON object."""
+    """The input of `AgentRun`: one JSON object.
+
+    `requested_by` and `tenant` are claims of whoever may start runs, until the proof in the metadata's `backstay.proof`
+    was verified.
+
+    Attributes:
+        goal: what the run is asked for.
+        agent: the name of an agent's folder.
+        tenant: for whom the run works.
+        requested_by: who asked; may never approve this run's calls.
+        budget: limits below the agent's ceilings.
+        metadata: texts that traces, audit and tools are given.
+    """
 
     goal: Annotated[str, Field(min_length=1, max_length=32_000, strict=True)]
     agent: Name = "default"
-    tenant: Annotated[str, Field(min_length=1, max_length=200, strict=True)] = "default"
-    requested_by: Annotated[str, Field(min_length=1, max_length=200, strict=True)] | None = None
+    tenant: Tenant = "default"
+    requested_by: Person | None = None
     budget: BudgetLimits | None = None
     metadata: dict[Annotated[str, Field(max_length=200)], Annotated[Text, Field(strict=True)]] = Field(
         default_factory=dict[str, str], max_length=32
     )
 
+    @property
+    def proof(self) -> str | None:
+        """The proof that came with the start."""
+        return self.metadata.get(METADATA_KEY)
+
+    def unsigned(self) -> "RunRequest":
+        """Returns the request without its proof: what is signed, and what tools and traces are told."""
+        if self.proof is None:
+            return self
+        metadata = {name: text for name, text in self.metadata.items() if name != METADATA_KEY}
+        return self.model_copy(update={"metadata": metadata})
+
+    def content(self) -> dict[str, Any]:
+        """Returns the request as it is signed: with its defaults, without its proof and without what is null."""
+        return self.unsigned().model_dump(mode="json", exclude_none=True)
+
     @classmethod
     def read(cls, args: tuple[Any, ...]) -> "RunRequest | list[Problem]":
         """Reads the arguments of a start; anything but one fitting object is a list of problems."""
-        if len(args) != 1:
-            return [Problem(field="$", problem=f"expected exactly one JSON object, got {len(args)} inputs")]
-        try:
-            return cls.model_validate(args[0])
-        except ValidationError as error:
-            return problems_of(error)
+        return read_only(cls, args, "inputs")
 
 
 class InFlight(Contract):
-    """A call that was running when the run was interrupted, and how it ended."""
+    """A call that was running when the run was interrupted, and how it ended.
+
+    Attributes:
+        call_id: the call's id in the conversation.
+        tool: the tool's name.
+        outcome: how the call ended.
+    """
 
     call_id: str
     tool: str
@@ -44,29 +92,55 @@ class InFlight(Contract):
 
 
 class AuditSummary(Contract):
-    """The number of audit records of a run, and the hash of the last."""
+    """The number of audit records of a run, and the hash of the last.
+
+    Attributes:
+        records: how many records there are.
+        head: the hash of the last.
+    """
 
     records: int
     head: str
 
 
 class RunResult(Contract):
-    """The result of a run, in one shape for completed, stopped and failed ones."""
+    """The result of a run, in one shape for completed, stopped and failed ones; what people ask first comes first.
 
+    Attributes:
+        answer: the model's answer, where there is one.
+        status: `completed`, `stopped` or `failed`.
+        stop_reason: why the run ended.
+        stop_detail: the dimension, rule or words behind the reason.
+        stop_explained: why a budget ended the run, in figures, and what to raise.
+        run_id: the workflow's id.
+        agent: the agent's name.
+        agent_version: a digest of the agent's folder.
+        tenant: for whom the run worked.
+        steps: turns of the loop.
+        spent: everything that was spent.
+        budget: the limits in force.
+        exposure: the sum of each meter: what happened or may have happened.
+        in_flight: calls that were running when the run was interrupted.
+        policy_version: the digest of the rules in force.
+        audit: the number of audit records, and the hash of the last.
+    """
+
+    answer: str | None
+    status: str
+    stop_reason: str
+    stop_detail: str | None
     run_id: str
     agent: str
     agent_version: str
     tenant: str
-    status: str
-    stop_reason: str
-    stop_detail: str | None
-    answer: str | None
     steps: int
     spent: Spent
-    budget: BudgetLimits
+    budget: LimitsInForce
     in_flight: list[InFlight]
     policy_version: str
     audit: AuditSummary
+    stop_explained: str | None = None
+    exposure: Sums = Field(default_factory=dict[str, Any])
 
 
 def plain(contract: Contract) -> dict[str, Any]:

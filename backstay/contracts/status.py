@@ -5,34 +5,73 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .approval import PendingApproval
-from .budget import BudgetLimits, Spent
+from .budget import LimitsInForce, Spent
+from .deeds import Deed, RefusedMessage
+from .exposure import Sums
 from .problems import Contract
+from .proof import Stance
 
 State = Literal["queued", "running", "waiting_approval", "paused", "stopping", "closed"]
 
 
 class RunStatusView(Contract):
-    """The answer of the query `status`."""
+    """The answer of the query `status`.
+
+    Attributes:
+        state: what the run does now.
+        step: the step that it is in.
+        agent_version: a digest of the agent's folder, once the run was admitted.
+        spent: everything that was spent.
+        held: what is reserved for work under way, and for a last answer.
+        held_back: the part of `held` that is kept for a last answer, which nobody has asked for yet.
+        budget: the limits in force.
+        exposure: the sum of each meter: what happened, may have happened, or is held for calls under way.
+        pending_approvals: the open approvals.
+        trouble: what keeps the run from going on.
+        proofs: what the run does with a proof in a message.
+        stop_reason: why the run ended, once it has.
+        stop_explained: why a budget ended the run, in figures.
+        people: who did what, the latest fifty.
+        refused: the messages that were refused, the latest fifty.
+    """
 
     state: State
     step: int
     agent_version: str | None
     spent: Spent
     held: Spent
-    budget: BudgetLimits
+    held_back: Spent | None = None
+    budget: LimitsInForce
+    exposure: Sums = Field(default_factory=dict[str, Any])
     pending_approvals: list[PendingApproval] = Field(default_factory=list[PendingApproval])
+    trouble: str | None = None
+    proofs: Stance = "unverifiable"
     stop_reason: str | None
+    stop_explained: str | None = None
+    people: list[Deed] = Field(default_factory=list[Deed])
+    refused: list[RefusedMessage] = Field(default_factory=list[RefusedMessage])
 
 
 class PageRequest(Contract):
-    """Which part of `transcript` or `audit`: items after number `after` (they count from 1), at most `limit`."""
+    """Asks for a part of `transcript` or `audit`: items after number `after` (they count from 1), at most `limit`.
+
+    Attributes:
+        after: the number of the last item that is not wanted.
+        limit: the most items to return.
+    """
 
     after: Annotated[int, Field(ge=0, strict=True)] = 0
     limit: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1_000
 
 
 class Page(Contract):
-    """A part of a list; `next` is the `after` of the following part, None at the end."""
+    """A part of a list; `next` is the `after` of the following part, None at the end.
+
+    Attributes:
+        items: the items.
+        first: the number of the first item.
+        next: the `after` of the following part; null at the end.
+    """
 
     items: list[dict[str, Any]]
     first: int
@@ -40,7 +79,20 @@ class Page(Contract):
 
 
 class TranscriptItem(Contract):
-    """One item of the conversation, in the order in which the model reads it."""
+    """One item of the conversation, in the order in which the model reads it; `model` is the one that decided.
+
+    Attributes:
+        n: the item's number, from 1.
+        step: the step that it belongs to.
+        kind: who spoke: the goal, the model, a tool's result, or a note of the runtime.
+        text: the text.
+        call_id: the call that a result belongs to.
+        tool: the called tool.
+        calls: the calls of a decision.
+        status: how a call ended.
+        model: the model that decided.
+        grant: the standing grant that let a call through, in words.
+    """
 
     n: int = 0
     step: int = 0
@@ -50,6 +102,8 @@ class TranscriptItem(Contract):
     tool: str | None = None
     calls: list[dict[str, str]] | None = None
     status: str | None = None
+    model: str | None = None
+    grant: str | None = None
 
 
 PAGE_BYTES = 1_000_000

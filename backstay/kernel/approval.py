@@ -1,19 +1,33 @@
 """Approvals: a pending request to people, bound to one exact call, and who may answer it."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from .grantable import Grantable
+from .ledger_period import Period
+from .ledger_sums import Counts
+from .meter import Exposed
+from .person import people_keys, person_key
+
 _SPEC = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@/-]{0,79})(?::([1-9][0-9]?))?", re.ASCII)
 
 
 class ApprovalKind(StrEnum):
-    """The kinds of an approval: release a call, tell how one ended, or answer a question."""
+    """The kinds of an approval: what people are asked for."""
 
     ACTION = "action"
     OUTCOME_UNKNOWN = "outcome_unknown"
     QUESTION = "question"
+    BUDGET = "budget"
+    EXPOSURE = "exposure"
+
+    @property
+    def releases(self) -> bool:
+        """True where a yes lets the run go on as it wants to."""
+        return self in (ApprovalKind.ACTION, ApprovalKind.EXPOSURE, ApprovalKind.BUDGET)
 
 
 class ApprovalEnd(StrEnum):
@@ -52,7 +66,9 @@ class Quorum:
 class Approval:
     """One request. `groups` are specs such as `finance` or `finance:2`; `barred` people never count.
 
-    `members` lists who is in each group; times are milliseconds since the epoch.
+    `members` lists who is in each group; times are milliseconds since the epoch. `exposure` has the meters that the
+    call adds to, as people are shown them, and `counted` the same over many runs, by period. `grantable` is what a yes
+    may grant beyond this call; None where some rule that asks allows no standing grant.
     """
 
     approval_id: str
@@ -71,6 +87,14 @@ class Approval:
     answered_by: tuple[str, ...] = ()
     end: ApprovalEnd | None = None
     comment: str | None = None
+    exposure: Mapping[str, Exposed] = field(default_factory=dict[str, Exposed])
+    counted: Mapping[str, Mapping[Period, Exposed]] = field(default_factory=dict[str, Mapping[Period, Exposed]])
+    grantable: Grantable | None = None
+
+    @property
+    def agreed(self) -> Counts:
+        """The sums over many runs up to which a yes lets the call."""
+        return {name: {period: one.after for period, one in sums.items()} for name, sums in self.counted.items()}
 
     @property
     def required(self) -> int:
@@ -98,15 +122,28 @@ class Approval:
             return Refusal("ApprovalExpired", "the approval has expired: the answer is late")
         if self.end is not None:
             return Refusal("ApprovalClosed", f"the approval was answered before: {self.end.value}")
-        if self.requester is not None and same_person(by, self.requester):
+        person = person_key(by)
+        if self.requester is not None and person == person_key(self.requester):
             return Refusal("RequesterMayNotApprove", "who asked for the run may not answer its approvals")
-        if any(same_person(by, editor) for editor in self.editors):
+        if person in people_keys(self.editors):
             return Refusal("EditorMayNotApprove", "who changed the arguments may not answer their approval")
-        if by in self.answered_by:
+        if person in people_keys(self.answered_by):
             return Refusal("AlreadyAnswered", "this person has answered already, and counts once")
-        if not any(by in self.members.get(name, ()) for name in names_of(self.groups)):
+        if not any(person in people_keys(self.members.get(name, ())) for name in names_of(self.groups)):
             return Refusal("NotInGroup", f"only members of {' or '.join(names_of(self.groups))} may answer")
         return None
+
+    @property
+    def approvers(self) -> list[str]:
+        """The people whose answer would count now, each once; nobody once the approval has ended."""
+        listed = [person for name in names_of(self.groups) for person in self.members.get(name, ())]
+        once = {person_key(person): person for person in reversed(listed)}
+        barred = people_keys([*self.editors, *self.answered_by, *([self.requester] if self.requester else [])])
+        return [once[key] for key in people_keys(listed) if key not in barred] if self.end is None else []
+
+    def lists(self, by: str) -> bool:
+        """Tells whether a group that may answer lists a person in exactly this spelling."""
+        return any(by in self.members.get(name, ()) for name in names_of(self.groups))
 
     def voted(self, by: str) -> "Approval":
         """Returns the approval after one more yes."""
@@ -117,11 +154,7 @@ class Approval:
         return self if self.end else replace(self, end=end, comment=comment)
 
 
-def same_person(one: str, other: str) -> bool:
-    """Tells whether two names may be one person's, so that another spelling lets nobody in who is barred."""
-    return one.strip().casefold() == other.strip().casefold()
-
-
+@functools.lru_cache(1_000)
 def quorum_of(spec: str) -> Quorum | None:
     """Reads `finance` or `finance:2`; returns None for anything else, such as `finance:0`, `finance:` or `:2`."""
     match = _SPEC.fullmatch(spec)
@@ -149,14 +182,15 @@ def seats(specs: Sequence[str]) -> list[str]:
 def filled(specs: Sequence[str], members: Mapping[str, Sequence[str]], people: Sequence[str]) -> bool:
     """Tells whether every seat can go to a different person of its group.
 
-    Nobody can fill a spec that cannot be read.
+    Nobody can fill a spec that cannot be read, and one person in two spellings is one person.
     """
     taken: dict[str, int] = {}
-    wanted = seats(specs)
+    wanted, voters = seats(specs), people_keys(people)
+    inside = {group: people_keys(members.get(group, ())) for group in wanted}
 
     def seat(index: int, asked: set[str]) -> bool:
-        for person in people:
-            if person in members.get(wanted[index], ()) and person not in asked:
+        for person in voters:
+            if person in inside[wanted[index]] and person not in asked:
                 asked.add(person)
                 if person not in taken or seat(taken[person], asked):
                     taken[person] = index

@@ -1,18 +1,21 @@
 """The budget of a run: limits, what is held, what is spent.
 
 INVARIANT: spent + held never exceeds a limit, in any dimension and after any order of holds, settlements and
-releases, except by what a provider billed above its hold; that is reported as overbilled and stops the run.
+releases, except by what a provider billed above its hold; that is reported as overbilled and stops the run. A meter
+goes above its limit only up to a sum that people agreed to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+
+from .meter import Bound, Excess, excess
 
 WINDOW_MS = 60_000
 Held = tuple[int, str]
-"""When a call was held, in milliseconds, and the name of its hold."""
+"""The time at which a call was held, in milliseconds, and the name of its hold."""
 
 
-def _no_tools() -> dict[str, int]:
+def _nothing() -> dict[str, int]:
     return {}
 
 
@@ -26,7 +29,10 @@ class ToolLimit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits in force. `tokens` counts input and output; `usd` is micro-dollars; None is no limit."""
+    """The limits in force. `tokens` counts input and output; `usd` is micro-dollars; None is no limit.
+
+    `exposure` has the bounds of every meter that is counted, none for a meter without a limit.
+    """
 
     steps: int | None = None
     model_calls: int | None = None
@@ -35,11 +41,12 @@ class Limits:
     usd: int | None = None
     seconds: int | None = None
     tools: Mapping[str, ToolLimit] = field(default_factory=dict[str, ToolLimit])
+    exposure: Mapping[str, tuple[Bound, ...]] = field(default_factory=dict[str, tuple[Bound, ...]])
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """An amount of each dimension, zero or more; `usd` is micro-dollars."""
+    """An amount of each dimension, zero or more; `usd` is micro-dollars, `exposure` ten-thousandths of each meter."""
 
     steps: int = 0
     model_calls: int = 0
@@ -47,7 +54,8 @@ class Amount:
     input_tokens: int = 0
     output_tokens: int = 0
     usd: int = 0
-    tools: Mapping[str, int] = field(default_factory=_no_tools)
+    tools: Mapping[str, int] = field(default_factory=_nothing)
+    exposure: Mapping[str, int] = field(default_factory=_nothing)
 
     @property
     def tokens(self) -> int:
@@ -55,9 +63,6 @@ class Amount:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: "Amount") -> "Amount":
-        tools = dict(self.tools)
-        for name, count in other.tools.items():
-            tools[name] = tools.get(name, 0) + count
         return Amount(
             self.steps + other.steps,
             self.model_calls + other.model_calls,
@@ -65,12 +70,12 @@ class Amount:
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.usd + other.usd,
-            tools,
+            _sum(self.tools, other.tools),
+            _sum(self.exposure, other.exposure),
         )
 
     def __sub__(self, other: "Amount") -> "Amount":
         """Returns the difference; `other` must have been added earlier."""
-        tools = {name: count - other.tools.get(name, 0) for name, count in self.tools.items()}
         return Amount(
             self.steps - other.steps,
             self.model_calls - other.model_calls,
@@ -78,23 +83,30 @@ class Amount:
             self.input_tokens - other.input_tokens,
             self.output_tokens - other.output_tokens,
             self.usd - other.usd,
-            {name: count for name, count in tools.items() if count},
+            _difference(self.tools, other.tools),
+            _difference(self.exposure, other.exposure),
         )
 
     def exceeds(self, other: "Amount") -> str | None:
-        """Returns the first dimension that exceeds `other`, money first: `usd`, `tokens`, ..., `tool:x`."""
+        """Returns the first dimension that exceeds `other`, money first: `usd`, `tokens`, ..., `tool:x`, a meter."""
         for dimension in ("usd", "tokens", "steps", "model_calls", "tool_calls"):
             if getattr(self, dimension) > getattr(other, dimension):
                 return dimension
-        more = (tool for tool, count in self.tools.items() if count > other.tools.get(tool, 0))
-        return next((f"tool:{tool}" for tool in more), None)
+        more = [f"tool:{name}" for name, count in self.tools.items() if count > other.tools.get(name, 0)]
+        more += [f"exposure:{name}" for name, units in self.exposure.items() if units > other.exposure.get(name, 0)]
+        return next(iter(more), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """The dimension in which a hold does not fit: `usd`, `tool:send_email`, ..."""
+    """The dimension in which a hold does not fit, such as `usd` or `tool:send_email`.
+
+    `needed` is what the hold asks for, `left` what the limit leaves beside spend and holds.
+    """
 
     dimension: str
+    needed: int = 0
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,29 +134,48 @@ class Budget:
     recent: Mapping[str, tuple[Held, ...]] = field(default_factory=dict[str, tuple[Held, ...]])
 
     def shortfall(self, amount: Amount, at_ms: int = 0) -> Shortfall | None:
-        """Returns the first dimension in which `amount` does not fit beside spend and holds; None where it fits."""
+        """Returns the first dimension in which `amount` does not fit beside spend and holds; None where it fits.
+
+        Meters are not among them: what exceeds one has an `excess`.
+        """
         total = self.spent + self.held + amount
         for dimension in ("steps", "model_calls", "tool_calls", "tokens", "usd"):
             limit = getattr(self.limits, dimension)
             if limit is not None and getattr(total, dimension) > limit:
-                return Shortfall(dimension)
+                asked = getattr(amount, dimension)
+                return Shortfall(dimension, asked, limit - getattr(total, dimension) + asked)
         for tool in amount.tools:
             limit = self.limits.tools.get(tool, ToolLimit())
+            asked = amount.tools[tool]
             if limit.calls is not None and total.tools[tool] > limit.calls:
-                return Shortfall(f"tool:{tool}")
-            if (
-                limit.per_minute is not None
-                and self.calls_in_window(tool, at_ms) + amount.tools[tool] > limit.per_minute
-            ):
-                return Shortfall(f"tool:{tool}:per_minute")
+                return Shortfall(f"tool:{tool}", asked, limit.calls - total.tools[tool] + asked)
+            if limit.per_minute is not None and (now := self.calls_in_window(tool, at_ms)) + asked > limit.per_minute:
+                return Shortfall(f"tool:{tool}:per_minute", asked, limit.per_minute - now)
         return None
 
-    def hold(self, name: str, amount: Amount, at_ms: int = 0) -> "Budget | Shortfall":
-        """Reserves the worst case of a call under its own name; a name that is held already is a shortfall."""
+    def excess(self, exposure: Mapping[str, int], agreed: Mapping[str, int]) -> Excess | None:
+        """Returns the meters that a call would take above a limit; None where it fits.
+
+        Args:
+            exposure: what the call adds to each meter.
+            agreed: the sum that people agreed to for this very call.
+        """
+        return excess(self.exposed(), exposure, self.limits.exposure, agreed) if exposure else None
+
+    def hold(
+        self, name: str, amount: Amount, at_ms: int = 0, agreed: Mapping[str, int] | None = None
+    ) -> "Budget | Shortfall":
+        """Reserves the worst case of a call under its own name; a name that is held already is a shortfall.
+
+        `agreed` is the sum of each meter that people agreed to for this very call.
+        """
         if name in self.holds:
             return Shortfall(f"hold:{name}")
         if short := self.shortfall(amount, at_ms):
             return short
+        if over := self.excess(amount.exposure, agreed or {}):
+            meter, one = next(iter(over.meters.items()))
+            return Shortfall(f"exposure:{meter}", one.amount, max(0, (one.limit or 0) - one.before))
         recent = dict(self.recent)
         for tool, count in amount.tools.items():
             recent[tool] = (*self._window(tool, at_ms), *((at_ms, name) for _ in range(count)))
@@ -165,6 +196,10 @@ class Budget:
         )
         return Settled(budget, actual.exceeds(held))
 
+    def keep(self, name: str, amount: Amount) -> "Budget":
+        """Holds on to a part of a hold that was just settled, which therefore still fits."""
+        return replace(self, holds={**self.holds, name: amount}, held=self.held + amount)
+
     def release(self, name: str) -> "Budget":
         """Gives a hold back unused, because its call was never made: it does not count in the last minute either."""
         if name not in self.holds:
@@ -172,6 +207,18 @@ class Budget:
         rest = {key: amount for key, amount in self.holds.items() if key != name}
         recent = {tool: tuple(one for one in held if one[1] != name) for tool, held in self.recent.items()}
         return replace(self, holds=rest, held=self.held - self.holds[name], recent=recent)
+
+    def exposed(self, but: Collection[str] = ()) -> Mapping[str, int]:
+        """Returns what is spent and held of each meter, without some holds."""
+        total = _sum(self.spent.exposure, self.held.exposure)
+        for name in but:
+            total = _difference(total, self.holds.get(name, Amount()).exposure)
+        return total
+
+    def exposed_before(self, name: str) -> Mapping[str, int]:
+        """Returns what is spent of each meter, and held by the calls that were held before one."""
+        names = list(self.holds)
+        return self.exposed(names[names.index(name) :] if name in self.holds else ())
 
     def left(self, dimension: str) -> int | None:
         """Returns the rest of a dimension beside spend and holds; None where it has no limit."""
@@ -185,3 +232,15 @@ class Budget:
 
     def _window(self, tool: str, at_ms: int) -> tuple[Held, ...]:
         return tuple(held for held in self.recent.get(tool, ()) if held[0] > at_ms - WINDOW_MS)
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    total = dict(one)
+    for name, count in other.items():
+        total[name] = total.get(name, 0) + count
+    return total
+
+
+def _difference(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    rest = {name: count - other.get(name, 0) for name, count in one.items()}
+    return {name: count for name, count in rest.items() if count}

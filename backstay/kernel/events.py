@@ -3,14 +3,15 @@
 The audit trail is the list of these: each event becomes one record, its name in snake case and its fields as facts.
 """
 
-import functools
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from .approval import Approval, ApprovalEnd
 from .budget import Amount, Limits
+from .event import Event
+from .ledger_sums import Amounts, Counts, Crossing, Keys
+from .meter import Excess
 from .price import Price
 from .stop import StopReason, Thresholds
 from .verdict import Verdict
@@ -42,36 +43,6 @@ class Flight:
     outcome: CallOutcome | None = None
 
 
-@functools.cache
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _plain(value: Any) -> Any:
-    """Returns a field as `dataclasses.asdict` would, without its deep copies, which every event would pay for."""
-    kind = type(value).__name__  # `isinstance` costs ten times as much in a workflow's sandbox
-    if kind == "dict":
-        return {key: _plain(entry) for key, entry in value.items()}
-    if kind == "tuple":
-        return tuple(_plain(entry) for entry in value)
-    fields = getattr(value, "__dataclass_fields__", None)
-    return value if fields is None else {name: _plain(getattr(value, name)) for name in fields}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A fact about a run."""
-
-    @classmethod
-    def name(cls) -> str:
-        """Returns the event's name in the audit: `CallEnded` is `call_ended`."""
-        return _snake_case(cls.__name__)
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the event's fields as plain JSON values."""
-        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
-
-
 @dataclass(frozen=True, slots=True)
 class Admitted(Event):
     """The run was admitted; everything here stays in force for its life."""
@@ -89,13 +60,17 @@ class Admitted(Event):
 
 @dataclass(frozen=True, slots=True)
 class DecisionHeld(Event):
-    """The worst case of a decision is reserved: `attempts` requests of at most this much input and output each."""
+    """The worst case of a decision is reserved: `attempts` requests of at most this much input and output each.
+
+    `last_answer` is what stays held beside it for a last answer after it; None where none is held back, or this is it.
+    """
 
     step: int
     attempts: int
     input_tokens: int
     max_output_tokens: int
     amount: Amount
+    last_answer: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +109,54 @@ class CallJudged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallHeld(Event):
-    """A call is admitted under the budget and is about to be executed."""
+    """A call is admitted under the budget and is about to be executed.
+
+    `exposure` is what it adds to each meter, `agreed` the sum that people agreed to, where they were asked.
+    """
 
     call_id: str
     tool: str
     at_ms: int
     usd: int = 0
+    exposure: Mapping[str, int] = field(default_factory=dict[str, int])
+    agreed: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded(Event):
-    """A call came to its end; `fingerprint` is a digest of tool, arguments and result, None for repeatable tools."""
+    """A call came to its end.
+
+    `unclear`: it failed in a way that leaves open whether its effect happened. `borrowed`: another call performed the
+    effect that identical calls share.
+    """
 
     call_id: str
     tool: str
     outcome: CallOutcome
-    fingerprint: str | None = None
     usd: int = 0
+    unclear: bool = False
+    borrowed: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """True where what the call means in the domain goes on to count: it happened, or nobody can rule that out.
+
+        INVARIANT: of a shared effect only the call that performed it counts.
+        """
+        perhaps = self.unclear and self.outcome is not CallOutcome.DENIED
+        return (self.outcome in (CallOutcome.COMPLETED, CallOutcome.UNKNOWN) or perhaps) and not self.borrowed
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEnded(Event):
+    """All calls of a decision came to their ends, which stand here in the order asked.
+
+    `fingerprints` are digests of tool, arguments and result; calls of repeatable tools have none.
+    """
+
+    step: int
+    outcomes: tuple[CallOutcome, ...]
+    fingerprints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,25 @@ class Concluding(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChanged(Event):
+    """Decisions are asked of another model from now on, held at its own price: the cheaper one, or the next one left.
+
+    `why` is `near_limit` or `fallback`.
+    """
+
+    model: str
+    price: Price | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrapsUp(Event):
+    """The budget is exhausted: the agent is asked for a last answer without tools, from what was held back for it."""
+
+    dimension: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned(Event):
     """The agent was told that it gets nowhere; it is told so once."""
 
@@ -227,9 +252,72 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True)
 class BudgetShort(Event):
-    """A further call was needed and its hold did not fit."""
+    """A further call was needed and its hold did not fit: of the tool `call`, or of the model where that is None.
+
+    `needed` is what the hold asked for in this dimension, `left` what the budget had; None in earlier records.
+    """
 
     dimension: str
+    call: str | None = None
+    needed: int | None = None
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted(Event):
+    """A person raised limits of the run: `added` to those before, which gives the `limits` now in force.
+
+    `approval_id` names the approval that asked for it; None where nobody was asked.
+    """
+
+    by: str
+    reason: str
+    added: Limits
+    limits: Limits
+    approval_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn(Event):
+    """Ledgers reserved `amounts` for the run; `keys` names the periods in which they count."""
+
+    draw: str
+    amounts: Amounts
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNeared(Event):
+    """A draw of the run was the first to reach a share of a limit that holds for many runs."""
+
+    crossing: Crossing
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Event):
+    """Ledgers hold what a call adds to meters; `sums` are those of the tenant with it, `keys` names the periods."""
+
+    call_id: str
+    tool: str
+    hold: str
+    sums: Counts
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted(Event):
+    """Ledgers get back what they held of calls that did not happen; `holds` are the names of these holds."""
+
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureExceeded(Event):
+    """A call would have taken meters above a limit, and was not made; the run goes on."""
+
+    call_id: str
+    tool: str
+    excess: Excess
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +352,15 @@ class DeadlinePassed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryFull(Event):
+    """The run's history is nearly as long as the engine keeps one: its size in bytes, its events, its signals."""
+
+    size: int
+    events: int
+    signals: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested(Event):
     """The engine was asked to cancel the run."""
 
@@ -282,6 +379,14 @@ class MessageRefused(Event):
     message: str
     code: str
     by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimProven(Event):
+    """A proof was verified: the person sent this message; `message` is `start` for the run's request."""
+
+    message: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

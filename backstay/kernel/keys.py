@@ -5,15 +5,41 @@ over attempts, worker crashes, continue-as-new and resets, and different for eve
 """
 
 import hashlib
+import hmac
+from urllib.parse import quote
 
 _DECIDE = "decide-"
 _ACT = "act-"
+_KEPT = "kept-"
 _RECONCILE = "reconcile-"
+LAST_ANSWER = "last-answer"
+"""The name of the hold that a run keeps back for its last answer."""
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_WIRE_LENGTH = 9
+_LEDGER = "backstay-ledger"
+_GRANTS = "backstay-grants"
+_QUOTA = "backstay-quota-"
+_CONTROL = "backstay-control"
+_INCIDENT = "backstay-incident-"
+_BREAKERS = "backstay-breakers"
+_LONGEST_QUOTED = 600
+_LONGEST_FAIR = 64
 
 
 def call_id(step: int, index: int) -> str:
     """Returns the id of a decision's `index`-th call; a model's own ids may repeat, this one does not."""
     return f"{step}-{index}"
+
+
+def wire_id(call_id: str, again: int = 0) -> str:
+    """Returns an id for a call that every model server takes: nine letters and digits.
+
+    Args:
+        call_id: the call's own id.
+        again: how many ids of the call are taken already, because a server happened to give them to other calls.
+    """
+    number = int(_sha256(f"{call_id}\n{again}"), 16)
+    return "".join(_LETTERS[number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(_WIRE_LENGTH))
 
 
 def decide_id(step: int) -> str:
@@ -26,9 +52,19 @@ def act_id(call_id: str) -> str:
     return f"{_ACT}{call_id}"
 
 
+def kept_id(call_id: str) -> str:
+    """Returns the name of the hold that stays after a call, because nobody knows whether it happened."""
+    return f"{_KEPT}{call_id}"
+
+
 def reconcile_id(call_id: str) -> str:
     """Returns the id of the activity that asks what became of a call."""
     return f"{_RECONCILE}{call_id}"
+
+
+def verify_id(number: int) -> str:
+    """Returns the id of the activity that verifies the `number`-th proof sent to a run, counted from 1."""
+    return f"verify-{number}"
 
 
 def perform_id(number: int) -> str:
@@ -52,6 +88,11 @@ def run_key(namespace: str, workflow_id: str, first_run_id: str) -> str:
     return _sha256(f"{namespace}\n{workflow_id}\n{first_run_id}")[:32]
 
 
+def authorize_id(call_id: str) -> str:
+    """Returns the id of the activity that asks another worker for the verdicts over a call and its siblings."""
+    return f"authorize-{call_id}"
+
+
 def decision_key(run_key: str, step: int) -> str:
     """Returns the idempotency key of a decision."""
     return f"{run_key}/{decide_id(step)}"
@@ -65,9 +106,14 @@ def call_key(run_key: str, call_id: str, content: str) -> str:
     return f"{run_key}/{call_id}/{content}"
 
 
-def effect_id(identity: bytes) -> str:
-    """Returns the workflow id of a shared effect; `identity` is the RFC 8785 text of what makes calls identical."""
-    return f"effect-{hashlib.sha256(identity).hexdigest()}"
+def effect_id(fleet_key: bytes, identity: bytes) -> str:
+    """Returns the workflow id of a shared effect, which only the workers of the fleet can compute.
+
+    Args:
+        fleet_key: the secret of the fleet; without it anybody who may start workflows could occupy the id.
+        identity: the RFC 8785 text of what makes calls identical.
+    """
+    return f"effect-{hmac.digest(fleet_key, identity, 'sha256').hex()}"
 
 
 def approval_id(digest: str, asked_before: int) -> str:
@@ -81,6 +127,112 @@ def approval_id(digest: str, asked_before: int) -> str:
     return f"apr_{_sha256(exact)[:24]}"
 
 
+def reserve_id(number: int) -> str:
+    """Returns the id of the activity with which a run draws for the `number`-th time, counted from 0."""
+    return f"reserve-{number}"
+
+
+def enqueue_id(number: int) -> str:
+    """Returns the id of the activity with which a run asks for the `number`-th time to go on, counted from 1."""
+    return f"enqueue-{number}"
+
+
+def meter_id(call_id: str, revision: int, content: str) -> str:
+    """Returns the name of the hold with which ledgers count a call.
+
+    After a reset of the run the model may ask for something else at the same place, and a call that was given up or
+    changed is held anew.
+
+    Args:
+        call_id: the call's own id.
+        revision: how often it was held before.
+        content: a `short_digest` of what the call asks for.
+    """
+    return f"meter-{call_id}-{revision}-{content}"
+
+
+def metering_id(call_id: str, revision: int) -> str:
+    """Returns the id of the activity that asks ledgers to count a call and its siblings."""
+    return f"meter-{call_id}-{revision}"
+
+
+def hold_id(run_key: str, name: str) -> str:
+    """Returns the id of the hold that a ledger makes for a run; `name` is that of the run's own draw or call."""
+    return f"{run_key}/{name}"
+
+
+def ledger_id(tenant: str | None) -> str:
+    """Returns the workflow id of a tenant's ledger, or of the organisation's where there is no tenant.
+
+    Letters beyond ASCII are quoted as in a URL; a name that is too long for an id ends in its digest.
+    """
+    return _LEDGER if tenant is None else f"{_LEDGER}-{_quoted(tenant)}"
+
+
+def grants_id(tenant: str) -> str:
+    """Returns the workflow id of a tenant's standing grants, spelled as a ledger's."""
+    return f"{_GRANTS}-{_quoted(tenant)}"
+
+
+def grant_id(approval_id: str, by: str, terms: str) -> str:
+    """Returns the id of a standing grant: of the approval that it came with, who gave it, and what it allows."""
+    exact = f"{approval_id}\n{by}\n{terms}"
+    return f"grt_{_sha256(exact)[:24]}"
+
+
+def use_id(call_id: str, content: str) -> str:
+    """Returns the name of a call's use of a standing grant, which it asks for once.
+
+    Args:
+        call_id: the call's own id; after a reset of the run the model may ask for something else at the same place.
+        content: a `short_digest` of what the call asks for.
+    """
+    return f"use-{call_id}-{content}"
+
+
+def using_id(call_id: str) -> str:
+    """Returns the id of the activity that asks for a call's use of a standing grant."""
+    return f"use-{call_id}"
+
+
+def giving_id(number: int) -> str:
+    """Returns the id of the activity that gives the `number`-th standing grant of a run, counted from 1."""
+    return f"give-{number}"
+
+
+def is_kept_id(workflow_id: str) -> bool:
+    """Tells whether a workflow id is kept for the control plane, breakers, ledgers, grants or rates: for no run."""
+    alone = workflow_id in (_LEDGER, _CONTROL, _BREAKERS)
+    return alone or workflow_id.startswith((f"{_LEDGER}-", f"{_GRANTS}-", _QUOTA, _INCIDENT))
+
+
+def is_of_control(workflow_id: str) -> bool:
+    """Tells whether a workflow is the control plane, a sweep or that of the breakers, which every fleet reads."""
+    return workflow_id in (_CONTROL, _BREAKERS) or workflow_id.startswith(_INCIDENT)
+
+
+def incident_workflow_id(incident: str) -> str:
+    """Returns the id of the workflow that sweeps the runs in the scope of an incident."""
+    return f"{_INCIDENT}{incident}"
+
+
+def quota_id(account: str) -> str:
+    """Returns the workflow id of the rate of a provider's account."""
+    return f"{_QUOTA}{account}"
+
+
+def account_of(workflow_id: str) -> str:
+    """Returns the account that a `quota_id` names."""
+    return workflow_id.removeprefix(_QUOTA)
+
+
+def fairness_key(tenant: str) -> str:
+    """Returns the key by which the engine shares a queue between tenants, at most 64 bytes."""
+    if len(tenant.encode("utf-8", "surrogatepass")) <= _LONGEST_FAIR:
+        return tenant
+    return _sha256(tenant)
+
+
 def short_digest(text: str) -> str:
     """Returns sixteen hexadecimal digits by which a worker recognises a text that the history records."""
     return _sha256(text)[:16]
@@ -89,6 +241,13 @@ def short_digest(text: str) -> str:
 def fingerprint(text: str) -> str:
     """Returns the digest by which a run notices that a call brought what it brought before."""
     return _sha256(text)[:32]
+
+
+def _quoted(tenant: str) -> str:
+    quoted = quote(tenant, safe="", errors="surrogatepass")
+    if len(quoted) > _LONGEST_QUOTED:
+        quoted = f"{quoted[:_LONGEST_QUOTED]}%%{_sha256(tenant)[:32]}"
+    return quoted
 
 
 def _sha256(text: str) -> str:

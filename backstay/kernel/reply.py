@@ -17,25 +17,34 @@ class Reading:
     problem: str | None = None
 
 
+WRITTEN = "you wrote a tool call as text, and nothing was executed; call the tool, or answer in words"
 _FENCED = re.compile(r"```(?:json|tool_call)?(.*?)```|<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
 _NAME_KEYS = ("name", "tool", "tool_name", "function")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input")
 
 
-def read_reply(text: str | None, calls: int, finish: str, tools: Collection[str] = ()) -> Reading:
-    """Reads a reply; `finish` is `stop`, `length` (cut) or `filtered`, `tools` the names the model may call.
+def read_reply(
+    text: str | None, calls: int, finish: str, tools: Collection[str] = (), problem: str | None = None
+) -> Reading:
+    """Reads a reply; a cut one is never acted upon, because its last call may be half of what was meant.
 
-    A cut reply is never acted upon: its last call may be half of what was meant, and so may its text.
+    Args:
+        text: the text beside the calls.
+        calls: the number of calls.
+        finish: `stop`, `length` (cut) or `filtered`.
+        tools: the names the model may call.
+        problem: why the reply cannot be used, where that is known already.
     """
     if finish == "length":
         return Reading(DecisionKind.MALFORMED, "your reply was cut by the length limit; answer shorter")
     if finish == "filtered":
         return Reading(DecisionKind.MALFORMED, "your reply was withheld by the provider's content filter")
+    if problem is not None:
+        return Reading(DecisionKind.MALFORMED, problem)
     if calls:
         return Reading(DecisionKind.CALLS)
     if text and written_call(text, tools):
-        problem = "you wrote a tool call as text, and nothing was executed; call the tool, or answer in words"
-        return Reading(DecisionKind.MALFORMED, problem)
+        return Reading(DecisionKind.MALFORMED, WRITTEN)
     if text and text.strip():
         return Reading(DecisionKind.ANSWER)
     return Reading(DecisionKind.MALFORMED, "your reply was empty; answer, or call a tool")

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 from .approval import Approval
 from .budget import Budget
-from .events import DecisionHeld, Event, Flight, Killed
+from .events import BudgetShort, DecisionHeld, Event, Flight, Killed
+from .incident_events import IncidentStopped
+from .ledger_period import Period
+from .ledger_sums import Counts
 from .price import Price
 from .progress import Progress
 from .stop import Stop, Thresholds
@@ -14,7 +17,14 @@ from .transitions import TRANSITIONS
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Everything that decides how a run goes on. `failures` and `malformed` count in a row, `denials` in all."""
+    """Everything that decides how a run goes on. `failures` and `malformed` count in a row, `denials` in all.
+
+    `shortfall` is the dimension in which the budget ends the run, `short` the hold that did not fit, with its figures;
+    `wrapped` tells that a last answer was asked for. `models` are those that the run changed to, the present one last.
+    `drawn` is what ledgers hold for the run, of US dollars and of tokens; None where the run draws on none. `counted`
+    has the last sums that they told of each meter, by period. `incident` is the one that ended the run, `frozen` those
+    that hold it.
+    """
 
     admitted: bool = False
     budget: Budget = field(default_factory=Budget)
@@ -32,10 +42,14 @@ class RunState:
     failures: int = 0
     malformed: int = 0
     killed: Killed | None = None
+    incident: IncidentStopped | None = None
+    frozen: tuple[str, ...] = ()
     cancelled: bool = False
     paused: bool = False
     deadline_passed: bool = False
+    history_full: bool = False
     shortfall: str | None = None
+    short: BudgetShort | None = None
     unknown_tool: str | None = None
     model_lost: str | None = None
     answered: bool = False
@@ -45,6 +59,15 @@ class RunState:
     taint: frozenset[str] = frozenset()
     concluding: bool = False
     warned: bool = False
+    wrapped: bool = False
+    models: tuple[str, ...] = ()
+    drawn: Mapping[str, int] | None = None
+    counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
+
+    @property
+    def stands_still(self) -> bool:
+        """Tells whether the run begins nothing until a person lets it go on."""
+        return self.paused or bool(self.frozen)
 
     @property
     def open_approvals(self) -> list[Approval]:

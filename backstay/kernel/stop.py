@@ -5,7 +5,23 @@ from enum import StrEnum
 
 
 class StopReason(StrEnum):
-    """The reasons, the strongest first: where several hold, the first one is the run's."""
+    """The reasons, the strongest first: where several hold, the first one is the run's.
+
+    Attributes:
+        KILLED: a person killed the run.
+        INCIDENT_STOP: an incident stop is in force.
+        OUTCOME_UNKNOWN: nobody can tell whether a `once` call happened, and no group is set to ask.
+        POLICY_DENIED: rules refused as many calls as `[stop] denials` allows.
+        APPROVAL_DENIED: people refused as many calls as `[stop] denials` allows.
+        APPROVAL_EXPIRED: nobody answered an approval in time, and `[approval] on_expiry` is `stop`.
+        BUDGET_EXHAUSTED: a further call is needed and does not fit; the detail names the dimension, such as `usd`.
+        DEADLINE_EXCEEDED: the budget of `seconds` is used up.
+        NO_PROGRESS: the same calls gave the same results, `[stop] repeats` times.
+        MALFORMED_CALLS: decisions could not be used, `[stop] malformed` times in a row.
+        TOOL_FAILURES: calls of tools failed, `[stop] failures` times in a row.
+        MODEL_UNAVAILABLE: the model gave no usable reply within `[model] give_up_after`.
+        COMPLETED: the model answered.
+    """
 
     KILLED = "killed"
     INCIDENT_STOP = "incident_stop"
@@ -64,6 +80,7 @@ class Thresholds:
 
     `expiry_stops`: an approval that expires stops the run at once, instead of counting as a refusal. `conclude_at`: the
     percentage of a budget at which the agent is told to conclude, and for which a last answer is held back; None never.
+    `wrap_up`: a last answer without tools is held back to the end, and asked for where the budget is exhausted.
     """
 
     denials: int = 3
@@ -72,3 +89,4 @@ class Thresholds:
     malformed: int = 3
     expiry_stops: bool = False
     conclude_at: int | None = None
+    wrap_up: bool = False

@@ -1,7 +1,10 @@
 """The verdict over one call: the outcome, the deciding rules, and the digest of the exact call."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from .grantable import Grantable, GrantRef
 
 
 class Outcome(StrEnum):
@@ -22,8 +25,12 @@ class Code(StrEnum):
     UNKNOWN_TOOL = "unknown_tool"
     INVALID_ARGS = "invalid_args"
     SCHEMA_DRIFT = "schema_drift"
+    TOOL_BLOCKED = "tool_blocked"
     POLICY_ERROR = "policy_error"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    INVALID_EXPOSURE = "invalid_exposure"
+    EXPOSURE_EXCEEDED = "exposure_exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,9 @@ class Verdict:
     `rules` are the ids of the deciding rules, sorted. `digest` is of the exact call: run, step, call, tool, tool
     schema and canonical arguments. `message` is what the model may read of a refusal. `groups` are the approvals that
     would release the call, as specs such as `finance:2`; `reasons` is what the rules say of themselves, `observed` what
-    rules that are only observed would have decided.
+    rules that are only observed would have decided. `exposure` is what the call adds to each meter, in ten-thousandths.
+    `grantable` is what a standing grant for such calls may allow, where people are asked; `grant` names the one that
+    let this call through.
     """
 
     outcome: Outcome
@@ -45,6 +54,9 @@ class Verdict:
     groups: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     observed: str = ""
+    exposure: Mapping[str, int] = field(default_factory=dict[str, int])
+    grantable: Grantable | None = None
+    grant: GrantRef | None = None
 
     @property
     def allowed(self) -> bool:

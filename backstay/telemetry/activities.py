@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator
 
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from temporalio import activity
 
 from backstay.contracts.admission import Opening
@@ -12,12 +12,12 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput
 from backstay.kernel.money import format_usd
-from backstay.kernel.price import Price, Usage
+from backstay.kernel.price import Price
 from backstay.kernel.verdict import Verdict
 
 from . import genai
 from .genai import Value, Whose
-from .tracer import error_kind, failed, tracer
+from .tracer import error_kind, failed, switched_on, tracer
 
 PROVIDER = "openai"
 """The API that is spoken. The request does not tell which company runs the server."""
@@ -115,6 +115,12 @@ def authorize(given: AuthorizeInput, call: ProposedCall) -> Generator[Callable[[
 @contextlib.contextmanager
 def _span(name: str, kind: SpanKind, whose: Whose, attributes: dict[str, Value]) -> Generator[Span]:
     token = genai.WHOSE.set(whose)
+    if not switched_on():
+        try:
+            yield INVALID_SPAN
+        finally:
+            genai.WHOSE.reset(token)
+        return
     common = {**whose.attributes(), genai.ATTEMPT: activity.info().attempt}
     try:
         with tracer().start_as_current_span(
@@ -144,12 +150,13 @@ def _answered(reply: ModelReply, price: Price | None) -> dict[str, Value]:
     if reply.model:
         attributes[genai.RESPONSE_MODEL] = reply.model
     if reply.usage is not None:
-        usage = Usage(**reply.usage.model_dump())
+        usage = reply.usage.counted()
         attributes[genai.INPUT_TOKENS] = usage.input_tokens
         attributes[genai.OUTPUT_TOKENS] = usage.output_tokens
         attributes[genai.CACHED_TOKENS] = usage.cached_tokens
         if price is not None:
-            attributes[genai.USD] = format_usd(price.cost(usage))
+            prices = [one for one in (price, reply.price) if one is not None]
+            attributes[genai.USD] = format_usd(max(one.cost(usage) for one in prices))
     return attributes
 
 

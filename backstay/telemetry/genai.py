@@ -103,7 +103,7 @@ def read_request(args: Sequence[Any]) -> RunRequest | None:
 
 def metadata(request: RunRequest | None) -> dict[str, Value]:
     """Returns the metadata of a request as attributes, each value cut to 256 characters."""
-    given = request.metadata if request else {}
+    given = request.unsigned().metadata if request else {}
     return {METADATA + name: value[:METADATA_CHARACTERS] for name, value in given.items()}
 
 

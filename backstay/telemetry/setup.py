@@ -13,6 +13,7 @@ from temporalio.client import Client, Plugin
 
 import backstay
 from backstay.errors import ConfigurationError
+from backstay.extras import require
 
 from .tracer import SCOPE, switched_on
 
@@ -76,6 +77,7 @@ def flush(seconds: float = FLUSH_SECONDS) -> None:
 @functools.cache
 def _plugin() -> "TracingPlugin":
     """Returns the one plugin of the process, with a provider that exports; an existing provider is kept."""
+    require("worker")
     from opentelemetry import trace
 
     from .runs import TracingPlugin

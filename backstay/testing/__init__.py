@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstay.extras import require
+
 from .model.improvise import improvise
 from .model.script import (
     JSON,
@@ -59,6 +61,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name != "ScriptedModel":
         raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    require("worker")
     from .model.server import ScriptedModel
 
     return ScriptedModel

@@ -49,8 +49,14 @@ class ToolCall:
     """Tells a tool about its call; a tool gets it by naming it as its first parameter.
 
     Attributes:
+        run_id: the run's id.
+        step: the step of the run, from 1.
+        call_id: the call's id in the conversation.
         idempotency_key: stays the same over attempts, worker crashes and resets of one call, and differs for every
             other call; pass it on to whatever performs the effect.
+        agent: the agent's name.
+        tenant: for whom the run works.
+        metadata: what the start of the run carried.
         read_secret: reads a secret for `secret`; the call itself holds no value.
         take_cost: takes what `report_cost` reports, in micro-dollars.
     """

@@ -21,26 +21,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_METER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+_MOST_METERS = 10
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MARK = "__backstay_tool__"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """Holds the options of `@tool`.
+    """Holds the options of `@tool`, durations in seconds and money in micro-dollars.
 
     Attributes:
         effect: `read` has no side effect; `write` is idempotent, by nature or by its key; `once` is neither.
-        timeout: seconds of one attempt.
+        timeout: how long one attempt may take.
         groups: action groups that rules may name.
         repeatable: the same call with the same result is polling, not a lack of progress.
         secrets: names of the secrets that `ToolCall.secret` may read.
         untrusted: results come from outside and taint the run, which rules can read.
         dedupe: `run` or `tenant`: an identical call there gets the first result and performs nothing.
-        dedupe_window: seconds for which identical calls share a result.
+        dedupe_window: how long identical calls share a result.
         reconcile: for `once`: `(call, **arguments)` tells whether the call with this key happened.
-        cost: micro-dollars of a call, or the most that it can report.
+        cost: what a call costs, or the most that it can report.
         facts: for each name a Cedar type and a pure function of the arguments that it names as parameters.
+        exposure: for each meter a pure function of the arguments that returns what the call adds: a decimal of zero or
+            more with at most four decimals.
     """
 
     effect: Effect = "once"
@@ -54,6 +58,7 @@ class ToolOptions:
     dedupe: Dedupe | None = None
     dedupe_window: float = 86_400.0
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+    exposure: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
 
 
 def seconds(text: str) -> float:
@@ -82,6 +87,7 @@ def tool(
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
+    exposure: Mapping[str, Callable[..., Any]] | None = None,
     dedupe: Dedupe | None = None,
     dedupe_window: str = "24h",
 ) -> Callable[[F], F]: ...
@@ -98,13 +104,14 @@ def tool(
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
+    exposure: Mapping[str, Callable[..., Any]] | None = None,
     dedupe: Dedupe | None = None,
     dedupe_window: str = "24h",
 ) -> Any:
     """Marks a function as a tool and leaves the function itself unchanged.
 
-    A plain function runs in a thread of its own. An `async` function shares the worker's event loop: if it blocks, as
-    with `time.sleep`, it holds up every other call of that worker.
+    A plain function runs in a thread of its own. The `async` tools of an agent share one event loop: if one blocks, as
+    with `time.sleep`, it holds up the others of that agent, and is named in the worker's log after two seconds.
 
     Args:
         function: the function, if the mark stands without options.
@@ -117,6 +124,7 @@ def tool(
         cost: US dollars of a call as a decimal string.
         reconcile: tells whether a lost call happened.
         facts: what rules may know beyond the arguments.
+        exposure: what a call means in the domain, such as `{"refunds_usd": lambda amount: amount}`.
         dedupe: the scope in which identical calls share one effect.
         dedupe_window: how long they share it, at most 366 days.
 
@@ -135,6 +143,7 @@ def tool(
         cost=_cost(cost),
         reconcile=reconcile,
         facts=dict(facts or {}),
+        exposure=_exposure(exposure),
         dedupe=_dedupe(dedupe, effect),
         dedupe_window=_window(dedupe_window),
     )
@@ -169,6 +178,21 @@ def _dedupe(scope: str | None, effect: str) -> Dedupe | None:
     if effect == "read":
         raise ConfigurationError("`dedupe` prevents a second effect, and a `read` has no effect", mend="leave it out")
     return scope
+
+
+def _exposure(given: Mapping[str, Callable[..., Any]] | None) -> Mapping[str, Callable[..., Any]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or len(given) > _MOST_METERS:  # pyright: ignore[reportUnnecessaryIsInstance]
+        mend = 'write `exposure={"refunds_usd": lambda amount: amount}`'
+        raise ConfigurationError(f"`exposure` has a function for each of at most {_MOST_METERS} meters", mend=mend)
+    for name, function in given.items():
+        if not _METER.fullmatch(str(name)):
+            mend = "use letters, digits and `_`, at most 64, a letter first"
+            raise ConfigurationError(f"`{name}` is no name of a meter", mend=mend)
+        if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
+            raise ConfigurationError(f"the exposure `{name}` is no plain function", mend="use `def` or `lambda`")
+    return dict(given)
 
 
 def _window(text: str) -> float:

@@ -4,13 +4,50 @@
 def send_email(to: str, subject: str, body: str) -> str: ...
 """
 
+import functools
+import os
+import posixpath
 import re
+import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
+from backstay.kernel.mentions import REFERENCES, Match, Mentions
+
+from .link_hosts import read_host
+from .local_addresses import LOCAL_ADDRESSES
+
 NAMED_BY_USER: Final = "named_by_user"
 """The fact that every tool has: the names of the arguments that the goal spells out, as Set<String>."""
+
+NAMED_WEAKLY: Final = "named_weakly"
+"""The same, of the arguments with only a short value, such as 7, which a goal may have for another reason."""
+
+EVERY_TOOLS_FACTS: Final = {name: "Set<String>" for name in (NAMED_BY_USER, NAMED_WEAKLY, LOCAL_ADDRESSES)}
+
+_UNCLEAR_PATH: Final = re.compile(r"\\|%[0-9A-Fa-f]{2}|^[~$]|/[~$]|^[A-Za-z][A-Za-z0-9+.-]*:|^ ")
+_AMOUNT_NAMES: Final = frozenset(
+    [
+        "amount",
+        "amounts",
+        "sum",
+        "total",
+        "price",
+        "cost",
+        "fee",
+        "value",
+        "usd",
+        "eur",
+        "gbp",
+        "quantity",
+        "qty",
+        "count",
+    ]
+)
+_NAME_WORD: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_MOST_DIGITS: Final = 40
 
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -31,68 +68,132 @@ def _domain(text: str) -> str:
 
 
 def url_host(url: str) -> str:
-    """Returns the host that a URL leads to, in lower case and without port; "" if it is no http or https URL."""
+    """Returns the host that a URL leads to, in one spelling and without port; "" if it is no clear http or https URL.
+
+    The spelling has small letters, no escapes, no wide or invisible signs, and an address as numbers: `127.1` is
+    `127.0.0.1`, and `[::0001]` is `::1`.
+    """
     if any(character.isspace() or character == "\\" for character in url):
         return ""
     try:
         parts = urlsplit(url)
-        return (parts.hostname or "").rstrip(".") if parts.scheme in ("http", "https") else ""
     except ValueError:
         return ""
+    host = read_host(parts.netloc) if parts.scheme in ("http", "https") else None
+    return host.name if host else ""
+
+
+def plain_path(path: str) -> str:
+    """Returns a path as it is written, without `.`, `..` and doubled slashes; "" if it may lead anywhere else.
+
+    "" is for one that is empty or no text, leads above where it begins, or holds a backslash, a control or hidden sign,
+    a percent escape, a drive or scheme, a `~` or `$` that a shell replaces, a sign that looks like a slash or a dot, or
+    a part that ends with a dot or a blank, which some systems drop. Links are not followed: see `path_inside`.
+    """
+    if not isinstance(path, str) or not path or not path.isprintable() or _UNCLEAR_PATH.search(path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return ""
+    if any(set(unicodedata.normalize("NFKC", sign)) & set("./\\~%$:") for sign in path if not sign.isascii()):
+        return ""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    depth = 0
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0 or (part != ".." and part[-1] in ". "):
+            return ""
+    return posixpath.normpath("/" + "/".join(parts))[0 if path.startswith("/") else 1 :] or "."
+
+
+def path_inside(root: str, *paths: str) -> bool:
+    """Tells whether all of some paths lead into a folder, or to the folder itself; False where that is not certain.
+
+    Each path must be a `plain_path`, and a relative one counts from the folder. Links of the worker's own file system
+    are followed, in the folder and in the path, so that a link which leads out is outside; what does not exist there,
+    such as a file on another machine, is judged by its name alone. The tool must open the very path that was judged.
+
+    Args:
+        root: the folder; a relative one counts from the worker's working directory.
+        paths: the arguments; without any, the answer is False.
+    """
+    return bool(root) and bool(paths) and all(_inside(root, path) for path in paths)
+
+
+def _inside(root: str, path: str) -> bool:
+    plain = plain_path(path)
+    if not plain:
+        return False
+    try:
+        lexical = posixpath.join(os.path.abspath(root), plain)
+        real = os.path.realpath(posixpath.join(os.path.abspath(root), path))
+        pairs = ((os.path.abspath(root), lexical), (os.path.realpath(root), real))
+        return all(os.path.commonpath([folder, os.path.normpath(inner)]) == folder for folder, inner in pairs)
+    except (OSError, ValueError):
+        return False
 
 
 def sql_only_reads(statement: str, dialect: str | None = None) -> bool:
     """Tells whether a text is one SQL query without a writing part; False for several statements and other texts.
 
-    A query that calls a stored function counts as reading, because the effect of the function cannot be seen here.
+    A query that calls a stored function counts as reading, because the effect of the function cannot be seen here. A
+    text of more than 10,000 characters, or one that keeps the parser guessing, is not parsed to its end: False.
 
     Args:
         statement: the SQL text.
         dialect: the dialect by sqlglot's name; default: its own.
     """
-    from sqlglot import exp, parse
-    from sqlglot.errors import SqlglotError
+    from sqlglot import exp
 
-    try:
-        parsed = parse(statement, dialect=dialect)
-    except (SqlglotError, RecursionError):
-        return False
-    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
+    from .sql_text import parsed
+
+    found = parsed(statement, dialect)
+    if len(found) != 1 or not isinstance(found[0], exp.Query):
         return False
     writes = (
         *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable),
         *(exp.Command, exp.Into, exp.Lock, exp.Set, exp.Pragma),
     )
-    return not any(isinstance(node, writes) and not isinstance(node, exp.Query) for node in parsed[0].walk())
+    return not any(isinstance(node, writes) and not isinstance(node, exp.Query) for node in found[0].walk())
 
 
-def named_arguments(goal: str, arguments: Mapping[str, Any]) -> list[str]:
+def named_arguments(
+    goal: str, arguments: Mapping[str, Any], values: Mapping[str, Any] | None = None, how: Match = Match.FULL
+) -> list[str]:
     """Lists the arguments with a value that the goal spells out, sorted: the person who asked has said them.
 
-    A list counts if the goal names all its entries; an object never counts.
+    A value counts as a whole word, address, link, file name, number or date, never as a piece of one: see
+    `backstay.kernel.tokens`. A list counts if the goal names all its entries; an object never counts. It stays a
+    heuristic: a text that was pasted into the goal names what it says.
+
+    Args:
+        goal: what the run was asked for.
+        arguments: as the model wrote them, in JSON.
+        values: the same in the tool's own types: a decimal that is written as text is an amount too.
+        how: `FULL`, or `WEAK` for those that may stand there by accident, in an unclear spelling, or as what not to do.
     """
-    return sorted(name for name, value in arguments.items() if _named(goal, value))
+    mentions, typed = _mentions(goal), values or {}
+    return sorted(name for name, value in arguments.items() if _match(mentions, name, value, typed.get(name)) is how)
 
 
-def _named(goal: str, value: object) -> bool:
+@functools.lru_cache(maxsize=64)
+def _mentions(goal: str) -> Mentions:
+    return Mentions(goal)
+
+
+def _match(mentions: Mentions, name: str, value: object, typed: object) -> Match:
     if isinstance(value, list):
         entries = cast("list[object]", value)
-        return bool(entries) and all(_named(goal, entry) for entry in entries)
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and named_in(goal, str(value))
-
-
-def named_in(goal: str, value: str) -> bool:
-    """Tells whether the goal has a value as a separate word, in upper or lower case."""
-    return bool(value) and any(
-        not (before.isalnum() or after.isalnum()) for before, after in _neighbours(goal.casefold(), value.casefold())
-    )
-
-
-def _neighbours(text: str, value: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    at = text.find(value)
-    while at >= 0:
-        end = at + len(value)
-        found.append((text[at - 1 : at] if at else " ", text[end : end + 1] or " "))
-        at = text.find(value, at + 1)
-    return found
+        types = cast("list[object]", typed) if isinstance(typed, list) else []
+        pairs = zip(entries, [*types, *[None] * (len(entries) - len(types))], strict=False)
+        found = {_match(mentions, name, entry, kind) for entry, kind in pairs}
+        return next((match for match in (Match.NONE, Match.WEAK, Match.FULL) if match in found), Match.NONE)
+    if isinstance(typed, Decimal) and isinstance(value, str):
+        value = typed
+    words = {word.lower() for word in _NAME_WORD.findall(name)}
+    if isinstance(value, str):
+        return mentions.of_amount(value) if words & _AMOUNT_NAMES else mentions.of_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return Match.NONE
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return Match.NONE
+    digits = f"{number:f}"
+    return mentions.of_text(digits) if words & REFERENCES else mentions.of_number(digits)

@@ -10,9 +10,11 @@ from cedarpy import PolicySet, Schema
 
 from backstay.contracts.admission import ToolSpec
 from backstay.kernel.approval import quorum_of
+from backstay.kernel.ledger_period import Period
 
 from ..cedar.engine import formatted, prepared
-from ..cedar.schema import AgentSchema, agent_schema, schema_text
+from ..cedar.schema import AgentSchema, Counted, agent_schema, schema_text
+from ..cedar.shape import Record
 from .lint import Reading
 from .problem import PolicyProblems, RuleProblem
 from .rule import Origin, Rule, actions_named
@@ -33,7 +35,9 @@ class AgentPolicy:
         require: tool name to approval spec; one generated rule each.
         mode: "observe" evaluates `own` without enforcing it.
         groups: all approver groups and their members, those of the organisation included.
+        vacant: the groups that nobody is in yet; the gate denies what needs their approval.
         settings: the file that holds all this, as people are to read it in messages.
+        counted: the meters that ledgers count, in which periods, and whether they do so for every tenant.
     """
 
     agent: str
@@ -43,7 +47,9 @@ class AgentPolicy:
     require: Mapping[str, str] = field(default_factory=dict[str, str])
     mode: Literal["enforce", "observe"] = "enforce"
     groups: Mapping[str, Collection[str]] = field(default_factory=dict[str, Collection[str]])
+    vacant: Collection[str] = ()
     settings: str = "agent.toml"
+    counted: Counted = field(default_factory=dict[str, Mapping[Period, bool]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,18 @@ class Bundle:
     @property
     def files(self) -> frozenset[str]:
         """The files that rules came from, enforced or observed; settings that rules stand for are none."""
-        rules = (self.observed or self.enforced).rules.values()
-        return frozenset(rule.where.rpartition(":")[0] for rule in rules if rule.origin is not Origin.GENERATED)
+        return frozenset(rule.file for rule in self.all_rules() if rule.origin is not Origin.GENERATED)
+
+    def all_rules(self) -> Collection[Rule]:
+        """Returns the rules, enforced or observed."""
+        return (self.observed or self.enforced).rules.values()
+
+    def facts_read(self) -> frozenset[str]:
+        """Returns the names of the facts that some rule depends on, enforced or observed."""
+        rules = self.all_rules()
+        facts = [tool.context.attributes["facts"].shape for tool in self.schema.tools.values()]
+        names = {name for shape in facts if isinstance(shape, Record) for name in shape.attributes}
+        return frozenset(name for name in names if any(rule.reads.depends_on(("facts", name)) for rule in rules))
 
     def normalised(self) -> str:
         """Writes the rules in force as Cedar text, sorted by id, generated rules and added exceptions included."""
@@ -98,8 +114,8 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
     Raises:
         PolicyProblems: lists everything that is wrong with the rules.
     """
-    schema = agent_schema(policy.tools, policy.settings)
-    reading = Reading(policy.groups)
+    schema = agent_schema(policy.tools, policy.settings, policy.counted)
+    reading = Reading(policy.groups, policy.vacant)
     for file in org:
         reading.read(file, Origin.ORG)
     for file in _generated(policy, reading.problems):

@@ -1,18 +1,21 @@
 """Reads files of rules, and finds what Cedar accepts although the author means something else."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cedarpy import pst
 
 from backstay.kernel.approval import Quorum, quorum_of
+from backstay.kernel.grantable import MOST_HOURS, MOST_USES, Cap, cap_of
+from backstay.kernel.person import people_keys
 
-from ..cedar.engine import parsed
+from ..cedar.engine import formatted, parsed
 from .problem import RuleProblem
 from .rule import Origin, Rule, bare_tests, exception_for, lifted_by, reads_of
 from .source import Piece, RuleFile, pieces
 
-ANNOTATIONS = ("id", "approval", "reason", "description")
+ANNOTATIONS = ("id", "approval", "grantable", "reason", "description")
 _MAX_ID = 200
 
 
@@ -22,11 +25,13 @@ class Reading:
 
     Attributes:
         groups: the approver groups and their members.
+        vacant: the groups that rules may name although nobody is in them yet.
         rules: all that could be read; in force only where `problems` stays empty.
         unread: whether there are further rules, which could not be read.
     """
 
     groups: Mapping[str, Collection[str]]
+    vacant: Collection[str] = ()
     rules: list[Rule] = field(default_factory=list[Rule])
     problems: list[RuleProblem] = field(default_factory=list[RuleProblem])
     unread: bool = False
@@ -61,6 +66,7 @@ class Reading:
             known = ", ".join(f"`@{name}`" for name in ANNOTATIONS)
             self._report(where, f"unknown annotation `@{key}`", f"known are {known}")
         approval = self._approval(template, where)
+        cap = self._cap(template, where)
         template = _without_own_exception(template, approval)
         reads = reads_of(template)
         self._check_reads(reads.values | reads.tests, approval, where)
@@ -69,7 +75,8 @@ class Reading:
         # A rule with problems is kept so that its other problems are found too: nothing is put in force then.
         reason = template.annotations.get("reason", "")
         lifted = replace(lifted_by(template, approval) if approval else template, id=rule_id or template.id)
-        self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason))
+        digest = f"sha256:{hashlib.sha256(formatted([lifted]).encode()).hexdigest()}" if cap else ""
+        self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason, cap, digest))
 
     def _check_id(self, rule_id: str, where: str, origin: Origin) -> None:
         if not rule_id:
@@ -96,9 +103,23 @@ class Reading:
             self._report(
                 where, f'`@approval("{spec}")` names no group', 'write `@approval("finance")` or `("finance:2")`'
             )
-        else:
+        elif approval.group not in self.vacant:
             self.problems.extend(group_problems(approval, self.groups, where))
         return approval
+
+    def _cap(self, template: pst.Template, where: str) -> Cap | None:
+        spec = template.annotations.get("grantable")
+        if spec is None:
+            return None
+        if template.effect == "permit" or "approval" not in template.annotations:
+            mend = "put it beside the `@approval` of a forbid"
+            self._report(where, "`@grantable` stands on a rule without `@approval`: nobody is asked", mend)
+            return None
+        cap = cap_of(spec)
+        if cap is None:
+            mend = f'write `@grantable("uses:20,hours:8")`, with at most {MOST_USES} uses and {MOST_HOURS} hours'
+            self._report(where, f'`@grantable("{spec}")` does not say how many uses for how many hours', mend)
+        return cap
 
     def _check_reads(self, paths: Iterable[tuple[str, ...]], approval: Quorum | None, where: str) -> None:
         heads = {path[:1] for path in paths}
@@ -114,7 +135,7 @@ class Reading:
 
 def group_problems(approval: Quorum, groups: Mapping[str, Collection[str]], where: str) -> list[RuleProblem]:
     """Finds why an approval could never be given."""
-    members = len(set(groups.get(approval.group, ())))
+    members = len(people_keys(groups.get(approval.group, ())))
     if members >= approval.count:
         return []
     if not members:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from cedarpy import pst
 
 from backstay.kernel.approval import Quorum
+from backstay.kernel.grantable import Cap, RuleText
 
 Path = tuple[str, ...]
 
@@ -35,7 +36,11 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule in force; `template` is what Cedar evaluates, the exception for its approval included."""
+    """One rule in force; `template` is what Cedar evaluates, the exception for its approval included.
+
+    `cap` limits the standing grants that its approval may be answered with, and `digest` is of its text; both only
+    where it allows such grants.
+    """
 
     id: str
     origin: Origin
@@ -44,11 +49,28 @@ class Rule:
     reads: Reads
     approval: Quorum | None = None
     reason: str = ""
+    cap: Cap | None = None
+    digest: str = ""
+
+    @property
+    def text(self) -> RuleText:
+        """The rule as a standing grant knows it again."""
+        return RuleText(self.id, self.digest)
 
     @property
     def permits(self) -> bool:
         """Tells a permit from a forbid."""
         return self.template.effect == "permit"
+
+    @property
+    def file(self) -> str:
+        """The file it stands in; for a generated rule, a part of the setting's place."""
+        return self.where.rpartition(":")[0]
+
+    def says_the_same(self, other: "Rule") -> bool:
+        """Tells whether another rule has the same effect on the same calls, word for word; ids may differ."""
+        one, two = (replace(rule.template, id="", annotations={}) for rule in (self, other))
+        return one == two
 
     def covers(self, agent: str, tool: str, groups: Collection[str], tenant: str | None = None) -> bool:
         """Tells whether its scope fits a call of a tool in these action groups; without a tenant, whether it could."""
@@ -99,10 +121,10 @@ def _bare_tests(node: Any) -> Iterator[str]:
 
 def _reads(node: Any) -> Iterator[tuple[Path, bool]]:
     """Yields every path below the context, and whether the rule only tests its presence."""
-    path = _path(node)
+    path = context_path(node)
     if path is not None:
         yield path, False
-    elif isinstance(node, pst.HasAttr) and (base := _path(node.base)) is not None:
+    elif isinstance(node, pst.HasAttr) and (base := context_path(node.base)) is not None:
         yield (*base, *node.attrs), True
     else:
         for part in _parts(node):
@@ -120,7 +142,8 @@ def _parts(node: Any) -> Iterator[Any]:
             yield getattr(node, field.name)
 
 
-def _path(node: Any) -> Path | None:
+def context_path(node: Any) -> Path | None:
+    """Returns the path below the context that an expression names; None for any other expression."""
     names: list[str] = []
     while isinstance(node, pst.GetAttr):
         names.append(node.attr)

@@ -1,10 +1,12 @@
 """Checks a rule against the agent's schema, and names what does not fit in the words of agents and tools."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 
 from cedarpy import Schema
+
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.nearest import did_you_mean
 
 from ..cedar.engine import faults
 from ..cedar.schema import ToolSchema
@@ -91,6 +93,12 @@ def _missing(path: Path, tool: str, tools: Mapping[str, ToolSchema]) -> tuple[st
     if isinstance(why, Opaque):
         return f"the {_kind(section)} `{name}` of `{tool}` {why.why}, which a rule cannot read", _FACT
     known = _names(schema, path[:-1])
+    if section == "exposure" and len(path) == 2:
+        mend = f"known are {known}" if known else "no tool declares one: `@tool(exposure=...)`"
+        return f"no tool of the agent counts a meter `{name}`", mend
+    if section == "exposure" and len(path) == 3 and path[2] in tuple(Period):
+        mend = f'set `{path[2]} = "5000"` under `[exposure.{path[1]}]`, or `{path[2]} = true` to count without a limit'
+        return f"there is no `context.{'.'.join(path)}`: the meter is not counted by {path[2]}", mend
     if section not in ("input", "facts") or not name:
         return f"there is no `context.{'.'.join(path)}`", f"known are {known}"
     mend = f"known are {known}" if known else f"name the tools that have it in the rule's scope: `{tool}` has none"
@@ -104,8 +112,8 @@ def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> It
         if isinstance(state, Opaque):
             what = f"the {_kind(path[0])} `{'.'.join(path[1:])}` of `{name}` {state.why}, which a rule cannot test"
             yield _problem(rule, what, _FACT)
-    # An org rule may speak of arguments that only other agents' tools have; nothing else differs between agents.
-    elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts") and len(path) > 1
+    # An org rule may speak of arguments and meters that only other agents' tools have; nothing else differs.
+    elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts", "exposure") and len(path) > 1
     if states and not elsewhere and all(state is None for state in states.values()):
         first = next(iter(sorted(states)))
         what, mend = _missing(path, first, covered)
@@ -141,5 +149,4 @@ def _kind(section: str) -> str:
 
 def _nearest(name: str, tools: Mapping[str, ToolSchema]) -> str:
     known = sorted({*tools, *(group for tool in tools.values() for group in tool.groups)})
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean `{near[0]}`?" if near else f"known are {', '.join(f'`{action}`' for action in known)}"
+    return did_you_mean(name, known) or f"known are {', '.join(f'`{action}`' for action in known)}"

@@ -62,6 +62,7 @@ def mapped(tool: ToolSchema, call: PolicyCall) -> Mapped:
         "input": arguments,
         "facts": facts,
         "run": _run(call.run, call.tool.name),
+        "exposure": _exposure(cast("Record", shapes["exposure"]), call, lost),
         "env": {"incident": call.incident, "now": call.now},
     }
     return Mapped(context, tuple(lost))
@@ -75,6 +76,23 @@ def _run(run: RunFacts, tool: str) -> dict[str, Any]:
         "tool_calls_60s": run.tool_calls_60s.get(tool, 0),
         "taint": sorted(set(run.taint)),
     }
+
+
+def _exposure(shape: Record, call: PolicyCall, lost: list[Path]) -> dict[str, Any]:
+    """Maps the sums of each meter; one that is too large for a decimal, or was to be counted and is not, is lost."""
+    held: dict[str, Any] = {}
+    for name, attribute in shape.attributes.items():
+        meter = cast("Record", attribute.shape)
+        sums = {"run": call.exposure.get(name, 0), **call.counted.get(name, {})}
+        for period, known in meter.attributes.items():
+            if period not in sums and not known.required:
+                continue  # counted for some tenants only: rules ask with `has`
+            units = sums.get(period, MAX_LONG + 1)
+            if units > MAX_LONG:
+                lost.append(("exposure", name, period))
+            else:
+                held.setdefault(name, {})[period] = _extension(f"{units // 10_000}.{units % 10_000:04d}")
+    return held
 
 
 def _dollars(micro: int) -> str:

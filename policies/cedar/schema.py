@@ -8,7 +8,8 @@ from typing import Any
 from cedarpy import Entities, Schema
 
 from backstay.contracts.admission import ToolSpec
-from backstay.tools.facts import NAMED_BY_USER
+from backstay.kernel.ledger_period import Period
+from backstay.tools.facts import EVERY_TOOLS_FACTS
 
 from ..bundle.problem import PolicyProblems, RuleProblem
 from .engine import actions_of
@@ -20,7 +21,6 @@ FACT_TYPES: Mapping[str, Shape] = {
     "Set<String>": SetOf(Scalar.STRING),
     "Set<Long>": SetOf(Scalar.LONG),
 }
-EVERY_TOOLS_FACTS = {NAMED_BY_USER: "Set<String>"}
 
 
 def _record(**shapes: Shape) -> Record:
@@ -35,6 +35,14 @@ RUN = _record(
     taint=SetOf(Scalar.STRING),
 )
 ENV = _record(incident=Scalar.BOOL, now=Scalar.LONG)
+METER = _record(run=Scalar.DECIMAL, day=Scalar.DECIMAL, month=Scalar.DECIMAL)
+"""The sums of a meter: that of the run always, the others where they are counted."""
+_OF_THE_CALL = frozenset({"input", "facts", "exposure"})
+"""The parts of the context that come from the call, where a value may be missing because Cedar cannot hold it."""
+
+
+Counted = Mapping[str, Mapping[Period, bool]]
+"""The meters that ledgers count, in which periods, and whether they do so for every tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,9 @@ class AgentSchema:
     Attributes:
         text: canonical JSON of `strict`.
         strict: rules are validated against it; every certain attribute must be there.
-        loose: the same types, but any part of `input` and `facts` may be absent.
+        loose: the same types, but any part of `input`, `facts` and `exposure` may be absent.
         entities: the actions with their groups.
+        counted: the meters that ledgers count.
     """
 
     text: str
@@ -61,22 +70,31 @@ class AgentSchema:
     loose: Schema
     entities: Entities
     tools: Mapping[str, ToolSchema]
+    counted: Counted
 
 
-def agent_schema(tools: Sequence[ToolSpec], where: str) -> AgentSchema:
+def agent_schema(tools: Sequence[ToolSpec], where: str, counted: Counted | None = None) -> AgentSchema:
     """Generates the schema of an agent with these tools.
 
+    Args:
+        tools: the tools.
+        where: the file that lists them, for problems.
+        counted: the meters that ledgers count; default: none.
+
     Raises:
-        PolicyProblems: no schema can be made of the tools; `where` names the file that lists them.
+        PolicyProblems: no schema can be made of the tools.
     """
     problems = list(_problems(tools, where))
     if problems:
         raise PolicyProblems(problems)
-    read = {tool.name: _tool_schema(tool) for tool in tools}
+    meters = sorted({name for tool in tools for name in tool.exposure})
+    counted = {meter: (counted or {}).get(meter, {}) for meter in meters}
+    shapes = {meter: _meter(periods) for meter, periods in counted.items()}
+    read = {tool.name: _tool_schema(tool, shapes) for tool in tools}
     text = schema_text(read)
     strict = Schema.from_json_str(text)
     loose = Schema.from_json_str(schema_text(read, loose=True))
-    return AgentSchema(text, strict, loose, actions_of(strict), read)
+    return AgentSchema(text, strict, loose, actions_of(strict), read, counted)
 
 
 def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: Iterable[str] = ()) -> str:
@@ -97,20 +115,28 @@ def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: 
 
 
 def _context(context: Record, *, loose: bool) -> dict[str, Any]:
-    """Types the five parts, which are always there; only those that come from the call may lack something."""
+    """Types the parts, which are always there; only those that come from the call may lack something."""
     sections = {
-        name: {**_typed(section.shape, loose=loose and name in ("input", "facts")), "required": True}
+        name: {**_typed(section.shape, loose=loose and name in _OF_THE_CALL), "required": True}
         for name, section in context.attributes.items()
     }
     return {"type": "Record", "attributes": sections}
 
 
-def _tool_schema(tool: ToolSpec) -> ToolSchema:
+def _meter(counted: Mapping[Period, bool]) -> Record:
+    """Returns the sums that rules can read of a meter; one that only some tenants have counted may be absent."""
+    sums = {period.value: Attribute(Scalar.DECIMAL, always) for period, always in counted.items()}
+    return Record({"run": Attribute(Scalar.DECIMAL, True), **sums}, {})
+
+
+def _tool_schema(tool: ToolSpec, meters: Mapping[str, Shape]) -> ToolSchema:
+    """Returns what rules can read for one tool; they see the meters of all tools of its agent."""
     kinds = {**tool.facts, **EVERY_TOOLS_FACTS}
     context = _record(
         input=shape_of_arguments(tool.parameters),
         facts=_record(**{name: FACT_TYPES[kind] for name, kind in kinds.items()}),
         run=RUN,
+        exposure=_record(**meters),
         env=ENV,
         approvals=SetOf(Scalar.STRING),
     )

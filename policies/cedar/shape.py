@@ -1,6 +1,6 @@
 """Reads a JSON Schema as Cedar types. A part without a Cedar type is opaque: rules cannot name it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -62,6 +62,8 @@ Found = tuple[Shape | Opaque, bool]
 
 _SCALARS = {"string": Scalar.STRING, "boolean": Scalar.BOOL, "integer": Scalar.LONG, "number": Scalar.DECIMAL}
 _VALUES = {str: Scalar.STRING, bool: Scalar.BOOL, int: Scalar.LONG, float: Scalar.DECIMAL}
+_VARIANTS = ("anyOf", "oneOf", "allOf")
+_CLOSING = frozenset({"enum", "const", "pattern", "format"})
 _UNION = Opaque("is a union of types")
 _ANYTHING = Opaque("accepts anything")
 
@@ -72,6 +74,11 @@ def shape_of_arguments(parameters: Mapping[str, Any]) -> Record:
     schema = reader.resolved(parameters, frozenset())
     found = _ANYTHING if isinstance(schema, Opaque) else reader.record(schema[0], 0, schema[1])
     return found if isinstance(found, Record) else Record({}, {})
+
+
+def is_free_text(parameters: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Tells whether an argument, or an entry of a list, takes any text: no enum, constant, pattern or format."""
+    return _Reader(parameters).takes_any_text(parameters, path)
 
 
 class _Reader:
@@ -93,6 +100,23 @@ class _Reader:
                 return Opaque("refers to something outside its schema")
             schema, seen = target, seen | {reference}
         return schema, seen
+
+    def takes_any_text(self, schema: Any, path: Sequence[str], seen: frozenset[str] = frozenset()) -> bool:
+        """Tells whether what lies at a path below a schema takes any text."""
+        found = self.resolved(cast("dict[str, Any]", schema), seen) if isinstance(schema, dict) else _ANYTHING
+        if isinstance(found, Opaque):
+            return False
+        whole, seen = found
+        variants = [one for key in _VARIANTS for one in cast("list[Any]", whole.get(key, []))]
+        if any(self.takes_any_text(one, path, seen) for one in variants):
+            return True
+        if path:
+            properties = cast("dict[str, Any]", whole.get("properties", {}))
+            return self.takes_any_text(properties.get(path[0]), path[1:], seen)
+        if "items" in whole:
+            return self.takes_any_text(whole["items"], (), seen)
+        stated: Any = whole.get("type")
+        return (stated == "string" or "string" in (stated or ())) and not _CLOSING & whole.keys()
 
     def record(self, schema: Mapping[str, Any], depth: int, seen: frozenset[str]) -> Record | Opaque:
         """Reads the record of an object schema."""

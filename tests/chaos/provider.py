@@ -11,9 +11,23 @@ from backstay.kernel.price import Usage as BilledUsage
 from backstay.testing import JSON, MISSING, Call, Drip, Drop, Failure, Raw, RawUsage, Reply, Request, Usage
 from backstay.testing.model.script import Answer
 
-INPUT, CACHED_INPUT, OUTPUT = 10, 1, 40
-PRICE = f"input={INPUT},cached_input={CACHED_INPUT},output={OUTPUT}"
-"""USD per million tokens, which is micro-dollars per token."""
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The price of a model in USD per million tokens, which is micro-dollars per token."""
+
+    input: int
+    cached_input: int
+    output: int
+
+    def cost(self, bill: BilledUsage) -> int:
+        """Micro-dollars."""
+        uncached = bill.input_tokens - bill.cached_tokens
+        return uncached * self.input + bill.cached_tokens * self.cached_input + bill.output_tokens * self.output
+
+
+RATES = Rates(10, 1, 40)
+PRICE = f"input={RATES.input},cached_input={RATES.cached_input},output={RATES.output}"
 
 PROMPTLY = 0.1
 _UNCOUNTED = ("id", "call_id", "tool_call_id", "type", "role")
@@ -25,14 +39,21 @@ _GARBAGE = ("<html>busy</html>", "", '{"error": {"code": "server_error", "messag
 
 @dataclass(slots=True)
 class Account:
-    """What the provider did for one run.
+    """Keeps what the provider did for one run.
 
-    `asked` holds the decision and the input tokens of every request it began to serve, `bills` what costs money.
+    `asked` holds the decision and the input tokens of every request it began to serve, `bills` what costs money, and
+    `usd` how much in micro-dollars.
     """
 
     asked: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     fates: Counter[str] = field(default_factory=Counter[str])
     bills: list[BilledUsage] = field(default_factory=list[BilledUsage])
+    usd: int = 0
+
+    def bill(self, served: BilledUsage, rates: Rates = RATES) -> None:
+        """Writes a request into the books."""
+        self.bills.append(served)
+        self.usd += rates.cost(served)
 
     @property
     def input_tokens(self) -> int:
@@ -41,16 +62,6 @@ class Account:
     @property
     def output_tokens(self) -> int:
         return sum(bill.output_tokens for bill in self.bills)
-
-    @property
-    def usd(self) -> int:
-        """Micro-dollars."""
-        return sum(
-            (bill.input_tokens - bill.cached_tokens) * INPUT
-            + bill.cached_tokens * CACHED_INPUT
-            + bill.output_tokens * OUTPUT
-            for bill in self.bills
-        )
 
 
 class Tokenizer:
@@ -118,7 +129,7 @@ class Provider:
 
     def turn(self, request: Request) -> Answer:
         """Serves one request of the run that its goal names."""
-        run = request.goal
+        run = request.goal.partition(">")[0] + ">"  # a note of the runtime may end the goal
         dice = self._dice.setdefault(run, random.Random(f"{self._seed} {run}"))
         tokenizer = self._tokenizers.setdefault(run, Tokenizer(dice))
         account = self.accounts.setdefault(run, Account())
@@ -154,7 +165,7 @@ class _Serving:
         """Writes the request into the books: at least `output` tokens, often all that it allows."""
         read = self.tokenizer.request(self.request.body)
         written = self.dice.choice([output, self.dice.randint(output, self.limit), self.limit])
-        self.account.bills.append(BilledUsage(read, written, min(cached, read)))
+        self.account.bill(BilledUsage(read, written, min(cached, read)))
         return Usage(read, written, min(cached, read), written - output)
 
     def thought(self) -> tuple[Reply, int]:

@@ -122,7 +122,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that it listens at."""
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -190,13 +190,21 @@ class Shop:
                     await asyncio.sleep(0.05)
 
     async def seen_through(self) -> list[str]:
-        """How the runs ended; what they ask on the way is answered by the books."""
+        """Returns the results of the runs; what they ask on the way is answered by the books."""
         async with asyncio.timeout(PATIENCE):
             return await asyncio.gather(*(self._seen_through(self._client.get_workflow_handle(r)) for r in self._runs))
 
     async def lost(self) -> set[str]:
         """The runs of tools that cannot tell, of which the engine has lost a call out of sight."""
         return {run for run in self._runs if run.split("-")[-2] in ASKED and await self._lost(run)}
+
+    async def begun(self) -> None:
+        """Waits until the first refund is in the books: a worker serves."""
+        refunds: list[tuple[str, str]] = []
+        while not refunds:
+            await asyncio.sleep(0.1)
+            with contextlib.suppress(sqlite3.OperationalError):  # the worker has not opened them yet
+                refunds = self.books()
 
     def books(self) -> list[tuple[str, str]]:
         """The key and the order of every refund there was."""
@@ -216,7 +224,7 @@ class Shop:
             await asyncio.sleep(0.2)
 
     async def _lost(self, run: str) -> bool:
-        """Whether the engine has lost a call of a run out of sight."""
+        """Tells whether the engine has lost sight of a call of a run."""
         events = [event async for event in self._client.get_workflow_handle(run).fetch_history_events()]
         scheduled = {event.event_id: event.activity_task_scheduled_event_attributes for event in events}
         over = [e.activity_task_timed_out_event_attributes for e in events]
@@ -253,7 +261,7 @@ async def open_shop(agents: Path, database: Path, scripts: Mapping[str, Sequence
 
 
 def refunds(tool: str, orders: Sequence[str], point: str, delay: float = 0) -> list[Turn]:
-    """What the model says in a run that looks each order up and refunds it, and stops at a point on the way.
+    """Returns the script of a run that looks each order up and refunds it, and stops at a point on the way.
 
     Its place is what the conversation shows: a decision that was lost on the way is made again.
     """

@@ -1,4 +1,4 @@
-"""What a run says that it spent, held against the books of everybody it dealt with."""
+"""Compares the spend that a run reports with the books of everybody it dealt with."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,21 +6,27 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
 from backstay.contracts.budget import Spent
 from backstay.contracts.run import RunResult
 from backstay.kernel.audit import AuditHead, verify
 from backstay.kernel.budget import Amount
+from backstay.kernel.keys import LAST_ANSWER
 from backstay.kernel.money import parse_usd
 from backstay.kernel.stop import StopReason
 
 from .provider import Account
 
+UNANSWERED = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 TOTALS = ("steps", "model_calls", "tool_calls", "tokens", "usd")
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a tool did, as it wrote it down itself; `usd` is micro-dollars of a call, `once` that it may not recur."""
+    """Holds a deed of a tool, as it noted it itself; `usd` is micro-dollars of a call, `once` that it may not recur."""
 
     tool: str
     key: str
@@ -37,6 +43,33 @@ class Ended:
     audit: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
+async def result_of(handle: WorkflowHandle[Any, Any], seed: str) -> RunResult:
+    """The end of a run, which is a RunResult whatever happened."""
+    try:
+        given = await handle.result()
+    except WorkflowFailureError as error:
+        if not isinstance(error.cause, ApplicationError) or not error.cause.details:
+            error.add_note(f"{handle.id}, seed {seed}: {(await handle.fetch_history()).to_json()}")
+            raise
+        given = error.cause.details[0]
+    return RunResult.model_validate(given)
+
+
+async def audit_of(handle: WorkflowHandle[Any, Any]) -> list[dict[str, Any]]:
+    """The whole audit; asked again where the worker that remembered the run has died."""
+    audit: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        try:
+            page = await handle.query("audit", {"after": after})
+        except RPCError as error:
+            if error.status not in UNANSWERED:
+                raise
+            continue
+        audit, after = audit + page["items"], page["next"]
+    return audit
+
+
 @dataclass(slots=True)
 class Tally:
     """Spend and holds, added up from the audit alone."""
@@ -51,11 +84,14 @@ class Tally:
     def add(self, event: str, facts: Mapping[str, Any]) -> None:
         """Takes one record; a settlement without a hold is a KeyError."""
         match event:
-            case "admitted":
+            case "admitted" | "granted":
                 self.limits = facts["limits"]
             case "decision_held":
                 self.decisions[f"decide-{facts['step']}"] = facts
+                self.holds.pop(LAST_ANSWER, None)
                 self._hold(f"decide-{facts['step']}", Amount(**facts["amount"]))
+                if facts["last_answer"] is not None:
+                    self._hold(LAST_ANSWER, Amount(**facts["last_answer"]))
             case "decision_settled":
                 self.holds.pop(f"decide-{facts['step']}")
                 self.spent += Amount(**facts["amount"])
@@ -69,6 +105,8 @@ class Tally:
                     self.tools_usd += facts["usd"]
             case "call_released":
                 self.holds.pop(facts["call_id"])
+            case "closed":
+                self.holds.pop(LAST_ANSWER, None)
             case _:
                 pass
 
@@ -96,11 +134,11 @@ class Tally:
 
 
 Promise = tuple[bool, str]
-"""Whether it holds, and what to say where it does not."""
+"""A promise: true where it holds, and the words for where it does not."""
 
 
 def wrongs(run: Ended, account: Account, effects: Sequence[Effect]) -> list[str]:
-    """What of the promises does not hold for one run, in words; nothing, where all is well."""
+    """Returns the broken promises of one run, in words."""
     tally, found = Tally(), list[str]()
     for record in run.audit:
         tally.add(record["event"], record["facts"])

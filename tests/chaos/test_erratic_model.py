@@ -20,6 +20,7 @@ from tests.workflow.erratic import erratic
 from .worker_process import supervised, worker_environment
 
 SEEDS = 20
+WORKERS = 2
 TOOLS = '''
 import os
 import signal
@@ -71,7 +72,7 @@ async def test_an_erratic_model_whose_workers_die_in_the_middle_repeats_nothing(
     backstay = BackstayClient(client, task_queue=queue)
     async with (
         ScriptedModel(scripts) as model,
-        supervised(worker_environment(agents, queue, model, temporal_server.address)) as deaths,
+        supervised(worker_environment(agents, queue, model, temporal_server.address), WORKERS) as deaths,
     ):
         for run in runs:
             await backstay.start(RunRequest(goal=f"<{run}>", agent="clerk"), run)

@@ -36,7 +36,7 @@ TOML = '[approval]\nrequire = { pay = "finance" }\ngroups = { finance = ["alice"
 
 
 def payments(folder: Path) -> list[int]:
-    """What the shop's books hold; nothing before the first payment."""
+    """Reads the shop's books; they are empty before the first payment."""
     file = folder / "books.sqlite3"
     if not file.exists():
         return []

@@ -42,7 +42,7 @@ def largest_megabytes(pid: int) -> float:
 async def all_waiting(client: Client, queue: str) -> list[Waiting]:
     """The open approvals of this test's runs, once every run has one."""
     while True:
-        mine = [one for one in await waiting_approvals(client) if one.run_id.startswith(queue)]
+        mine = [one for one in await waiting_approvals(client, task_queue=queue) if one.run_id.startswith(queue)]
         if len(mine) == RUNS:
             return mine
         await asyncio.sleep(1)

@@ -70,6 +70,7 @@ async def test_no_refund_is_doubled_or_lost_when_the_server_dies_at_any_moment(
     }
     async with open_shop(agent_folder(toml=TOML, tools=TOOLS), tmp_path / "temporal.db", scripts) as shop:
         seeing = asyncio.create_task(shop.seen_through())
+        await shop.begun()  # a worker that starts while there is no server ends with words, as it should
         for _ in range(RESTARTS):
             await asyncio.sleep(dice.uniform(1, 4))
             shop.server.kill()

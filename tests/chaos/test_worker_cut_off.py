@@ -18,6 +18,7 @@ from backstay.testing import Call, Reply, ScriptedModel
 from tests.chaos.worker_process import ROOT, worker_environment
 from tests.workflow.resets import reset
 
+GIVEN_UP, RESET = "given-up", "reset"
 TOOLS = '''
 import time
 from pathlib import Path
@@ -62,33 +63,40 @@ async def worker(environment: dict[str, str]) -> AsyncGenerator[asyncio.subproce
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("taken_back", [False, True], ids=["given up", "reset"])
 async def test_a_call_that_goes_on_out_of_sight_is_not_done_again_before_it_is_over(
-    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path], taken_back: bool
+    client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path]
 ) -> None:
-    agents = agent_folder(tools=TOOLS)
+    """Whether the engine gave the call up by itself, or an operator took the run back to before it."""
+    agents = {agent_folder(name, tools=TOOLS) for name in (GIVEN_UP, RESET)}.pop()
     queue = f"cut-off-{uuid.uuid4()}"
     script: Any = [Reply(calls=[Call("refund")]), Reply("done")]
 
+    def noted(agent: str, name: str) -> list[str]:
+        return (agents / agent / name).read_text().split()
+
     async def until(name: str) -> None:
         async with asyncio.timeout(60):
-            while not (agents / "clerk" / name).exists():
+            while not all((agents / agent / name).exists() for agent in (GIVEN_UP, RESET)):
                 await asyncio.sleep(0.05)
 
-    async with ScriptedModel(script) as model:
+    async with ScriptedModel({GIVEN_UP: script, RESET: script}) as model:
         environment = worker_environment(agents, queue, model, temporal_server.address)
-        handle = await client.start_workflow(
-            AGENT_RUN, {"goal": "refund", "agent": "clerk"}, id=queue, task_queue=queue
-        )
+        handles = {
+            agent: await client.start_workflow(
+                AGENT_RUN, {"goal": agent, "agent": agent}, id=f"{queue}-{agent}", task_queue=queue
+            )
+            for agent in (GIVEN_UP, RESET)
+        }
         async with worker(environment) as lost:
             await until("begun")
             lost.send_signal(signal.SIGSTOP)
-            if taken_back:
-                handle = await reset(client, handle, "act-1-0")
+            handles[RESET] = await reset(client, handles[RESET], "act-1-0")
             async with worker(environment):
-                await until("asked")  # the first worker is waited for no more, and nothing is booked yet
+                await until("asked")  # the first worker is waited for no more
+                assert not [agent for agent in handles if (agents / agent / "booked").exists()]
                 lost.send_signal(signal.SIGCONT)
-                result = await asyncio.wait_for(handle.result(), 60)
-    assert (result["status"], result["spent"]["tool_calls"]) == ("completed", 1)
-    assert len((agents / "clerk" / "booked").read_text().splitlines()) == 1
-    assert (agents / "clerk" / "asked").read_text().split() == ["no", "yes"]
+                results = {agent: await asyncio.wait_for(one.result(), 60) for agent, one in handles.items()}
+    for agent, result in results.items():
+        assert (agent, result["status"], result["spent"]["tool_calls"]) == (agent, "completed", 1)
+        assert (agent, len(noted(agent, "booked"))) == (agent, 1)
+        assert (agent, noted(agent, "asked")) == (agent, ["no", "yes"])

@@ -18,6 +18,7 @@ from .worker_process import SOAK, supervised, worker_environment
 
 POINTS = ("before", "after", "returned", "never")
 AT_A_TIME = 10
+WORKERS = 3
 
 TOOLS = '''
 import os
@@ -83,7 +84,7 @@ IDEMPOTENT = (
 @pytest.mark.soak
 @pytest.mark.timeout(3600 if SOAK else 400)
 @pytest.mark.parametrize(
-    ("tools", "kills"), [(TOOLS, 100 if SOAK else 10), (IDEMPOTENT, 100 if SOAK else 3)], ids=["once", "write"]
+    ("tools", "kills"), [(TOOLS, 100 if SOAK else 6), (IDEMPOTENT, 100 if SOAK else 3)], ids=["once", "write"]
 )
 async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst_moments(
     client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path], tools: str, kills: int
@@ -98,7 +99,7 @@ async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst
     statuses: list[str] = []
     async with (
         ScriptedModel(scripts) as model,
-        supervised(worker_environment(agents, queue, model, temporal_server.address)) as deaths,
+        supervised(worker_environment(agents, queue, model, temporal_server.address), WORKERS) as deaths,
     ):
 
         async def refund_until_enough_died() -> None:

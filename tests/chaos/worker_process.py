@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 
 from backstay.testing import ScriptedModel
@@ -26,27 +27,72 @@ def worker_environment(agents: Path, queue: str, model: ScriptedModel, address: 
 
 
 @contextlib.asynccontextmanager
-async def supervised(environment: dict[str, str]) -> AsyncGenerator[list[int]]:
-    """A worker process that is started again whenever it dies; yields the exit codes of those that did."""
+async def supervised(environment: dict[str, str], workers: int = 1) -> AsyncGenerator[list[int]]:
+    """Worker processes, each started again whenever it dies; yields the exit codes of those that did.
+
+    With several, they die side by side, and what they leave behind is waited for side by side.
+    """
     deaths: list[int] = []
-    process: list[asyncio.subprocess.Process] = []
+    living: set[asyncio.subprocess.Process] = set()
 
     async def watch() -> None:
         while True:
             worker = await asyncio.create_subprocess_exec(
                 sys.executable, "worker.py", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
             )
-            process[:] = [worker]
+            living.add(worker)
             deaths.append(await worker.wait())
+            living.remove(worker)
 
-    watching = asyncio.create_task(watch())
+    watching = [asyncio.create_task(watch()) for _ in range(workers)]
     try:
         yield deaths
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        for worker in process:
+        for one in watching:
+            one.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        for worker in living:
             if worker.returncode is None:
                 worker.kill()
                 await worker.wait()
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker process that can be killed, and started anew."""
+
+    environment: dict[str, str]
+    log: Path
+    kills: int = 0
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "worker.py", cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+
+    async def kill(self) -> None:
+        """Ends it by SIGKILL; one that has ended by itself is a fault of its own."""
+        assert self.process is not None
+        assert self.process.returncode is None, self.log.read_text()[-2_000:]
+        self.process.kill()
+        await self.process.wait()
+        self.process = None
+
+    async def dies(self) -> None:
+        """Kills it and starts it anew."""
+        await self.kill()
+        self.kills += 1
+        await self.start()
+
+
+@contextlib.asynccontextmanager
+async def working(environment: dict[str, str], log: Path) -> AsyncGenerator[Worker]:
+    worker = Worker(environment, log)
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        if worker.process is not None:
+            await worker.kill()

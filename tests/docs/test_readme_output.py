@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from tests.docs.place import not_printed
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -16,23 +18,10 @@ FIRST_LINES = 40
 LONGEST = 118
 
 
-def block(beginning: str) -> list[str]:
-    """The lines of the text block that begins so."""
+def block(beginning: str) -> str:
+    """The text block that begins so."""
     (found,) = re.findall(rf"```text\n({re.escape(beginning)}.*?)```", README, re.DOTALL)
-    return found.splitlines()
-
-
-def printed(lines: Sequence[str], said: str) -> list[str]:
-    """The lines that a command did not print, in this order; `…` stands for anything."""
-    rest, missing = said.splitlines(), list[str]()
-    for line in filter(None, lines):
-        pattern = ".*".join(re.escape(part) for part in line.split("…"))
-        at = next((at for at, one in enumerate(rest) if re.fullmatch(pattern, one.rstrip())), None)
-        if at is None:
-            missing.append(line)
-        else:
-            rest = rest[at + 1 :]
-    return missing
+    return found
 
 
 async def run(*arguments: str, **environment: str) -> str:
@@ -47,7 +36,7 @@ async def run(*arguments: str, **environment: str) -> str:
 
 @pytest.fixture
 async def demo(tmp_path: Path) -> AsyncIterator[str]:
-    """What `backstay demo --keep` prints, while its engine is up."""
+    """Returns the output of `backstay demo --keep`, while its engine is up."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "BACKSTAY_"))}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "backstay", "demo", "--keep"),
@@ -75,13 +64,15 @@ def test_no_line_is_longer_than_a_terminal() -> None:
 
 def test_both_outputs_begin_within_the_first_lines() -> None:
     first = "\n".join(README.splitlines()[:FIRST_LINES])
-    assert all(line in first for line in (block("1. A lookup")[0], block("run     demo-1")[0]))
+    assert all(
+        line in first for line in (block("1. A lookup").splitlines()[0], block("run     demo-1").splitlines()[0])
+    )
 
 
 @pytest.mark.timeout(240)
 async def test_the_demo_and_show_print_what_the_readme_shows(demo: str) -> None:
     address = re.search(r"Temporal\s+(\S+:\d+)", demo)
     assert address is not None
-    assert printed(block("1. A lookup"), demo) == []
+    assert not_printed(block("1. A lookup"), demo) == []
     shown = await run("show", "demo-1-refund", TEMPORAL_ADDRESS=address[1])
-    assert printed(block("run     demo-1"), shown) == [], shown
+    assert not_printed(block("run     demo-1"), shown) == [], shown

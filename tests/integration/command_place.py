@@ -50,6 +50,12 @@ def hang(name: str) -> str:
     while True:
         time.sleep(1)
 '''
+CLERK = """
+instructions = "You are a careful clerk."
+[approval]
+budget = "ops"
+groups = { ops = ["olga@example.com"] }
+"""
 
 
 def work(name: str, seconds: float) -> Reply:
@@ -113,7 +119,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where commands are run: their environment and the clerk's log."""
+    """Runs commands in one environment, and reads the clerk's log."""
 
     environment: dict[str, str]
     log: Path
@@ -147,11 +153,12 @@ class Place:
                 worker.process.kill()
             await worker.process.wait()
 
-    async def logged(self, line: str) -> None:
-        await eventually(lambda: asyncio.to_thread(self._holds, line))
+    async def logged(self, line: str, times: int = 1) -> None:
+        await eventually(lambda: asyncio.to_thread(lambda: self.count(line) >= times))
 
-    def _holds(self, line: str) -> bool:
-        return self.log.exists() and line in self.log.read_text().splitlines()
+    def count(self, line: str) -> int:
+        """Counts a line in the log of the place's tools, which tests share."""
+        return self.log.read_text().splitlines().count(line) if self.log.exists() else 0
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -174,7 +181,7 @@ async def command_place(server: DevServer, home: Path) -> AsyncGenerator[Place]:
     """An environment with a model, agents and a task queue of its own; no worker runs yet."""
     clerk = home / "agents" / "clerk"
     clerk.mkdir(parents=True)
-    (clerk / "agent.toml").write_text('instructions = "You are a careful clerk."\n')
+    (clerk / "agent.toml").write_text(CLERK)
     (clerk / "tools.py").write_text(TOOLS)
     log = home / "clerk.log"
     ours = ("OPENAI_", "BACKSTAY_", "TEMPORAL_", "SHOP_", "OTEL_")

@@ -25,7 +25,7 @@ from backstay.testing import ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESS = Path(__file__).with_name("traced_process.py")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 TOOLS = '''
 import logging
@@ -58,7 +58,7 @@ class Received:
     service: str
 
     def has(self, **attributes: Any) -> bool:
-        """Whether it has these attributes with these values."""
+        """Tells whether it has these attributes with these values."""
         return {name: self.attributes.get(name) for name in attributes} == attributes
 
 
@@ -81,7 +81,7 @@ class Collector:
         return span
 
     def names(self) -> Counter[str]:
-        """How often each name came."""
+        """Counts the spans by name."""
         return Counter(span.name for span in self.spans)
 
     async def traces(self, request: web.Request) -> web.Response:
@@ -144,7 +144,7 @@ class Stage:
         return printed.decode()
 
     async def provider(self) -> dict[str, Any]:
-        """What a process that connects has of OpenTelemetry."""
+        """Returns what a process that connects has of OpenTelemetry."""
         return json.loads(await self.spoken("provider"))
 
     @contextlib.asynccontextmanager

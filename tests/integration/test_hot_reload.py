@@ -25,7 +25,7 @@ FORBID = '@id("no-pay") forbid(principal, action == Action::"pay", resource);'
 
 
 async def outcome(runtime: LocalRuntime) -> str:
-    """What policy says of a payment now."""
+    """Asks policy about a payment now."""
     handle = await runtime.start({"goal": "pay", "agent": "clerk"})
     await handle.result()
     records = (await handle.query("audit"))["items"]

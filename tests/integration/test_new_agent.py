@@ -1,6 +1,7 @@
 """`backstay new`: what it writes runs at once, by the commands that it prints."""
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 
 from backstay.adapters.engine.dev_server import free_port
 from backstay.cli import execute
+from backstay.cli.work.new import GOAL
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 100.0
@@ -37,9 +39,11 @@ async def backstay(place: Path, *arguments: str, **extra: str) -> tuple[int, str
 
 
 def steps(out: str) -> list[list[str]]:
-    """The printed commands, each as its words."""
+    """The printed commands, each as its words; the program stands there as it was called."""
     lines = [line.split("     ")[0] for line in out.splitlines() if line.startswith("  ")]
-    return [shlex.split(line) for line in lines]
+    called = shlex.join([sys.executable, "-m", "backstay"])
+    assert all(called in line for line in lines)
+    return [shlex.split(line.replace(called, "backstay")) for line in lines]
 
 
 @pytest.mark.timeout(300)
@@ -91,6 +95,16 @@ async def test_a_folder_elsewhere_is_named_in_the_commands(tmp_path: Path) -> No
     assert run[0] == "backstay"
     code, tested, _ = await backstay(tmp_path, *first[2:], BACKSTAY_AGENTS="my agents")
     assert (code, tested) == (0, "words: 1 passed\n")
+
+
+def test_a_program_reads_what_was_written_and_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["new", "words", "--path", str(tmp_path), "-o", "json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert (written["agent"], written["folder"]) == ("words", str(tmp_path / "words"))
+    assert sorted(written["files"]) == sorted(file.name for file in (tmp_path / "words").iterdir())
+    assert shlex.split(written["next"][2]) == ["backstay", "run", GOAL, "--agent", "words"]
 
 
 def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cedarpy
 import pytest
 
 from backstay.cli import execute
@@ -28,6 +29,7 @@ steps = 7
 
 [approval]
 groups = { finance = ["alice@example.com", "bob@example.com"] }
+requester_required = true
 """
 RULES = """
 @id("pay-above-100")
@@ -52,6 +54,7 @@ def clerk(agent_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) ->
         if name.startswith(("BACKSTAY_", "OPENAI_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BACKSTAY_AGENTS", str(agents))
+    monkeypatch.setenv("COLUMNS", "400")  # lines stand as they are, whatever another test has set
     return agents / "clerk"
 
 
@@ -98,6 +101,19 @@ def test_show_prints_every_rule_in_force_and_where_it_is_from(clerk: Path, capsy
     assert {"listed-tools", "pay-above-100", "org-incident-reads-only"} <= {rule["id"] for rule in shown["rules"]}
 
 
+def test_schema_is_one_that_cedar_holds_the_agents_rules_against_even_while_they_are_broken(
+    clerk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clerk / "policy.cedar").write_text("forbid(")
+    written = json.loads(said(capsys, "policy", "schema", "clerk", code=0))
+    assert written[""]["actions"]["pay"]["memberOf"] == [{"id": "effect:write"}, {"id": "group:payments"}]
+    for name, valid in (("amount", True), ("amont", False)):
+        when = f'context.input.{name}.greaterThan(decimal("1.0"))'
+        rule = f'forbid(principal, action == Action::"pay", resource) when {{ {when} }};'
+        assert cedarpy.validate_policies(rule, json.dumps(written)).validation_passed is valid
+    assert "there is no agent `nobody`" in said(capsys, "policy", "schema", "nobody", code=2)
+
+
 def test_check_finds_all_that_is_wrong_with_its_line(clerk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "0 problems" in said(capsys, "policy", "check", code=0)
     (clerk / "policy.cedar").write_text(RULES.replace("input.amount", "input.amont") + "\nforbid(principal, action);\n")
@@ -108,6 +124,49 @@ def test_check_finds_all_that_is_wrong_with_its_line(clerk: Path, capsys: pytest
     assert {f"{clerk}/policy.cedar:2", f"{clerk}/agent.toml:4"} <= places
     assert any("amont" in one["problem"] for one in found["problems"])
     assert any("the agent lists no tool `buy`" in one["problem"] for one in found["problems"])
+
+
+def test_check_warns_of_a_rule_that_another_spelling_evades(clerk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = 'forbid(principal, action == Action::"pay", resource) when'
+    evaded = f'@id("not-eve") {head} {{ context.input.to == "eve" }};\n@id("not-tmp") {head}'
+    (clerk / "policy.cedar").write_text(f'{RULES}{evaded} {{ context.input.to like "/tmp/*" }};\n')
+    found = as_json(capsys, "policy", "check", "clerk")
+    lines = RULES.count("\n")
+    assert found["problems"] == []
+    assert [(one["where"], one["problem"].split(":")[0], bool(one["mend"])) for one in found["warnings"]] == [
+        (f"{clerk}/policy.cedar:{lines + 1}", "`not-eve`", True),
+        (f"{clerk}/policy.cedar:{lines + 2}", "`not-tmp`", True),
+    ]
+
+
+ASKS = {
+    "a rule": ('[approval]\ngroups = { finance = ["ann"] }\n', RULES),
+    "a setting": ('[approval]\nrequire = { pay = "finance" }\ngroups = { finance = ["ann"] }\n', ""),
+    "unknown outcomes": ('[approval]\nunknown = "ops"\ngroups = { ops = ["ann"] }\n', ""),
+}
+
+
+@pytest.mark.parametrize(("toml", "rules"), ASKS.values(), ids=ASKS)
+def test_check_and_doctor_warn_of_approvals_of_runs_that_nobody_need_have_asked_for(
+    clerk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], toml: str, rules: str
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    (clerk / "agent.toml").write_text(f'instructions = "x"\n{toml}')
+    (clerk / "policy.cedar").write_text(rules)
+    (warning,) = as_json(capsys, "policy", "check")["warnings"]
+    assert warning["where"] == f"{clerk}/agent.toml:2"
+    assert "need not say who asked" in warning["problem"]
+    assert "requester_required = true" in warning["mend"]
+    assert "need not say who asked" in said(capsys, "doctor", code=5)
+    (clerk / "agent.toml").write_text(f'instructions = "x"\n{toml}requester_required = true\n')
+    assert as_json(capsys, "policy", "check")["warnings"] == []
+    assert "need not say who asked" not in said(capsys, "doctor", code=5)
+
+
+def test_check_does_not_warn_of_an_agent_that_asks_nobody(clerk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (clerk / "agent.toml").write_text('instructions = "x"\n')
+    (clerk / "policy.cedar").unlink()
+    assert as_json(capsys, "policy", "check")["warnings"] == []
 
 
 def test_check_warns_of_an_org_rule_about_an_action_that_nobody_has(
@@ -182,7 +241,7 @@ def test_explain_says_why_and_what_would_change_it(clerk: Path, capsys: pytest.C
     found = as_json(capsys, *call, "--goal", "pay Ann")
     assert (found["outcome"], found["code"]) == ("require_approval", "needs_approval")
     assert (found["groups"], found["deciding"]) == (["finance"], ["pay-above-100"])
-    assert found["facts"] == {"named_by_user": ["to"]}
+    assert found["facts"] == {"named_by_user": ["to"], "named_weakly": [], "local_addresses": []}
     assert found["changes"] == ["allowed once approved by `finance`"]
     assert as_json(capsys, *call, "--approval", "finance")["outcome"] == "allow"
     tainted = as_json(capsys, *call, "--taint", "untrusted")
@@ -207,7 +266,7 @@ def test_an_agent_is_shown_with_the_source_of_every_setting(
     assert found["budget.usd"] == ("0.20", f"{own}/org.toml:2")
     assert found["budget.tool_calls"] == (40, "default")
     assert found["model.name"] == ("gpt-5", "BACKSTAY_MODEL")
-    assert found["approval.groups.security"][1].endswith("policies/org/org.toml:6")
+    assert found["approval.groups.security"][1].endswith("policies/org/org.toml:7")
     (tool,) = shown["tools"]
     assert (tool["name"], tool["effect"], tool["timeout_seconds"], tool["groups"]) == ("pay", "write", 30, ["payments"])
     assert tool["arguments"]["to"] == "string"
@@ -215,3 +274,14 @@ def test_an_agent_is_shown_with_the_source_of_every_setting(
     assert {"id": "pay-above-100", "approval": "finance"} in tool["forbids"]
     assert "pay-above-100 (lifted by finance)" in said(capsys, "show", "-a", "clerk", code=0)
     assert "either a run, or an agent" in said(capsys, "show", code=2)
+
+
+def test_an_agent_is_shown_in_blocks_on_60_columns(
+    clerk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = said(capsys, "show", "--agent", "clerk", code=0).splitlines()
+    at = lines.index("budget.tool_calls")
+    assert lines[at + 1] == "  value 40 · from default"
+    assert any(line.startswith("  effect write · timeout 30 s · permitted by") for line in lines)
+    assert not [line for line in lines[2:] if len(line) > 60]

@@ -53,7 +53,12 @@ async def test_what_enforcing_would_have_changed_is_read_from_closed_runs_withou
         result = await runtime.run_to_end({"goal": "pay", "agent": name})
         await runtime.run_to_end({"goal": "rest", "agent": name})
     assert (result.status, result.spent.tools) == ("completed", {"pay": 3})
-    environment = {"PATH": "", "PYTHONPATH": str(ROOT), "TEMPORAL_ADDRESS": temporal_server.address}
+    environment = {
+        "PATH": "",
+        "PYTHONPATH": str(ROOT),
+        "TEMPORAL_ADDRESS": temporal_server.address,
+        "BACKSTAY_TASK_QUEUE": runtime.settings.task_queue,
+    }
 
     async def listed() -> Any:
         code, out, err = await check([name, "-o", "json"], environment)

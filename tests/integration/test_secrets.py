@@ -89,7 +89,7 @@ async def stored(handle: WorkflowHandle[Any, Any]) -> bytes:
 
 
 async def results(runtime: LocalRuntime, run_id: str) -> dict[str, str]:
-    """What the model read of each call."""
+    """Returns the results that the model read, one for each call."""
     items = [item async for item in BackstayClient(runtime.client).transcript(run_id)]
     return {str(item.tool): str(item.text) for item in items if item.kind == "result"}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +15,7 @@ from temporalio.client import WorkflowFailureError
 
 from backstay.adapters.engine.dev_server import free_port
 from backstay.testing import Call, Failure, Reply, Usage
+from workflows.run.measure import APPROVALS, RUNS_CLOSED, SPENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
 
     Handle = WorkflowHandle[Any, Any]
 
+pytestmark = pytest.mark.timeout(600)  # each test starts processes one after the other
+
 CANARY = "canary-7f3a"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 REQUEST = {"goal": f"look after {CANARY}", "agent": "clerk", "tenant": "acme"}
@@ -58,15 +64,15 @@ def assert_one_whole_trace(collector: Collector, root: str = "invoke_agent clerk
 
 
 async def test_a_run_that_is_handed_over_is_one_trace(stage: Opener, collector: Collector) -> None:
-    slow = Reply(calls=LOOK.calls, usage=LOOK.usage, delay=1.0)
+    slow = Reply(calls=LOOK.calls, usage=LOOK.usage, delay=5.0)  # longer than a busy machine takes to pause the run
     async with stage(LOOK, slow, ANSWER) as (processes, model):
         async with processes.worker():
             handle = await processes.start(REQUEST, traced=True)
             await until(lambda: len(model.requests) == 2)
             await handle.execute_update("pause", {"by": "olga"})
-            await until(lambda: len(collector.named("chat")) == 2)
+            over = {"start_run clerk", "invoke_agent clerk", "execute_tool look", "step"}
+            await until(lambda: len(collector.named("chat")) == 2 and over <= set(collector.names()))
             # The run waits: what is over is there already, and the step that is not will be sent by the other worker.
-            assert {"start_run clerk", "invoke_agent clerk", "execute_tool look"} <= set(collector.names())
             assert numbers(collector.named("step")) == [1]
         async with processes.worker():
             await handle.execute_update("resume", {"by": "olga"})
@@ -234,6 +240,26 @@ async def test_metrics_are_served_for_prometheus(stage: Opener) -> None:
                 if "temporal_workflow_completed" in await page(session, f"http://{address}/metrics"):
                     break
                 await asyncio.sleep(0.05)
+
+
+async def test_every_metric_of_the_alerts_and_the_dashboard_is_one_that_a_worker_serves(stage: Opener) -> None:
+    monitoring = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
+    text = "".join(file.read_text() for file in monitoring.iterdir())
+    named = set(re.findall(r"\b(?:temporal|backstay)_[a-z_]+", text))
+    ours = {RUNS_CLOSED, SPENT, *APPROVALS.values()}
+    assert {name for name in named if name.startswith("backstay")} == ours
+    # No run of this test waits for people, and none is stuck.
+    seldom = {"temporal_workflow_task_execution_failed", *APPROVALS.values()}
+    address = f"127.0.0.1:{free_port()}"
+    async with stage(Failure(503), LOOK, ANSWER, BACKSTAY_PROMETHEUS=address) as (processes, _), processes.worker():
+        with contextlib.suppress(WorkflowFailureError):  # the model fails once, however the run ends
+            await result(await processes.start(REQUEST))
+        until, served = asyncio.get_running_loop().time() + PATIENCE, ""
+        async with ClientSession() as session:
+            while missing := {name for name in named - seldom if name not in served}:
+                served = await page(session, f"http://{address}/metrics")
+                assert asyncio.get_running_loop().time() < until, missing
+                await asyncio.sleep(0.2)
 
 
 async def page(session: ClientSession, url: str) -> str:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 RENAMES = {
     "History": ("backstay/adapters/engine/history.py", "relatives"),
+    "Starts": ("backstay/adapters/engine/starts.py", "used_before"),
     "Effects": ("backstay/adapters/engine/effects.py", "is_over"),
     "Catalog": ("backstay/adapters/agent/catalog.py", "admission"),
     "Models": ("backstay/adapters/agent/catalog.py", "reply"),
@@ -24,7 +25,7 @@ RENAMES = {
 
 
 def errors_of(checkout: Path) -> list[str]:
-    """What strict pyright says against the composition root."""
+    """Returns the complaints of strict pyright about the composition root."""
     said = subprocess.run(
         [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "backstay/app"],
         cwd=checkout,

@@ -71,7 +71,7 @@ def brings_pip(folder: Path, python: Path, version: str) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What the set-up reads of a checkout, in a folder of its own."""
+    """Copies the files that the set-up reads into a folder of their own."""
     folder = tmp_path / "checkout"
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -102,7 +102,9 @@ def quick(checkout: Path, uv: Path) -> Callable[..., subprocess.CompletedProcess
 def small(checkout: Path) -> Path:
     """The checkout with few packages, for what does not depend on how many there are."""
     project = checkout / "pyproject.toml"
-    text = re.sub(r"^dependencies = \[\n.*?^\]", 'dependencies = ["aiosmtpd"]', project.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^dependencies = \[\n.*?^\]", "dependencies = []", project.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^worker = \[\n.*?^\]", 'worker = ["aiosmtpd"]', text, flags=re.M | re.S)
+    text = re.sub(r'^dev = \["backstay.*$', 'dev = ["backstay[worker]"]', text, flags=re.M)
     text = re.sub(r"^dev = \[\n.*?^\]", 'dev = ["hatchling", "pytest-timeout"]', text, flags=re.M | re.S)
     project.write_text(text)
     for lock in ("requirements.lock", "requirements-dev.lock"):

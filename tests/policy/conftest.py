@@ -8,7 +8,7 @@ import pytest
 
 from backstay.contracts.admission import Effect, ToolSpec
 from backstay.contracts.policy import PolicyCall, RunFacts
-from backstay.tools.facts import NAMED_BY_USER
+from backstay.tools.facts import EVERY_TOOLS_FACTS
 from policies.bundle.build import AgentPolicy, Bundle, build
 from policies.bundle.source import RuleFile
 
@@ -27,6 +27,7 @@ def spec(
     groups: tuple[str, ...] = (),
     parameters: dict[str, Any] | None = None,
     facts: dict[str, str] | None = None,
+    exposure: list[str] | None = None,
 ) -> ToolSpec:
     """Describes a tool as far as rules see it."""
     return ToolSpec(
@@ -38,6 +39,7 @@ def spec(
         timeout=1,
         groups=list(groups),
         facts=facts or {},
+        exposure=exposure or [],
     )
 
 
@@ -96,7 +98,7 @@ def call_of(tool: ToolSpec, arguments: dict[str, Any], **more: Any) -> PolicyCal
     run = {"step": 0, "spent_usd": 0, "tool_calls": 0}
     run |= {key: more.pop(key) for key in list(more) if key in RunFacts.model_fields}
     fields: dict[str, Any] = {"agent": "support", "tenant": "acme", "now": 0, "digest": "sha256:call", **more}
-    facts = {NAMED_BY_USER: [], **fields.pop("facts", {})}
+    facts = {**{name: [] for name in EVERY_TOOLS_FACTS}, **fields.pop("facts", {})}
     return PolicyCall(tool=tool, arguments=arguments, facts=facts, run=RunFacts.model_validate(run), **fields)
 
 

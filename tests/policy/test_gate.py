@@ -1,11 +1,14 @@
 """The gate: which bundle is in force, what consent is worth under it, and what an incident changes."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from backstay.contracts.policy import Consent
 from backstay.errors import ConfigurationError
+from backstay.kernel.grantable import Cap, Grantable, GrantRef
+from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Code, Outcome
 from policies.bundle.build import AgentPolicy, Bundle, build
 from policies.bundle.problem import PolicyProblems
@@ -119,3 +122,84 @@ def test_new_rules_take_the_place_of_the_old_while_calls_go_on(rules: Rules, ask
     with pytest.raises(PolicyProblems):
         gate.put(rules("not cedar", tool), GROUPS)
     assert gate.bundle("support") is no
+
+
+def test_the_facts_that_some_rule_reads_are_known_and_no_others(rules: Rules) -> None:
+    text = '@id("eu") forbid(principal, action, resource) when { context.facts.named_by_user.contains("to") };'
+    gate = gate_with(rules(text))
+    assert gate.reads_fact("support", "named_by_user")
+    assert not gate.reads_fact("support", "named_weakly")
+    assert not gate.reads_fact("nobody", "named_by_user")
+
+
+GRANTABLE = """
+@id("large") @approval("finance") @grantable("uses:5,hours:2")
+forbid(principal, action == Action::"issue_refund", resource)
+when { context.input.amount.greaterThan(decimal("100.0")) };
+@id("many") @approval("finance")
+forbid(principal, action == Action::"issue_refund", resource) when { context.run.tool_calls_60s > 3 };
+@id("never")
+forbid(principal, action == Action::"issue_refund", resource)
+when { context.input.amount.greaterThan(decimal("900.0")) };
+"""
+REFUND = {"order_id": "A", "amount": 200}
+
+
+def use_of(bundle: Bundle, *rules: str, by: str = ANN) -> Use:
+    texts = tuple(bundle.enforced.rules[name].text for name in rules)
+    return Use("grt_1", by, 7_000, texts, 1, 5)
+
+
+def test_a_use_of_a_grant_for_the_rule_that_asks_stands_for_the_yes_and_the_verdict_names_it(
+    rules: Rules, ask: Ask
+) -> None:
+    bundle = rules(GRANTABLE)
+    verdict = gate_with(bundle).judge(ask("issue_refund", REFUND, now=6))
+    assert verdict.grantable == Grantable(Cap(5, 2), (bundle.enforced.rules["large"].text,))
+    released = gate_with(bundle).judge(ask("issue_refund", REFUND, now=6, consent=Consent(use=use_of(bundle, "large"))))
+    assert (released.outcome, released.grant, released.grantable) == (ALLOW, GrantRef("grt_1", ANN), None)
+    assert gate_with(bundle).judge(ask("issue_refund", {**REFUND, "amount": 5})).grant is None
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({"now": 7}, APPROVAL),
+        ({"requested_by": f" {ANN.upper()}"}, APPROVAL),
+        ({"tool_calls_60s": {"issue_refund": 4}}, APPROVAL),
+        ({"requested_by": BO}, ALLOW),
+    ],
+)
+def test_a_use_counts_in_time_for_its_own_rules_and_never_for_the_requester(
+    rules: Rules, ask: Ask, change: dict[str, object], outcome: Outcome
+) -> None:
+    bundle = rules(GRANTABLE)
+    call = ask("issue_refund", REFUND, **{"now": 6, "consent": Consent(use=use_of(bundle, "large")), **change})
+    verdict = gate_with(bundle).judge(call)
+    assert (verdict.outcome, verdict.grant is not None) == (outcome, outcome is ALLOW)
+
+
+def test_a_use_lifts_no_rule_that_forbids_or_changed_its_text_and_none_of_somebody_who_left_the_group(
+    rules: Rules, ask: Ask
+) -> None:
+    bundle = rules(GRANTABLE)
+    consent = Consent(use=use_of(bundle, "large"))
+    assert gate_with(bundle).judge(ask("issue_refund", {**REFUND, "amount": 901}, consent=consent)).outcome is DENY
+    assert gate_with(bundle, finance=[BO]).judge(ask("issue_refund", REFUND, consent=consent)).outcome is APPROVAL
+    edited = Consent(use=use_of(bundle, "large"), editors=[ANN])
+    assert gate_with(bundle).judge(ask("issue_refund", REFUND, consent=edited)).outcome is APPROVAL
+    changed = rules(GRANTABLE.replace("hours:2", "hours:1"))
+    assert gate_with(changed).judge(ask("issue_refund", REFUND, consent=consent)).outcome is APPROVAL
+    same = rules(GRANTABLE.replace("\n@id", "\n// a remark\n\n@id").replace("forbid(", "forbid (\n"))
+    assert gate_with(same).judge(ask("issue_refund", REFUND, consent=consent)).outcome is ALLOW
+
+
+def test_where_one_rule_that_asks_allows_no_grant_or_two_people_are_asked_nothing_is_grantable(
+    rules: Rules, ask: Ask
+) -> None:
+    both = gate_with(rules(GRANTABLE)).judge(ask("issue_refund", REFUND, tool_calls_60s={"issue_refund": 4}))
+    assert (both.rules, both.grantable) == (("large", "many"), None)
+    bundle = rules(GRANTABLE.replace('"finance"', '"finance:2"'))
+    call = ask("issue_refund", REFUND)
+    assert gate_with(bundle).judge(call).grantable is None
+    assert gate_with(bundle).judge(replace(call, consent=Consent(use=use_of(bundle, "large")))).outcome is APPROVAL

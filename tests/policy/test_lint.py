@@ -53,12 +53,27 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         (
             f'@id("a") @aproval("finance") {_HEAD};',
             "unknown annotation `@aproval`",
-            "known are `@id`, `@approval`, `@reason`, `@description`",
+            "known are `@id`, `@approval`, `@grantable`, `@reason`, `@description`",
         ),
         (
             '@id("a") @approval("finance") permit(principal, action, resource);',
             "`@approval` stands on a permit: only a forbid can be lifted",
             "write a forbid with `@approval` beside a permit without",
+        ),
+        (
+            f'@id("a") @approval("finance") @grantable("20") {_HEAD};',
+            '`@grantable("20")` does not say how many uses for how many hours',
+            'write `@grantable("uses:20,hours:8")`, with at most 1000 uses and 720 hours',
+        ),
+        (
+            f'@id("a") @grantable("uses:20,hours:8") {_HEAD};',
+            "`@grantable` stands on a rule without `@approval`: nobody is asked",
+            "put it beside the `@approval` of a forbid",
+        ),
+        (
+            '@id("a") @grantable("uses:20,hours:8") permit(principal, action, resource);',
+            "`@grantable` stands on a rule without `@approval`: nobody is asked",
+            "put it beside the `@approval` of a forbid",
         ),
         (
             f'@id("a") @approval {_HEAD};',
@@ -185,7 +200,7 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         (
             f'@id("a") {_HEAD} when {{ context.facts.land == "de" }};',
             "`a`: `pay` has no fact `land`",
-            "known are `country`, `named_by_user`",
+            "known are `country`, `local_addresses`, `named_by_user`, `named_weakly`",
         ),
         (
             f'@id("a") {_HEAD} when {{ context.env.incidnt }};',
@@ -195,7 +210,7 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         (
             f'@id("a") {_HEAD} when {{ context.args.days > 5 }};',
             "`a`: there is no `context.args`",
-            "known are `env`, `facts`, `input`, `run`",
+            "known are `env`, `exposure`, `facts`, `input`, `run`",
         ),
         (
             f'@id("a") {_HEAD} when {{ context.input has amout && context.input.amout > 5 }};',

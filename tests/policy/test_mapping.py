@@ -1,6 +1,7 @@
 """Arguments and facts as Cedar values: exactly, or not at all."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.contracts.admission import ToolSpec
+from backstay.kernel.ledger_period import Period
 from policies.cedar.context import Mapped, MismatchError, mapped
 from policies.cedar.schema import agent_schema
 
@@ -167,7 +169,7 @@ def test_arguments_beyond_the_schema_are_left_out_and_reported() -> None:
 )
 def test_a_fact_is_held_as_its_declared_type(kind: str, value: Any, held: Any) -> None:
     found = _map_all(spec("t", facts={"f": kind}), {}, facts={"f": value, "undeclared": 1})
-    assert found.context["facts"] == {"f": held, "named_by_user": []}
+    assert found.context["facts"] == {"f": held, "named_by_user": [], "named_weakly": [], "local_addresses": []}
     assert found.left_out == ()
 
 
@@ -186,7 +188,7 @@ def test_a_fact_is_held_as_its_declared_type(kind: str, value: Any, held: Any) -
 )
 def test_a_fact_that_is_missing_or_of_another_type_is_left_out(kind: str, facts: dict[str, Any]) -> None:
     found = _map_all(spec("t", facts={"f": kind}), {}, facts=facts)
-    assert found.context["facts"] == {"named_by_user": []}
+    assert found.context["facts"] == {"named_by_user": [], "named_weakly": [], "local_addresses": []}
     assert found.left_out == (("facts", "f"),)
 
 
@@ -243,3 +245,46 @@ def _marked(value: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("schema", [INTEGER, NUMBER, NUMERAL])
 def test_an_integer_of_any_length_is_left_out(schema: dict[str, Any]) -> None:
     assert _map(schema, 10**6000).left_out == (("input", "it"),)
+
+
+def test_rules_see_the_sum_of_every_meter_of_the_agent_whichever_tool_adds_to_it() -> None:
+    refund, look = spec("refund", exposure=["refunds"]), spec("look")
+    schema = agent_schema([refund, look], "agent.toml")
+    for tool in (refund, look):
+        call = replace(call_of(tool, {}), exposure={"refunds": 990_001, "unheard-of": 1})
+        assert mapped(schema.tools[tool.name], call).context["exposure"] == {"refunds": {"run": _decimal("99.0001")}}
+    none = mapped(schema.tools["look"], call_of(look, {}))
+    assert none.context["exposure"] == {"refunds": {"run": _decimal("0.0000")}}
+
+
+def test_a_sum_that_no_decimal_holds_is_left_out() -> None:
+    refund = spec("refund", exposure=["refunds"])
+    tool = agent_schema([refund], "agent.toml").tools["refund"]
+    assert mapped(tool, replace(call_of(refund, {}), exposure={"refunds": 2**63 - 1})).left_out == ()
+    found = mapped(tool, replace(call_of(refund, {}), exposure={"refunds": 2**63}))
+    assert (found.context["exposure"], found.left_out) == ({}, (("exposure", "refunds", "run"),))
+
+
+COUNTED = {"refunds": {Period.DAY: True, Period.MONTH: False}}
+
+
+def test_rules_see_the_sums_over_many_runs_where_they_are_counted() -> None:
+    refund = spec("refund", exposure=["refunds", "vouchers"])
+    tool = agent_schema([refund], "agent.toml", COUNTED).tools["refund"]
+    call = replace(
+        call_of(refund, {}),
+        exposure={"refunds": 10_000},
+        counted={"refunds": {Period.DAY: 20_000, Period.MONTH: 30_000}, "vouchers": {Period.DAY: 1}},
+    )
+    assert mapped(tool, call).context["exposure"] == {
+        "refunds": {"run": _decimal("1.0000"), "day": _decimal("2.0000"), "month": _decimal("3.0000")},
+        "vouchers": {"run": _decimal("0.0000")},
+    }
+
+
+def test_a_sum_that_was_to_be_counted_and_is_not_is_left_out() -> None:
+    refund = spec("refund", exposure=["refunds"])
+    tool = agent_schema([refund], "agent.toml", COUNTED).tools["refund"]
+    found = mapped(tool, call_of(refund, {}))
+    assert found.context["exposure"] == {"refunds": {"run": _decimal("0.0000")}}
+    assert found.left_out == (("exposure", "refunds", "day"),)

@@ -1,4 +1,4 @@
-"""How many examples a property is tried with: a fixed few by default, many random ones with BACKSTAY_SOAK=1."""
+"""Sets the examples of each property: a fixed few by default, many random ones with BACKSTAY_SOAK=1."""
 
 import os
 

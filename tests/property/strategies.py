@@ -22,11 +22,15 @@ from backstay.kernel.events import (
     Concluding,
     DeadlinePassed,
     Decided,
+    DecisionEnded,
     DecisionHeld,
     DecisionKind,
     DecisionSettled,
     DecisionUnusable,
+    Drawn,
     Event,
+    ExposureExceeded,
+    HistoryFull,
     Killed,
     MessageRefused,
     ModelLost,
@@ -36,6 +40,7 @@ from backstay.kernel.events import (
     Tainted,
     Warned,
 )
+from backstay.kernel.meter import Bound, Excess, Exposed
 from backstay.kernel.price import Price, Tier, Usage
 from backstay.kernel.stop import StopReason, Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
@@ -47,14 +52,28 @@ STEPS = st.integers(1, 3)
 FEW = st.integers(0, 3)
 COUNTS = st.none() | st.integers(0, 8)
 
-AMOUNTS = st.builds(Amount, FEW, FEW, FEW, FEW, FEW, FEW, st.dictionaries(TOOLS, FEW))
+METERS = st.dictionaries(st.sampled_from(["m", "n"]), FEW)
+AMOUNTS = st.builds(Amount, FEW, FEW, FEW, FEW, FEW, FEW, st.dictionaries(TOOLS, FEW), METERS)
+BOUNDS = st.lists(st.builds(Bound, st.integers(0, 8), st.none() | st.just("finance")), max_size=2).map(tuple)
 TOOL_LIMITS = st.builds(ToolLimit, COUNTS, COUNTS)
 LIMITS = st.builds(
-    Limits, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.none(), st.dictionaries(st.sampled_from(["a", "b"]), TOOL_LIMITS)
+    Limits,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.none(),
+    st.dictionaries(st.sampled_from(["a", "b"]), TOOL_LIMITS),
+    st.dictionaries(st.sampled_from(["m", "n"]), BOUNDS),
 )
 SHARES = st.none() | st.integers(1, 100)
 THRESHOLDS = st.builds(
-    Thresholds, *(st.integers(1, 4) for _ in range(4)), expiry_stops=st.booleans(), conclude_at=SHARES
+    Thresholds,
+    *(st.integers(1, 4) for _ in range(4)),
+    expiry_stops=st.booleans(),
+    conclude_at=SHARES,
+    wrap_up=st.booleans(),
 )
 VERDICTS = st.builds(
     Verdict, st.sampled_from(Outcome), st.sampled_from(Code), st.just("d"), st.just("v"), st.just(("r",)), st.just("m")
@@ -89,7 +108,7 @@ ADMITTED = st.builds(
     price=st.none() | PRICES,
     max_output_tokens=st.integers(0, 100),
 )
-CALL_HELD = st.builds(CallHeld, CALL_IDS, TOOLS, st.integers(0, 200_000), FEW)
+CALL_HELD = st.builds(CallHeld, CALL_IDS, TOOLS, st.integers(0, 200_000), FEW, METERS)
 DECISION_HELD = st.builds(DecisionHeld, STEPS, st.integers(1, 3), FEW, FEW, AMOUNTS)
 DECISION_SETTLED = st.builds(DecisionSettled, STEPS, AMOUNTS, FEW, FEW, FEW)
 DENIED = VERDICTS.filter(lambda verdict: verdict.outcome is Outcome.DENY and not verdict.unusable)
@@ -111,10 +130,19 @@ APPROVALS = st.builds(
 )
 
 
-def call_ended(outcomes: st.SearchStrategy[CallOutcome], prints: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
+def call_ended(outcomes: st.SearchStrategy[CallOutcome]) -> st.SearchStrategy[Event]:
     """Ends of calls, of known and of unknown ones."""
-    return st.builds(CallEnded, CALL_IDS, TOOLS, outcomes, prints, FEW)
+    return st.builds(CallEnded, CALL_IDS, TOOLS, outcomes, FEW, st.booleans(), st.booleans())
 
+
+def decision_ended(
+    outcomes: st.SearchStrategy[CallOutcome], prints: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Event]:
+    """Ends of decisions."""
+    return st.builds(DecisionEnded, STEPS, st.lists(outcomes, max_size=3).map(tuple), prints)
+
+
+NOT_FAILED = st.sampled_from([CallOutcome.COMPLETED, CallOutcome.DENIED, CallOutcome.UNKNOWN])
 
 # Facts that nothing takes back: a stop that they give can only be followed by one that is as strong, or stronger.
 MONOTONE: st.SearchStrategy[Event] = st.one_of(
@@ -123,13 +151,15 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     DECISION_SETTLED,
     ADMITTED,
     st.builds(CallJudged, CALL_IDS, TOOLS, DENIED),
-    call_ended(st.sampled_from([CallOutcome.COMPLETED, CallOutcome.DENIED, CallOutcome.UNKNOWN]), st.none()),
+    call_ended(NOT_FAILED),
+    decision_ended(NOT_FAILED, st.just(())),
     st.builds(CallReleased, CALL_IDS, TOOLS),
     st.builds(BudgetShort, st.sampled_from(["usd", "tokens"])),
     st.builds(Killed, st.sampled_from(["ann", "bob"]), st.just("why")),
     st.builds(Paused, st.just("ann")),
     st.builds(Resumed, st.just("ann")),
     st.builds(DeadlinePassed, FEW),
+    st.builds(HistoryFull, FEW, FEW, FEW),
     st.builds(CancelRequested),
     st.builds(ModelLost, st.sampled_from(["gone", "late"])),
     st.builds(MessageRefused, st.just("kill"), st.just("InvalidMessage")),
@@ -139,13 +169,16 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     st.builds(ApprovalEnded, APPROVAL_IDS, st.sampled_from(ApprovalEnd), st.none() | PEOPLE),
     st.builds(Tainted, TOOLS),
     st.builds(Concluding, st.just("usd")),
+    st.builds(Drawn, st.just("reserve-0"), st.dictionaries(st.sampled_from(["usd", "tokens"]), FEW), st.just({})),
     st.builds(Warned, FEW),
+    st.builds(ExposureExceeded, CALL_IDS, TOOLS, st.just(Excess({"m": Exposed(1, 2, 2)}))),
     st.builds(OutcomeLearned, CALL_IDS, TOOLS, st.booleans()),
     st.builds(Closed, st.none() | st.sampled_from(StopReason)),
 )
 SELDOM: st.SearchStrategy[Event] = st.one_of(
     MONOTONE,
-    call_ended(st.sampled_from(CallOutcome), st.none() | st.sampled_from(["p", "q"])),
+    call_ended(st.sampled_from(CallOutcome)),
+    decision_ended(st.sampled_from(CallOutcome), st.sampled_from([(), ("p",), ("q",), ("p", "q")])),
     st.builds(CallJudged, CALL_IDS, TOOLS, VERDICTS),
     st.builds(Decided, STEPS, st.sampled_from(DecisionKind), FEW, st.none()),
     st.builds(DecisionUnusable, STEPS),
@@ -158,14 +191,20 @@ EVENTS: st.SearchStrategy[Event] = st.booleans().flatmap(lambda often: OFTEN if 
 def totals(amount: Amount) -> dict[str, int]:
     """An amount, dimension by dimension, as limits count it."""
     counted = {dimension: getattr(amount, dimension) for dimension in DIMENSIONS}
-    return counted | {f"tool:{tool}": count for tool, count in amount.tools.items()}
+    counted |= {f"tool:{tool}": count for tool, count in amount.tools.items()}
+    return counted | {f"exposure:{meter}": units for meter, units in amount.exposure.items()}
 
 
 def caps(limits: Limits) -> dict[str, int]:
     """The limits that are set, dimension by dimension."""
     counted = {dimension: getattr(limits, dimension) for dimension in DIMENSIONS}
     counted |= {f"tool:{tool}": limit.calls for tool, limit in limits.tools.items()}
+    counted |= {f"exposure:{meter}": _lowest(bounds) for meter, bounds in limits.exposure.items()}
     return {dimension: cap for dimension, cap in counted.items() if cap is not None}
+
+
+def _lowest(bounds: tuple[Bound, ...]) -> int | None:
+    return min((bound.limit for bound in bounds), default=None)
 
 
 def exceeded(budget: Budget, slack: dict[str, int] | None = None) -> set[str]:
@@ -185,4 +224,5 @@ def least(one: Amount, other: Amount) -> Amount:
         min(one.output_tokens, other.output_tokens),
         min(one.usd, other.usd),
         {tool: min(count, other.tools.get(tool, 0)) for tool, count in one.tools.items()},
+        {meter: min(units, other.exposure.get(meter, 0)) for meter, units in one.exposure.items()},
     )

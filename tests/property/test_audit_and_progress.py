@@ -156,17 +156,17 @@ def naive_repetitions(outcomes: list[str]) -> int:
 def test_repetitions_are_counted_as_one_would_by_trying(outcomes: str | list[str]) -> None:
     progress = Progress()
     for outcome in outcomes:
-        progress = progress.noted(outcome)
-    assert progress.repetitions() == naive_repetitions(list(outcomes))
+        progress = progress.noted([outcome])
+    assert progress.repetitions == naive_repetitions(list(outcomes))
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=12))
 def test_calls_that_bring_nothing_new_are_counted_from_the_newest_back(outcomes: list[str]) -> None:
     progress = Progress()
     for outcome in outcomes:
-        progress = progress.noted(outcome)
+        progress = progress.noted([outcome])
     firsts = [position for position, outcome in enumerate(outcomes) if outcome not in outcomes[:position]]
-    assert progress.stale() == len(outcomes) - 1 - max(firsts, default=-1)
+    assert progress.stale == len(outcomes) - 1 - max(firsts, default=-1)
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=9), st.lists(st.sampled_from("ab"), max_size=9))
@@ -174,5 +174,5 @@ def test_only_the_last_outcomes_are_remembered(first: list[str], last: list[str]
     outcomes = [*first, *["c"] * (REMEMBERED - 5), *last]
     progress = Progress()
     for outcome in outcomes:
-        progress = progress.noted(outcome)
-    assert progress.outcomes == tuple(outcomes[-REMEMBERED:])
+        progress = progress.noted([outcome])
+    assert progress.decisions == tuple((outcome,) for outcome in outcomes[-REMEMBERED:])

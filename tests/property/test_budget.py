@@ -1,6 +1,7 @@
 """Whatever is held, settled and released in whatever order: no limit is ever exceeded, and nothing is silent."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -136,8 +137,10 @@ class Forgetful(Budget):
 
     __slots__ = ()
 
-    def hold(self, name: str, amount: Amount, at_ms: int = 0) -> Budget | Shortfall:
-        held = super().hold(name, amount, at_ms)
+    def hold(
+        self, name: str, amount: Amount, at_ms: int = 0, agreed: Mapping[str, int] | None = None
+    ) -> Budget | Shortfall:
+        held = super().hold(name, amount, at_ms, agreed)
         return held if isinstance(held, Shortfall) else replace(held, held=Amount())
 
 

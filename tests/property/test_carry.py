@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from backstay.contracts.admission import Admission, ModelSpec
 from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall, CarriedNews
 from backstay.contracts.decision import Observation, ProposedCall
+from backstay.contracts.ledger import LedgerRef
 from backstay.contracts.messages import Answer
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.events import CallHeld, Event
 from backstay.kernel.plan import open_call, open_decision, settle_decision
-from backstay.kernel.price import Usage
+from backstay.kernel.price import Lost, Usage
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stopping import gets_nowhere, interruption, next_stop
 
@@ -23,6 +24,7 @@ NEWS = st.builds(
     observations=st.lists(st.builds(Observation, call_id=CALL_IDS, text=st.none() | TEXTS, digest=st.none() | TEXTS)),
     notes=st.lists(TEXTS, max_size=3),
     size=st.integers(0, 3_000),
+    results=st.integers(0, 3_000),
 )
 CALLS = st.builds(ProposedCall, call_id=CALL_IDS, tool=TOOLS, arguments=TEXTS)
 IN_PROGRESS = st.builds(
@@ -83,6 +85,8 @@ def carried(draw: st.DrawFn) -> Carried:
         last_decision=draw(st.none() | TEXTS),
         started_ms=draw(st.integers(0, 10**13)),
         waited_ms=draw(st.integers(0, 10**9)),
+        ledgers=draw(st.lists(st.builds(LedgerRef, tenant=st.none() | st.just("acme")), max_size=2)),
+        draws=draw(st.integers(0, 9)),
     )
 
 
@@ -114,7 +118,9 @@ def test_it_asks_for_the_same_holds_and_settles_the_same_bills(
     held = CallHeld(call_id, tool, at_ms, usd)
     assert open_decision(there.state, there.news.size) == open_decision(run.state, run.news.size)
     assert open_call(there.state, held, attempts) == open_call(run.state, held, attempts)
-    assert settle_decision(there.state, usage, 1, replied=True) == settle_decision(run.state, usage, 1, replied=True)
+    assert settle_decision(there.state, usage, Lost(1), replied=True) == settle_decision(
+        run.state, usage, Lost(1), replied=True
+    )
 
 
 @given(carried(), st.sampled_from(["ann", "bob", "eve"]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
 from backstay.kernel.events import BudgetShort, CallHeld, Concluding, DecisionHeld
 from backstay.kernel.plan import ATTEMPTS, USEFUL_OUTPUT_TOKENS, open_call, open_decision, settle_decision
-from backstay.kernel.price import Price, Usage
+from backstay.kernel.price import Lost, Price, Usage
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Thresholds
 
@@ -115,7 +115,7 @@ def test_a_bill_within_its_hold_is_never_overbilled(state: RunState, added: int,
     lost = data.draw(st.integers(0, held.attempts - 1))
     usage = data.draw(st.none() | usages(held.input_tokens, held.max_output_tokens))
     open_state = state.after(held)
-    settled = settle_decision(open_state, usage, lost, replied=True)
+    settled = settle_decision(open_state, usage, Lost(lost), replied=True)
     after = open_state.after(settled)
     assert after.shortfall is None
     each = state.price.worst_case(held.input_tokens, held.max_output_tokens) if state.price else 0
@@ -132,7 +132,7 @@ def test_a_bill_above_its_hold_stops_the_run(state: RunState, added: int, usage:
     held = open_decision(state, added)
     assert isinstance(held, DecisionHeld)
     open_state = state.after(held)
-    settled = settle_decision(open_state, usage, lost, replied=True)
+    settled = settle_decision(open_state, usage, Lost(lost), replied=True)
     bill, hold = totals(settled.amount), totals(held.amount)
     above = [name for name in ("usd", "tokens", "model_calls") if bill[name] > hold[name]]
     assert open_state.after(settled).shortfall == (f"{above[0]}:overbilled" if above else None)

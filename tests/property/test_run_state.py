@@ -47,7 +47,7 @@ def a_refusal(number: int, reason: StopReason) -> list[Event]:
 
 
 def bill_and_hold(state: RunState, event: Event) -> tuple[Amount, Amount] | None:
-    """What an event settles, and at which hold; None where it settles nothing."""
+    """Returns the amount that an event settles, and its hold; None where it settles nothing."""
     match event:
         case DecisionSettled(step=step, amount=amount):
             name, bill = f"decide-{step}", amount
@@ -95,7 +95,10 @@ def test_after_any_history_a_run_can_go_on_or_names_its_stop(history: list[Event
         assert stop is None or stop.detail or stop.reason is StopReason.COMPLETED
         assert stop is None or (stop.status is RunStatus.COMPLETED) == (stop.reason is StopReason.COMPLETED)
         assert interruption(state) == (
-            state.cancelled or state.deadline_passed or (stop is not None and stop.reason in INTERRUPTING)
+            state.cancelled
+            or state.deadline_passed
+            or state.history_full
+            or (stop is not None and stop.reason in INTERRUPTING)
         )
 
 

@@ -61,7 +61,15 @@ def test_a_workflow_loads_no_activity_and_no_policy() -> None:
 def test_a_worker_loads_only_the_definitions_anew_for_each_run_and_a_replay_everything() -> None:
     files = [file.relative_to(ROOT).with_suffix("") for file in (ROOT / "workflows").rglob("*.py")]
     parts = {".".join(file.parts) for file in files if file.name != "__init__"}
-    definitions = {"workflows.agent_run", "workflows.effect"}
+    kept = {
+        "workflows.breakers",
+        "workflows.control_plane",
+        "workflows.incident_sweep",
+        "workflows.tenant_grants",
+        "workflows.tenant_ledger",
+        "workflows.provider_quota",
+    }
+    definitions = {"workflows.agent_run", "workflows.effect", *kept}
     through = sandbox().restrictions.passthrough_modules
     assert "workflows.run.live" in parts
     assert through & parts == parts - definitions
@@ -71,3 +79,29 @@ def test_a_worker_loads_only_the_definitions_anew_for_each_run_and_a_replay_ever
 
 def test_the_words_of_a_script_load_no_http_library() -> None:
     assert "aiohttp" not in third_party(loaded_by("backstay.testing"))
+
+
+HELP = """
+import sys
+from backstay.cli import COMMANDS, execute
+for name in COMMANDS:
+    assert execute([name, "--help"]) == 0
+print(*sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def test_the_help_of_every_command_loads_no_library_but_the_one_that_writes_it() -> None:
+    said = subprocess.run([sys.executable, "-c", HELP], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    heavy = {
+        "temporalio",
+        "pydantic",
+        "openai",
+        "rich",
+        "cryptography",
+        "opentelemetry",
+        "uvloop",
+        "cedarpy",
+        "aiohttp",
+    }
+    assert set(said.stderr.split()) & heavy == set()

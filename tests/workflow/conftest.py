@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import inspect
 import time
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,8 +18,13 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 from temporalio.exceptions import ApplicationError
 
 from backstay.client.connection import connect
+from backstay.contracts import names
 from backstay.contracts.run import RunResult
 from backstay.testing.runtime import LocalRuntime, local_runtime
+
+from .refund_shop import DAY, Shop
+from .refund_shop import TOOLS as SHOP_TOOLS
+from .refund_shop import Opener as ShopOpener
 
 PATIENCE = 40.0
 TOOLS = Path(__file__).with_name("workshop.py")
@@ -182,6 +188,7 @@ class Workshop:
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Workshop]]
+Refused = Callable[[Awaitable[Any]], Awaitable[ApplicationError]]
 
 
 @pytest.fixture
@@ -215,7 +222,7 @@ def quickly() -> Callable[..., AbstractAsyncContextManager[None]]:
 
 
 @pytest.fixture
-def refusal() -> Callable[[Awaitable[Any]], Awaitable[ApplicationError]]:
+def refusal() -> Refused:
     """Awaits an update that is refused, and returns the error."""
 
     async def caught(update: Awaitable[Any]) -> ApplicationError:
@@ -225,3 +232,39 @@ def refusal() -> Callable[[Awaitable[Any]], Awaitable[ApplicationError]]:
         return refused.value.cause
 
     return caught
+
+
+@pytest.fixture
+def shop(client: Client, agent_folder: Callable[..., Path], tmp_path: Path) -> ShopOpener:
+    """Opens a shop whose model plays a script.
+
+    In the organisation's limits TENANT is a tenant of the test's own; `tools` are added to those of the shop.
+    """
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        script: Any, toml: str = DAY, rules: str = "", org: str = "", tools: str = "", **settings: Any
+    ) -> AsyncGenerator[Shop]:
+        tenant = f"shop {tmp_path.name}"
+        place = tmp_path / "org"
+        place.mkdir()
+        (place / "org.toml").write_text(org.replace("TENANT", f'"{tenant}"'))
+        agents = agent_folder("shop", toml, SHOP_TOOLS + tools)
+        if rules:
+            (agents / "shop" / "policy.cedar").write_text(rules)
+        settings = {"policies": [place], "client": client, **settings}
+        async with local_runtime(script, agents=agents, **settings) as runtime:
+            yield Shop(runtime, tenant, agents / "shop")
+
+    return opened
+
+
+@pytest.fixture
+async def plane(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Handle]:
+    """A control plane of the test's own, started by the first worker or the first order."""
+    one = f"control-{uuid.uuid4()}"
+    monkeypatch.setattr(names, "CONTROL_ID", one)
+    monkeypatch.setattr(names, "CONTROL_QUEUE", one)
+    yield client.get_workflow_handle(one)
+    with contextlib.suppress(Exception):
+        await client.get_workflow_handle(one).terminate()

@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError
 from temporalio.workflow import ActivityConfig
 
-from backstay.contracts.decision import DecideFailure
+from backstay.contracts.decision import LostAttempts
 from backstay.kernel.events import Killed
 from workflows.run.record import Record
 from workflows.run.running import Running
@@ -22,9 +22,9 @@ class KilledAtOnce:
         record = Record(workflow.now)
         running = Running(record)
         record.heed(running.heed)
-        given = DecideFailure(lost_attempts=0)
+        given = LostAttempts(lost_attempts=0)
         how: ActivityConfig = {"activity_id": "a", "start_to_close_timeout": timedelta(seconds=20)}
-        work = asyncio.create_task(running.execute("act", given, DecideFailure, how))
+        work = asyncio.create_task(running.execute("act", given, LostAttempts, how))
         await asyncio.sleep(0)
         record.apply(Killed("olga", "enough"))
         try:

@@ -2,9 +2,10 @@
 
     python -m tests.workflow.record_histories [NAME ...]
 
-writes `tests/workflow/histories/*.json` anew, all of them or those that are named. A history made by hand would replay
-whatever the workflow does. Run it after a change of the workflow that is not meant to serve runs begun before it; where
-the change is meant to, leave the old histories alone, let them prove it, add a new run to `RUNS`, and record that one.
+writes `tests/workflow/histories/*.json` anew: those that are named, else all but those of `OLDER`. A history made by
+hand would replay whatever the workflow does. Run it after a change of the workflow that is not meant to serve runs
+begun before it; where the change is meant to, leave the old histories alone, let them prove it, add a new run to
+`RUNS`, and record that one.
 """
 
 import asyncio
@@ -35,6 +36,10 @@ instructions = "You are a careful worker."
 require = { mark = "finance" }
 groups = { finance = ["olga"] }
 """
+RULES = """
+@id("echoes") @approval("finance") @grantable("uses:2,hours:1")
+forbid(principal, action == Action::"echo", resource);
+"""
 LOG = Path("effects.log")
 
 Handle = WorkflowHandle[Any, Any]
@@ -54,8 +59,15 @@ SCRIPTS: dict[str, Script] = {
     "paused": [Reply(calls=[Call("gate", {"name": "open"})]), Reply("done")],
     "cancelled": [WORK],
     "approved": [Reply(calls=[Call("mark", {"text": "a"}), Call("note", {"text": "b"})]), Reply("done")],
+    "granted": [*[Reply(calls=[Call("echo", {"text": text})]) for text in "ab"], Reply("done")],
     "model_unavailable": [Failure(401)],
+    "equal_calls": [Reply(calls=[Call("add", {"left": 1, "right": 2})] * 3), Reply("done")],
+    "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
+    "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
 }
+OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
+"""Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
+
 SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
 """Effects that identical calls share: the tool of the agent `clerk`, and how many runs call it."""
 
@@ -114,6 +126,25 @@ async def approved(handle: Handle) -> None:
     await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
 
 
+async def granted(handle: Handle) -> None:
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [approval] = await until(pending)
+    grant = {"uses": 1, "until": "1h"}
+    await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga", "grant": grant})
+
+
+async def odd_messages(handle: Handle) -> None:
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [approval] = await until(pending)
+    await handle.signal("kill", "no object at all")
+    await handle.signal("approve", {"approval_id": approval["approval_id"], "by": "Olga"})
+    await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
+
+
 async def cancelled(handle: Handle) -> None:
     await effect("begin a")
     await handle.cancel()
@@ -125,6 +156,8 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "paused": paused,
     "cancelled": cancelled,
     "approved": approved,
+    "granted": granted,
+    "odd_messages": odd_messages,
     "invalid_input": None,
 }
 
@@ -172,6 +205,7 @@ async def workshop() -> AsyncGenerator[LocalRuntime]:
         (agents / agent).mkdir(parents=True)
         (agents / agent / "agent.toml").write_text(TOML if agent == "workshop" else 'instructions = "Be careful."\n')
         (agents / agent / "tools.py").write_text(tools.read_text())
+    (agents / "workshop" / "policy.cedar").write_text(RULES)
     write(agents / "clerk" / "go", "")
     calls = {name: [Reply(calls=[Call(tool, {"order": "A1"})]), Reply("done")] for name, (tool, _) in SHARED.items()}
     async with dev_server() as server:
@@ -199,4 +233,4 @@ async def main(wanted: Collection[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or [*RUNS, *SHARED]))
+    asyncio.run(main(sys.argv[1:] or [name for name in (*RUNS, *SHARED) if name not in OLDER]))

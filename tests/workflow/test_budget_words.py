@@ -90,7 +90,7 @@ async def test_a_request_that_asks_for_more_than_the_organisation_allows_is_refu
 
 async def test_an_agent_is_told_to_conclude_once_while_a_last_answer_still_fits(workshop: Opener) -> None:
     script = [Reply(calls=[note(str(number))], usage=Usage(2_000, 50)) for number in range(12)]
-    async with workshop(script, '[stop]\nconclude_at = "50%"\n') as shop:
+    async with workshop(script, "[budget]\nconclude_at = 50\n") as shop:
         result = await shop.stopped("budget_exhausted", "tokens", budget={"tokens": 20_000})
         first, *_ = told(shop, "Conclude now")
         assert 0 < first < len(shop.model.requests)
@@ -106,7 +106,7 @@ async def test_an_agent_that_concludes_when_told_is_completed(workshop: Opener) 
             return Reply("what I know", usage=usage)
         return Reply(calls=[note(str(raw.count("noted")))], usage=usage)
 
-    async with workshop([turn] * 12, '[stop]\nconclude_at = "50%"\n') as shop:
+    async with workshop([turn] * 12, "[budget]\nconclude_at = 50\n") as shop:
         result = await shop.stopped("completed", budget={"tokens": 20_000})
         assert result.answer == "what I know"
         assert result.spent.input_tokens + result.spent.output_tokens >= 10_000

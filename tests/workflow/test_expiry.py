@@ -1,18 +1,20 @@
 """A day of waiting for people, on a server that skips time: an expiry is a durable timer, and never early."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from backstay.adapters.engine.dev_server import temporal_binary
 from backstay.adapters.payload.converter import data_converter
+from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
 
@@ -75,7 +77,7 @@ async def test_after_23_of_24_hours_a_yes_still_releases_the_call(
         result = await handle.result()
     assert answer["state"] == "closed"
     assert (result["status"], (agents / "clerk" / "done.txt").read_text()) == ("completed", "5\n")
-    assert result["spent"]["seconds"] >= 23 * 3600
+    assert result["spent"]["seconds"] < 3600, "waiting for people does not use up the run's seconds"
 
 
 async def test_after_24_hours_the_call_is_refused_and_a_yes_comes_too_late(
@@ -97,33 +99,63 @@ async def test_after_24_hours_the_call_is_refused_and_a_yes_comes_too_late(
     assert (result["status"], result["spent"]["tool_calls"]) == ("completed", 0)
 
 
+COUNTED = "[budget]\nseconds_exclude_approvals = false\nseconds = 200_000\n"
+LONG = '[approval]\nexpires_after = "50h"\n'
+
+
 @pytest.mark.parametrize(
-    ("more", "stop_reason", "hours"),
+    ("more", "seconds", "stop_reason", "shown", "hours"),
     [
-        ('on_expiry = "stop"\n', "approval_expired", 24),
-        ('expires_after = "100h"\n', "deadline_exceeded", 55),
-        (
-            'expires_after = "100h"\non_expiry = "stop"\n[budget]\nseconds_exclude_approvals = true\n',
-            "approval_expired",
-            100,
-        ),
+        ('[approval]\non_expiry = "stop"\n', None, "approval_expired", 24, 24),
+        (COUNTED + LONG, 7200, "deadline_exceeded", 2, 2),
+        (LONG + 'on_expiry = "stop"\n', 60, "approval_expired", 50, 50),
+        (LONG + 'wait_at_most = "60h"\n', None, "approval_expired", 50, 60),
     ],
-    ids=["the agent says stop", "the deadline comes first", "the deadline leaves waiting out"],
+    ids=["the agent says stop", "the deadline comes first", "the deadline leaves waiting out", "all waiting ends"],
 )
 async def test_what_ends_a_run_that_nobody_answers(
-    skipping: WorkflowEnvironment, agent_folder: Callable[..., Path], more: str, stop_reason: str, hours: int
+    skipping: WorkflowEnvironment,
+    agent_folder: Callable[..., Path],
+    more: str,
+    seconds: int | None,
+    stop_reason: str,
+    shown: int,
+    hours: int,
 ) -> None:
-    toml = TOML + more.partition("[budget]")[0]
-    toml = toml.replace("seconds = 200_000\n", "seconds = 200_000\n" + more.partition("[budget]\n")[2])
+    approval = TOML.partition("[approval]\n")[2]
+    toml = more + approval if "[approval]" in more else more + "[approval]\n" + approval
     agents = agent_folder(toml=toml, tools=TOOLS)
-    async with local_runtime(SCRIPT, agents=agents, client=skipping.client, search_attributes=False) as runtime:
-        handle = await runtime.start(REQUEST)
+    script = {"pay": [*SCRIPT["pay"][:1] * 3]}
+    request = {**REQUEST, "budget": {"seconds": seconds}} if seconds else REQUEST
+    async with local_runtime(script, agents=agents, client=skipping.client, search_attributes=False) as runtime:
+        handle = await runtime.start(request)
         result = await asyncio.wait_for(handle.result(), 60)
         closed = await handle.describe()
+        records = (await handle.query("audit"))["items"]
     assert result["stop_reason"] == stop_reason
     assert closed.close_time is not None
     assert int((closed.close_time - closed.start_time) / timedelta(hours=1)) == hours
+    first = next(one["facts"]["approval"] for one in records if one["event"] == "approval_opened")
+    assert round((first["expires_at_ms"] - first["requested_at_ms"]) / 3_600_000, 2) == shown
     assert result["spent"]["seconds"] <= result["budget"]["seconds"]
+
+
+async def test_an_approval_shows_the_end_that_the_engine_sets_to_the_run(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=TOML, tools=TOOLS)
+    async with local_runtime(SCRIPT, agents=agents, client=client) as runtime:
+        handle = await client.start_workflow(
+            AGENT_RUN,
+            REQUEST,
+            id=f"run-{uuid.uuid4()}",
+            task_queue=runtime.settings.task_queue,
+            execution_timeout=timedelta(minutes=10),
+        )
+        asking = await asked(handle)
+        started = (await handle.describe()).start_time
+        await handle.signal("kill")
+    assert datetime.fromisoformat(asking["expires_at"]) - started <= timedelta(minutes=10)
 
 
 async def test_a_call_counts_in_the_minute_in_which_it_is_executed(

@@ -55,17 +55,17 @@ class Both:
         self.folder = folder
 
     async def plain(self) -> Trace:
-        """What the plain loop does."""
+        """The behaviour of the plain loop."""
         doing: dict[str, Callable[..., Any]] = {name: lambda **_: "same" for name in ("look", "send", "wipe")}
         return await ungoverned(self.runtime.model.base_url, "do it", doing)
 
     async def governed(self, **more: Any) -> RunResult:
-        """What the governed run does."""
+        """The behaviour of the governed run."""
         return await self.runtime.run_to_end({"goal": "do it", "agent": "clerk", **more})
 
     @property
     def effects(self) -> list[str]:
-        """What the governed runs did to the world."""
+        """The deeds of the governed runs."""
         file = self.folder / "done.txt"
         return file.read_text().splitlines() if file.exists() else []
 
@@ -96,7 +96,8 @@ async def test_tool_spam_stays_within_its_limit(client: Client, agent_folder: Ca
 
 async def test_spend_stays_under_the_limit(client: Client, agent_folder: Callable[..., Path]) -> None:
     def dear(request: Any) -> Reply:
-        output = min(2_000, request.body.get("max_tokens", 2_000))  # a server bills no more than it was allowed
+        allowed = request.body.get("max_completion_tokens", request.body.get("max_tokens", 2_000))
+        output = min(2_000, allowed)  # a server bills no more than it was allowed
         return Reply(calls=[Call("look", {"place": str(request.index)})], usage=Usage(100, output))
 
     async with both(client, agent_folder, dear) as pair:

@@ -49,7 +49,7 @@ async def wait(call: ToolCall, name: str) -> str:
 
 
 class Keys:
-    """What the tools of an agent wrote down."""
+    """Reads the notes of an agent's tools."""
 
     def __init__(self, agents: Path) -> None:
         self.folder = agents / "clerk"

@@ -14,6 +14,7 @@ from backstay.testing import Call, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from tests.workflow.conftest import Opener
 
@@ -48,6 +49,42 @@ async def test_a_killed_run_says_what_was_in_flight(
         assert flights(result) == [("1-0", call.tool, outcome)]
         assert len(shop.model.requests) == 1
         assert result.spent.tools == {call.tool: 1}
+
+
+WAITS_TO_BE_REVIEWED = '''
+from typing import Annotated
+from pydantic import AfterValidator
+
+def reviewed(path: str) -> str:
+    """Waits for its gate after the three looks that the verdict takes: just before the call."""
+    with Path(path).open("a") as looks:
+        looks.write("look\\n")
+    end = time.monotonic() + 2.5
+    while Path(path).read_text().count("look") > 3 and not Path(path + ".open").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return path
+
+@tool(effect="write")
+async def careful(call: ToolCall, path: Annotated[str, AfterValidator(reviewed)]) -> str:
+    """Begins once it was reviewed."""
+    log(call, "begin careful")
+    return "done"
+'''
+
+
+async def test_a_call_that_was_handed_out_but_not_begun_does_not_begin_after_a_kill(
+    workshop: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.heartbeat.EVERY_SECONDS", 60.0)  # no beat brings the kill
+    looks = tmp_path / "looks"
+    script = [Reply(calls=[Call("careful", {"path": str(looks)})]), Reply("done")]
+    async with workshop(script, tools=WAITS_TO_BE_REVIEWED) as shop:
+        handle = await shop.start()
+        await shop.until(lambda: looks.exists() and looks.read_text().count("look") > 3)
+        await handle.execute_update("kill", KILL)
+        looks.with_name("looks.open").touch()
+        assert flights(await shop.result(handle)) == [("1-0", "careful", "cancelled")]
+        assert shop.lines() == []
 
 
 async def test_a_tool_that_does_not_listen_is_waited_for(workshop: Opener) -> None:

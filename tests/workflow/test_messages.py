@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,9 +21,7 @@ from backstay.contracts.names import ADMIT, AGENT_RUN
 from backstay.testing import Call, Reply
 
 if TYPE_CHECKING:
-    from tests.workflow.conftest import Handle, Opener, Workshop
-
-    Refusal = Callable[[Awaitable[Any]], Awaitable[ApplicationError]]
+    from tests.workflow.conftest import Handle, Opener, Refused, Workshop
 
 KILL = {"by": "olga", "reason": "enough"}
 CANARY = "canary-77aa"
@@ -112,7 +110,7 @@ async def test_a_call_that_runs_when_the_run_is_paused_finishes(workshop: Opener
 
 
 async def test_siblings_that_wait_for_a_slot_do_not_start_while_the_run_is_paused(workshop: Opener) -> None:
-    calls = [Call("work", {"text": str(n), "seconds": 0.5}) for n in range(20)]
+    calls = [Call("work", {"text": str(n), "seconds": 2}) for n in range(20)]  # none ends before the pause
     async with workshop([Reply(calls=calls), Reply("done")]) as shop:
         handle = await shop.start()
         await shop.until(lambda: len(shop.lines()) >= 16)
@@ -142,9 +140,9 @@ async def test_the_deadline_of_a_paused_run_goes_on(workshop: Opener) -> None:
         assert len(shop.model.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["kill", "pause", "resume"])
+@pytest.mark.parametrize("name", ["pause", "resume"])
 async def test_an_update_that_does_not_fit_is_refused_and_audited_without_its_values(
-    workshop: Opener, refusal: Refusal, name: str
+    workshop: Opener, refusal: Refused, name: str
 ) -> None:
     async with workshop([GATE, DONE]) as shop:
         handle = await shop.at_the_gate()
@@ -159,7 +157,7 @@ async def test_an_update_that_does_not_fit_is_refused_and_audited_without_its_va
         assert CANARY not in str(await shop.audit(handle))
 
 
-@pytest.mark.parametrize("name", ["kill", "pause", "resume"])
+@pytest.mark.parametrize("name", ["pause", "resume"])
 async def test_a_signal_that_does_not_fit_changes_nothing_and_is_audited(workshop: Opener, name: str) -> None:
     async with workshop([GATE, DONE]) as shop:
         handle = await shop.at_the_gate()
@@ -176,19 +174,19 @@ async def everything_was_refused(shop: Workshop, handle: Handle) -> bool:
     return len(await shop.audit(handle, "message_refused")) == len(MISFITS)
 
 
-async def test_after_a_hundred_refusals_further_ones_leave_no_trace(workshop: Opener, refusal: Refusal) -> None:
+async def test_after_a_hundred_refusals_further_ones_leave_no_trace(workshop: Opener, refusal: Refused) -> None:
     async with workshop([GATE, DONE]) as shop:
         handle = await shop.at_the_gate()
         for _ in range(10):
-            await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
+            await asyncio.gather(*(refusal(handle.execute_update("pause", CANARY)) for _ in range(10)))
         before = await traces(shop, handle)
         for _ in range(5):
-            await asyncio.gather(*(refusal(handle.execute_update("kill", CANARY)) for _ in range(10)))
-        error = await refusal(handle.execute_update("kill", args=[]))
+            await asyncio.gather(*(refusal(handle.execute_update("pause", CANARY)) for _ in range(10)))
+        error = await refusal(handle.execute_update("pause", args=[]))
         assert error.type == "InvalidMessage"
         assert await traces(shop, handle) == before
         for _ in range(20):
-            await handle.signal("kill", CANARY)
+            await handle.signal("pause", CANARY)
         assert await handle.execute_update("pause", {"by": "olga"}) == {"state": "paused"}
         assert len(await shop.audit(handle, "message_refused")) == 100
         await handle.execute_update("resume", {"by": "olga"})
@@ -196,22 +194,73 @@ async def test_after_a_hundred_refusals_further_ones_leave_no_trace(workshop: Op
         assert (await shop.result(handle)).status == "completed"
 
 
+async def test_after_a_hundred_refusals_a_kill_of_any_shape_still_kills(workshop: Opener, refusal: Refused) -> None:
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
+        for _ in range(10):
+            await asyncio.gather(*(refusal(handle.execute_update("pause", CANARY)) for _ in range(10)))
+        assert await handle.execute_update("kill", CANARY) == {"state": "stopping"}
+        assert (await shop.result(handle)).stop_detail == "by unknown: no reason given"
+
+
+@pytest.mark.parametrize("how", ["signal", "update"])
+async def test_a_kill_that_does_not_fit_kills_all_the_same(workshop: Opener, how: str) -> None:
+    async with workshop(WAITS) as shop:
+        for case, payloads in MISFITS.items():
+            handle = await shop.start()
+            await send(handle, how, "kill", *payloads)
+            assert (await shop.result(handle)).stop_reason == "killed", case
+
+
 async def traces(shop: Workshop, handle: Handle) -> list[str]:
     """The events of a history, but those of workflow tasks: on a slow machine the engine writes down more of them."""
     return [name for name in await shop.event_names(handle) if not name.startswith("WORKFLOW_TASK")]
 
 
-async def test_a_signal_nobody_knows_is_ignored(workshop: Opener) -> None:
+async def test_a_signal_nobody_knows_is_refused_and_says_what_to_send_instead(
+    workshop: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "temporalio")  # a command that ran before in this process may keep it quiet
     async with workshop([GATE, DONE]) as shop:
         handle = await shop.at_the_gate()
-        await handle.signal("applaud", {"by": "olga"})
-        await handle.signal("__applaud", CANARY)
+        for name, payload in (("applaud", {"by": "olga"}), ("__applaud", CANARY), ("edit", {"by": "olga"})):
+            await handle.signal(name, payload)
+        await handle.signal("pause", CANARY)
+
+        async def all_refused() -> bool:
+            return len((await handle.query("status"))["refused"]) == 4
+
+        await shop.until(all_refused)
         shop.open()
         assert (await shop.result(handle)).status == "completed"
         assert "WORKFLOW_TASK_FAILED" not in await shop.event_names(handle)
+        refused = (await handle.query("status"))["refused"]
+    told = [(one["message"], one["code"], one["instead"][:24]) for one in refused]
+    assert told == [
+        ("unknown", "UnknownMessage", "send one of `approve`, `"),
+        ("unknown", "UnknownMessage", "send one of `approve`, `"),
+        ("edit", "UnknownMessage", "send `edit` as an update"),
+        ("pause", "InvalidMessage", 'send `pause` with {"by":'),
+    ]
+    assert CANARY not in str(refused)
+    assert "refused `pause`: InvalidMessage; send `pause` with" in caplog.text
+    assert CANARY not in caplog.text
 
 
-async def test_an_update_nobody_knows_is_rejected(workshop: Opener, refusal: Refusal) -> None:
+async def test_the_status_names_who_did_what(workshop: Opener) -> None:
+    async with workshop([GATE, DONE]) as shop:
+        handle = await shop.at_the_gate()
+        await handle.execute_update("pause", {"by": "ann", "reason": "lunch"})
+        await handle.signal("kill")
+        assert (await shop.result(handle)).stop_reason == "killed"
+        people = (await handle.query("status"))["people"]
+    assert [(one["by"], one["did"], one["comment"]) for one in people] == [
+        ("ann", "paused", "lunch"),
+        ("unknown", "killed", "no reason given"),
+    ]
+
+
+async def test_an_update_nobody_knows_is_rejected(workshop: Opener, refusal: Refused) -> None:
     async with workshop([GATE, DONE]) as shop:
         handle = await shop.at_the_gate()
         await refusal(handle.execute_update("applaud", {"by": "olga"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ async def gather(runs: Iterable[Coroutine[Any, Any, tuple[RunResult, Decimal]]])
 
 
 async def held(shop: Workshop, handle: Handle) -> tuple[int, Decimal]:
-    """What the first decision held: so many attempts, so much for each of them."""
+    """Returns what the first decision held: so many attempts, so much for each of them."""
     hold = (await shop.audit(handle, "decision_held"))[0]
     return hold["attempts"], Decimal(hold["amount"]["usd"]) / hold["attempts"] / 1_000_000
 
@@ -199,6 +200,18 @@ async def test_a_huge_bill_is_paid_and_stops_the_run(workshop: Opener, api: str)
         assert (result.stop_reason, result.stop_detail) == ("budget_exhausted", "usd:overbilled")
         assert (result.spent.usd, result.spent.usd_unbilled) == ("250.00002", "0.00")
         assert shop.lines() == []
+
+
+@pytest.mark.parametrize(("model", "usd"), [("gpt-5-mini", 200), ("gpt-5", 1_000)])
+async def test_an_error_that_is_billed_above_its_hold_is_paid_and_stops_the_run(
+    workshop: Opener, model: str, usd: int
+) -> None:
+    body = {"error": {"code": 429, "message": "rate limited"}, "usage": bill("chat", 900, 10**8), "model": model}
+    async with workshop([Attempts(Raw(200, json.dumps(body)), GOOD)]) as shop:
+        result = await shop.run()
+        assert (result.stop_reason, result.stop_detail) == ("budget_exhausted", "usd:overbilled")
+        assert usd < Decimal(result.spent.usd) < usd + 1
+        assert result.spent.output_tokens > 10**8
 
 
 async def test_an_answer_that_is_billed_above_its_hold_is_told_with_its_stop(workshop: Opener) -> None:

@@ -49,7 +49,7 @@ groups = { ops = ["olga"] }
 
 
 class Bank:
-    """Where the effects are counted; `commits` says whether the first attempt does its work before it hangs."""
+    """Counts the effects; `commits` says whether the first attempt does its work before it hangs."""
 
     def __init__(self, folder: Path, commits: bool, says: str) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Bank:
 
     @property
     def sent(self) -> int:
-        """How often money was sent."""
+        """The times that money was sent."""
         file = self.folder / "done.txt"
         return len(file.read_text().splitlines()) if file.exists() else 0
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backstay.testing import Call, Reply
+from backstay.kernel import keys
+from backstay.testing import Call, Reply, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.workflow.conftest import Opener
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
@@ -24,7 +29,7 @@ async def test_two_calls_with_one_id_are_two_calls(workshop: Opener, api: str) -
     async with workshop([Reply(calls=calls), Reply(calls=calls), DONE], model_api=api) as shop:
         result = await shop.run()
         assert result.spent.tools == {"note": 4}
-        assert [call_id for call_id, _ in shop.answers()] == ["1-0", "1-1", "2-0", "2-1"]
+        assert [id for id, _ in shop.answers()] == ["same", *(keys.wire_id(call) for call in ("1-1", "2-0", "2-1"))]
         assert sorted(shop.lines()) == ["a", "a", "b", "b"]
 
 
@@ -45,6 +50,31 @@ async def test_arguments_that_are_too_long_are_refused_and_the_run_goes_on(works
         assert shop.lines() == []
         [(_, text)] = shop.answers()
         assert "the arguments are longer than" in text
+
+
+@APIS
+async def test_long_words_that_were_refused_go_back_in_part_and_are_counted(
+    workshop: Opener, agent_folder: Callable[..., Path], api: str
+) -> None:
+    rules = agent_folder("workshop") / "workshop" / "policy.cedar"
+    rules.write_text('@id("no-notes") forbid(principal, action == Action::"note", resource);\n')
+    text = "z" * 100_000
+    spelled = f'<tool_call>{{"name": "echo", "arguments": {{"text": "{text}"}}}}'
+    cut = Reply(text, calls=[Call("echo", {"text": text})], finish="length")
+    script = [
+        Reply(calls=[Call("note", {"text": text})]),
+        Reply(spelled, usage=Usage(1_000, 150)),
+        Reply(text, finish="length"),
+        cut,
+        DONE,
+    ]
+    async with workshop(script, ROOMY + "[stop]\nmalformed = 9\n", model_api=api) as shop:
+        handle = await shop.start()
+        assert (await shop.result(handle)).status == "completed"
+        sizes = [len(request.raw) for request in shop.model.requests]
+        assert max(after - before for before, after in itertools.pairwise(sizes)) < 12_000
+        held = [hold["input_tokens"] for hold in await shop.audit(handle, "decision_held")]
+        assert held[2] > 1_150 + 8_000
 
 
 @APIS

@@ -68,8 +68,14 @@ def desk(agent_folder: Callable[..., Path]) -> Path:
     return agents
 
 
+def staffed(agents: Path) -> list[Path]:
+    """The organisation's own folder, with people in the group `security`."""
+    (agents / "org.toml").write_text('[groups]\nsecurity = ["sue"]\n')
+    return [agents]
+
+
 def done(agents: Path) -> list[str]:
-    """What happened in the world."""
+    """Keeps what happened in the world."""
     file = agents / "desk" / "done.txt"
     return file.read_text().splitlines() if file.exists() else []
 
@@ -103,12 +109,30 @@ async def test_a_payee_named_only_in_untrusted_content_is_asked_for_and_not_paid
         Reply(calls=[Call("pay", {"payee": "EVIL-7", "amount": 5})]),
         Reply("ok"),
     ]
-    async with local_runtime(script, agents=agents, client=client) as runtime:
+    async with local_runtime(script, agents=agents, client=client, policies=staffed(agents)) as runtime:
         handle = await runtime.start({"goal": "pay what ACME-1 asks for", "agent": "desk"})
         asked = await pending(handle)
         assert (sorted(asked["groups"]), asked["rules"]) == (["finance", "security"], ["org-tainted-egress", "unnamed"])
         await handle.execute_update("kill", {"by": "olga", "reason": "hijacked"})
         await handle.result()
+        assert done(agents) == []
+
+
+async def test_an_approval_that_only_a_group_of_nobody_could_give_is_a_denial_that_says_what_to_do(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    agents = desk(agent_folder)
+    script = [
+        Reply(calls=[Call("read_mail")]),
+        Reply(calls=[Call("pay", {"payee": "ACME-1", "amount": 5})]),
+        Reply("ok"),
+    ]
+    async with local_runtime(script, agents=agents, client=client) as runtime:
+        handle = await ended(runtime, "pay ACME-1")
+        assert await verdicts(handle) == ["permitted", "forbidden"]
+        told = runtime.model.requests[-1].raw.decode()
+        assert "denied by org-tainted-egress" in told
+        assert "nobody is in the group `security` yet" in told
         assert done(agents) == []
 
 
@@ -152,6 +176,8 @@ async def test_a_tool_that_changed_since_the_admission_is_not_called(
     client: Client, agent_folder: Callable[..., Path]
 ) -> None:
     agents = desk(agent_folder)
+    with (agents / "desk" / "agent.toml").open("a") as file:
+        file.write('[model]\ngive_up_after = "1s"\n')
     script = [Reply(calls=[Call("mail", {"to": "a"})]), Reply(calls=[Call("mail", {"to": "b"})]), Reply("ok")]
     async with local_runtime(script, agents=agents, client=client, worker=False) as runtime:
         async with runtime.serving():

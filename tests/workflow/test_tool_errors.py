@@ -9,6 +9,9 @@ import pytest
 from backstay.testing import Call, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.workflow.conftest import Opener
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
@@ -100,7 +103,11 @@ async def test_an_error_that_the_engine_could_take_for_its_own_fails_the_call_an
         assert "ACTIVITY_TASK_FAILED" not in await shop.event_names(handle)
 
 
-async def test_a_fact_that_wants_to_end_the_process_is_a_refusal(workshop: Opener) -> None:
+async def test_a_fact_that_wants_to_end_the_process_is_a_refusal(
+    workshop: Opener, agent_folder: Callable[..., Path]
+) -> None:
+    rule = '@id("fine") forbid(principal, action == Action::"judged", resource) unless { context.facts.fine };'
+    (agent_folder("workshop") / "workshop" / "policy.cedar").write_text(rule)
     async with workshop([Reply(calls=[Call("judged", {"text": "a"})]), DONE], tools=TOOLS) as shop:
         assert (await shop.run()).status == "completed"
         [(_, text)] = shop.answers()

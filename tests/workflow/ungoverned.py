@@ -12,7 +12,7 @@ PRICE_IN, PRICE_OUT = 0.25 / 1e6, 2.00 / 1e6
 
 @dataclass(slots=True)
 class Trace:
-    """What the loop did until it answered, or until the test lost patience."""
+    """Keeps what the loop did until it answered, or until the test lost patience."""
 
     turns: int = 0
     calls: list[str] = field(default_factory=list[str])

@@ -9,17 +9,26 @@ from temporalio.workflow import ActivityConfig
 from backstay.contracts import names
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
-from backstay.kernel.events import OutcomeLearned
+from backstay.contracts.decision import ProposedCall
+from backstay.contracts.metering import Metered
+from backstay.contracts.policy import RunFacts
+from backstay.kernel.counted import sums_before
+from backstay.kernel.events import OutcomeLearned, Tainted
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
+from backstay.kernel.ledger_sums import Counts
+from backstay.kernel.markdown import inert
 from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Verdict
 
 from .. import options
 from ..outcome import may_go_on, unfinished
-from .approve import Approvals, Released
+from .approve import Approvals
 from .authorize import run_facts
+from .hold import CallHold
 from .live import LiveRun
-from .words import call_summary
+from .released import Released
+from .served import lost, served
+from .words import call_words, grant_words, names_words, spent_words, summary
 
 STOPPED = "not executed: the run was stopped"
 
@@ -29,7 +38,9 @@ class Ended:
     """A call's one result: `recorded` says that it stands in the history as the result of its activity.
 
     `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no; `shared` is the
-    effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen.
+    effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen. `begun` is
+    False where no worker began to execute the call. `fingerprint` is a digest of tool, arguments and result, None for
+    repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`.
     """
 
     status: str
@@ -39,28 +50,21 @@ class Ended:
     verdict: Verdict | None = None
     shared: SharedEffect | None = None
     goes_on: timedelta = timedelta(0)
+    begun: bool = True
+    fingerprint: str | None = None
+    borrowed: bool = False
+    unclear: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A call's tool, and the micro-dollars that are held for the call."""
-
-    tool: ToolSpec
-    usd: int
-
-    @property
-    def paid(self) -> int:
-        """The number of attempts that money is held for."""
-        return self.usd // self.tool.cost if self.tool.cost else 1
-
-
-async def act(run: LiveRun, approvals: Approvals, held: Held, released: Released) -> Ended:
+async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Released) -> Ended:
     """Executes a call; where nobody saw its end, asks the tool, then people, and does nothing on a guess."""
-    call, tool = released.call, held.tool
-    given = _given(run, released)
-    ended = await _executed(run, held, given, released)
+    call, tool = released.call, hold.tool
+    given = _given(run, released, hold.metered)
+    ended = await _executed(run, hold, given, released)
     # While the tool and people are asked the run may be killed, paused or run out of time.
     while ended.status == "unknown" and not interruption(run.state):
+        if tool.untrusted:
+            run.apply(Tainted(call.tool))  # it was begun: its words count, also where another try is refused
         if ended.shared is not None:
             # What became of it is asked for under the key it was performed with, which may be another call's.
             known = {"key": ended.shared.key, "again": ended.shared.performances}
@@ -77,17 +81,18 @@ async def act(run: LiveRun, approvals: Approvals, held: Held, released: Released
             return ended
         run.apply(OutcomeLearned(call.call_id, call.tool, truth.answer == "happened"))
         if truth.answer == "happened":
-            return Ended("completed", truth.text, usd=ended.usd if ended.shared else None)
+            return Ended("completed", truth.text, usd=ended.usd if ended.shared else None, borrowed=ended.borrowed)
         if not await run.running.go_ahead():
             return Ended("cancelled", STOPPED)
         if tool.dedupe is None:
             given = given.model_copy(update={"again": given.again + 1})
-        ended = await _executed(run, held, given, released)
+        ended = await _executed(run, hold, given, released)
     return ended
 
 
-def _given(run: LiveRun, released: Released) -> ActInput:
+def _given(run: LiveRun, released: Released, metered: Metered | None) -> ActInput:
     call = released.call
+    before: Counts = sums_before(metered.sums, metered.exposure) if metered else {}
     return ActInput(
         run_key=run.key,
         step=run.state.step,
@@ -96,26 +101,59 @@ def _given(run: LiveRun, released: Released) -> ActInput:
         tool=call.tool,
         digest=released.verdict.digest,
         content=short_digest(call.content),
-        facts=run_facts(run, [call]),
+        facts=_facts(run, call),
         now=run.clock.now_ms() // 1000,
         consent=released.consent,
         arguments=call.arguments if released.edited else None,
+        exposure=dict(released.verdict.exposure),
+        counted={name: dict(sums) for name, sums in before.items()},
     )
 
 
-async def _executed(run: LiveRun, held: Held, given: ActInput, released: Released) -> Ended:
-    tool, call = held.tool, released.call
+def _facts(run: LiveRun, call: ProposedCall) -> RunFacts:
+    return run_facts(run, [call], run.state.budget.exposed_before(act_id(call.call_id)))
+
+
+async def _executed(run: LiveRun, hold: CallHold, given: ActInput, released: Released) -> Ended:
+    tool, call = hold.tool, released.call
     how: ActivityConfig = {
-        **options.act_options(tool, held.paid),
+        **options.act_options(tool, hold.paid),
         "activity_id": act_id(call.call_id),
-        "summary": call_summary(run.state.step, call),
+        "summary": summary(
+            f"step {run.state.step}", call_words(call), _why(released), spent_words(run.state.budget.spent.usd)
+        ),
     }
+
+    async def attempt(any_tool: bool) -> ToolResult:
+        now = {"facts": _facts(run, call), "now": run.clock.now_ms() // 1000}
+        return await run.running.execute(
+            names.ACT, given.model_copy(update={**now, "any_tool": any_tool}), ToolResult, how
+        )
+
     try:
-        result = await run.running.execute(names.ACT, given, ToolResult, how)
+        result = await served(run, attempt)
     except ActivityError as error:
+        if lost(run, error):
+            return Ended("cancelled", f"not executed: {error.cause}", begun=given.again > 0)
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
-        return Ended(status, text, goes_on=may_go_on(error, tool.timeout))
-    return Ended(result.status, result.text, True, result.usd, result.verdict, result.shared)
+        return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
+    return Ended(
+        result.status,
+        result.text,
+        True,
+        result.usd,
+        result.verdict,
+        result.shared,
+        borrowed=result.borrowed,
+        unclear=result.unclear,
+    )
+
+
+def _why(released: Released) -> str:
+    people, use = released.consent.approved_by, released.consent.use
+    if use is not None:
+        return inert(grant_words(use))
+    return f"approved by {names_words(people)}" if people else "allowed"
 
 
 async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconciled:
@@ -124,9 +162,14 @@ async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconcil
     how: ActivityConfig = {
         **options.RECONCILE,
         "activity_id": reconcile_id(given.call_id),
-        "summary": f"step {given.step} · what became of {given.tool}?",
+        "summary": f"step {given.step} · what became of {inert(given.tool)}?",
     }
+
+    async def attempt(any_tool: bool) -> Reconciled:
+        asked = given.model_copy(update={"any_tool": any_tool})
+        return await run.running.execute(names.RECONCILE, asked, Reconciled, how)
+
     try:
-        return await run.running.execute(names.RECONCILE, given, Reconciled, how)
+        return await served(run, attempt)
     except ActivityError:
         return Reconciled(answer="unknown")

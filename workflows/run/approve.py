@@ -1,51 +1,62 @@
 """Waits for people: an approval opens for one exact call, and ends with an answer, its expiry, or the run."""
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.call import RESULT_BYTES, Reconciled, shortened
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.messages import Answer, Edit, Vote
+from backstay.contracts.messages import Answer, Approve, Edit, Vote
 from backstay.contracts.policy import Consent
-from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
+from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind, Refusal
 from backstay.kernel.arguments import Unreadable
-from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, CallJudged
-from backstay.kernel.keys import approval_id
+from backstay.kernel.audit import canonical
+from backstay.kernel.counted import counted_by
+from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, CallJudged, Granted
+from backstay.kernel.grant import amounts_of, setting_of, words_of
+from backstay.kernel.keys import approval_id, fingerprint
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.ledger_sums import Counts
+from backstay.kernel.markdown import inert
+from backstay.kernel.meter import Exposed
+from backstay.kernel.plan import exposed_by
+from backstay.kernel.shortage import BudgetCard
+from backstay.kernel.standing import StandingGrant
+from backstay.kernel.terms import Agreed
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from .authorize import Judged, judge, judge_released
+from .authorize import Judged, judge_now, judge_released
+from .hold import CallHold, reason_of
 from .live import LiveRun
 from .notify import Notices
+from .released import Refused, Released, denial
+from .standing import StandingGrants
 
 WAITING_BYTES = 1_000_000
 UNKNOWN = "the call may have happened: its end was not seen"
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """A call that may be executed now; `edited` says that its arguments are a person's."""
-
-    call: ProposedCall
-    verdict: Verdict
-    consent: Consent
-    edited: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A call that may not be executed, and what the model is told."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Edited:
+    """A call that a person changed, and why it cannot be made, where it no longer fits."""
+
     judged: Judged
     editors: tuple[str, ...]
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The meters of a call as people are shown them, within the run and over many runs."""
+
+    exposure: Mapping[str, Exposed]
+    counted: Mapping[str, Mapping[Period, Exposed]]
 
 
 class Approvals:
@@ -54,32 +65,74 @@ class Approvals:
     def __init__(self, run: LiveRun) -> None:
         self._run = run
         self._calls: dict[str, ProposedCall] = {}
+        self._opened = Counter(approval.call_id for approval in run.state.approvals.values())
+        """The number of times that each call was put to people, by its id."""
         self._edits: dict[str, _Edited] = {}
+        self._holds: dict[str, CallHold] = {}
         self._answers: dict[str, Answer] = {}
         self._notices = Notices(run)
+        self.standing = StandingGrants(run)
 
-    async def released(self, judged: Judged) -> Released | Refused:
-        """Waits until people release the call or refuse it; a yes is judged again before it counts."""
+    async def released(self, judged: Judged, hold: CallHold) -> Released | Refused:
+        """Waits until people release the call or refuse it; a yes is judged and held again before it counts."""
         consent, edited = Consent(), False
-        while judged.verdict.outcome is Outcome.REQUIRE_APPROVAL:
-            opened = self._open(judged, tuple(consent.editors))
+        if judged.verdict.grantable and not hold.asks:
+            found = await self._let_through(judged, hold)
+            if not isinstance(found, Judged):
+                return found
+            judged = found
+        while judged.verdict.outcome is not Outcome.DENY and (not judged.verdict.allowed or hold.asks):
+            opened = self._put(judged, hold, tuple(consent.editors))
             # Rules, the budget and the run itself may have changed when a person has answered.
             end = await self._ended(opened)
             self._notices.tell(opened, "closed")
             if end is ApprovalEnd.APPROVED:
-                people = self._run.state.approvals[opened].answered_by
+                answered = self._run.state.approvals[opened]
+                people = dict.fromkeys([*consent.approved_by, *answered.answered_by])
                 consent = consent.model_copy(update={"approved_by": list(people)})
-                judged = await judge_released(self._run, judged.call, consent)
+                agrees: Counts = answered.agreed if answered.kind is ApprovalKind.EXPOSURE else {}
+                if not await hold.counted_again(judged.call, agrees):
+                    return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
+                judged = await judge_released(self._run, judged.call, consent, hold.metered)
                 self._run.apply(CallJudged(judged.call.call_id, judged.call.tool, judged.verdict))
+                if judged.verdict.outcome is Outcome.DENY:
+                    break
+                # Its minute is the one in which it is executed, and its sums are those of now. A sum above the one
+                # that people saw is put to them again.
+                agreed = {name: one.after for name, one in answered.exposure.items()}
+                problem = hold.place(judged.verdict, agreed) or await hold.room()
             elif end is ApprovalEnd.EDITED:
                 after = self._edits.pop(opened)
                 judged, edited = after.judged, True
+                problem = after.problem or await hold.room()
                 consent = Consent(editors=list(after.editors))
             else:
                 return Refused(self._refusal(opened, end))
+            if problem:
+                return Refused(problem)
         if not judged.verdict.allowed:
             return Refused(denial(judged.verdict))
-        return Released(judged.call, judged.verdict, consent, edited)
+        return Released(judged.call, judged.verdict, consent, edited, judged.identity)
+
+    async def _let_through(self, judged: Judged, hold: CallHold) -> Released | Refused | Judged:
+        """Releases a call by a standing grant; returns the call as it is judged now, where people have to be asked."""
+        call, use = judged.call, await self.standing.use(judged)
+        if use is None:
+            return judged
+        # While a use was drawn rules may have changed: it stands for a yes, and a yes is no ticket.
+        consent = Consent(use=use)
+        now = await judge_released(self._run, call, consent, hold.metered)
+        problem = None if now.verdict.outcome is Outcome.DENY else hold.changed(now.verdict) or await hold.room()
+        if now.verdict.allowed and not hold.asks and problem is None:
+            self.standing.used(call.call_id)
+        else:
+            self.standing.give_back(call.call_id)
+        self._run.apply(CallJudged(call.call_id, call.tool, now.verdict))
+        if problem:
+            return Refused(problem)
+        if not now.verdict.allowed or hold.asks:
+            return replace(now, metered=judged.metered)
+        return Released(now.call, now.verdict, consent, False, now.identity)
 
     async def outcome(self, call: ProposedCall, digest: str) -> Reconciled:
         """Asks people what became of a call; returns `unknown` where nobody can be asked or answers."""
@@ -100,9 +153,41 @@ class Approvals:
         text = answer.result if isinstance(answer.result, str) else json.dumps(answer.result, ensure_ascii=False)
         return Reconciled.model_validate({"answer": answer.answer, "text": shortened(text, RESULT_BYTES)[0]})
 
+    async def more(self, group: str, card: BudgetCard) -> Approval:
+        """Asks people for more of an exhausted budget; returns the approval at its end."""
+        digest = f"sha256:{fingerprint(f'{self._run.key} {canonical(card.args)}')}"
+        verdict = Verdict(
+            Outcome.REQUIRE_APPROVAL, Code.BUDGET_EXHAUSTED, digest, "", groups=(group,), reasons=(card.reason,)
+        )
+        call = ProposedCall(call_id=f"budget-{card.args['dimension']}", tool="budget", arguments=canonical(card.args))
+        members = {group: self._run.admission.approval.budget_members}
+        opened = self._open(Judged(call, verdict, members), (), ApprovalKind.BUDGET)
+        # The run may have been stopped, and its limits raised, when this returns.
+        await self._ended(opened)
+        self._notices.tell(opened, "closed")
+        return self._run.state.approvals[opened]
+
+    def raised(self, event: Granted) -> None:
+        """Closes the questions for more that a grant has answered: whatever waits looks for room again."""
+        raised = {setting_of(dimension) for dimension, _ in amounts_of(event.added)}
+        for one in self._run.state.open_approvals:
+            if one.kind is ApprovalKind.BUDGET and self._run.record.asked[one.approval_id]["dimension"] in raised:
+                comment = f"{event.by} granted {words_of(event.added)}"
+                self._run.apply(ApprovalEnded(one.approval_id, ApprovalEnd.ANSWERED, None, comment))
+
     async def announced(self) -> None:
         """Waits until the last notices are sent, for a little while."""
+        if self._run.state.history_full:
+            return  # whoever fills the history does not wait meanwhile
         await self._notices.sent()
+
+    def agreed(self, approve: Approve) -> Agreed | Refusal | None:
+        """Returns what a yes to an open approval grants beyond it, or why it may not; None where it grants nothing."""
+        return self.standing.agreed(approve, self._run.state.approvals[approve.approval_id])
+
+    async def grant(self, approve: Approve, terms: Agreed) -> StandingGrant | Refusal:
+        """Gives a standing grant, before the yes is counted; the approval may have ended when this returns."""
+        return await self.standing.give(approve, self._run.state.approvals[approve.approval_id], terms)
 
     def vote(self, vote: Vote) -> VoteResult:
         """Counts a yes; enough of them close the approval."""
@@ -119,12 +204,44 @@ class Approvals:
     def answered(self, answer: Answer) -> VoteResult:
         """Takes a person's word for what became of a call."""
         self._answers[answer.approval_id] = answer
-        self._run.apply(ApprovalEnded(answer.approval_id, ApprovalEnd.ANSWERED, answer.by, answer.answer))
+        said = answer.answer + (f": {answer.comment}" if answer.comment else "")
+        self._run.apply(ApprovalEnded(answer.approval_id, ApprovalEnd.ANSWERED, answer.by, said))
         return self._result(answer.approval_id)
 
     async def judge_edit(self, edit: Edit) -> Judged:
-        """Returns what policy says of the call with other arguments; nothing changes yet."""
-        return (await judge(self._run, [self._calls[edit.approval_id].edited(edit.args)]))[0]
+        """Returns what policy says of the call with other arguments; nothing changes yet.
+
+        Raises:
+            ActivityError: this worker cannot judge it.
+        """
+        metered = self._holds[edit.approval_id].metered
+        return await judge_now(self._run, self._calls[edit.approval_id].edited(edit.args), metered)
+
+    async def recounted(self, edit: Edit, judged: Judged, check: Callable[[], object]) -> Judged:
+        """Has ledgers count a changed call in place of the one before, if it means something else; judges it again.
+
+        Args:
+            edit: the change.
+            judged: the changed call, as it was judged with the sums of the one before.
+            check: raises where the change does not count any more.
+
+        Raises:
+            ActivityError: this worker cannot judge it; nothing of the call is held in ledgers any more.
+        """
+        hold = self._holds[edit.approval_id]
+        if judged.verdict.outcome is Outcome.DENY or not hold.recounts(judged.verdict):
+            return judged
+        async with hold.counting:
+            # Somebody else may have changed the call, or answered, while this change waited.
+            check()
+            await hold.recount(judged.call)
+            try:
+                judged = await judge_now(self._run, judged.call, hold.metered)
+                check()
+            except (ActivityError, ApplicationError):
+                hold.uncount()
+                raise
+        return judged
 
     def has_room(self, edit: Edit, call: ProposedCall) -> bool:
         """Tells whether the arguments of all waiting calls still fit into one message; shrinking always does."""
@@ -138,19 +255,41 @@ class Approvals:
         before = self._run.state.approvals[edit.approval_id]
         self._run.apply(ApprovalEnded(edit.approval_id, ApprovalEnd.EDITED, edit.by, edit.comment))
         self._run.apply(CallJudged(call.call_id, call.tool, verdict))
-        self._edits[edit.approval_id] = _Edited(judged, (*before.editors, edit.by))
+        hold, outcome = self._holds[edit.approval_id], verdict.outcome
+        problem = None if outcome is Outcome.DENY else hold.changed(verdict)
+        self._edits[edit.approval_id] = _Edited(judged, (*before.editors, edit.by), problem)
         self._run.news.note(
             f"The runtime says: a person changed the arguments of call {call.call_id} to {call.arguments}."
         )
-        asks = verdict.outcome is Outcome.REQUIRE_APPROVAL
-        replaced_by = self._next_id(judged) if asks else None
+        if problem:
+            outcome = Outcome.DENY
+        elif hold.asks and outcome is Outcome.ALLOW:
+            outcome = Outcome.REQUIRE_APPROVAL
+        replaced_by = self._next_id(judged) if outcome is Outcome.REQUIRE_APPROVAL else None
         return EditResult.model_validate(
-            {"approval_id": edit.approval_id, "outcome": verdict.outcome.value, "replaced_by": replaced_by}
+            {"approval_id": edit.approval_id, "outcome": outcome.value, "replaced_by": replaced_by}
         )
 
-    def _open(self, judged: Judged, editors: tuple[str, ...], kind: ApprovalKind = ApprovalKind.ACTION) -> str:
+    def _put(self, judged: Judged, hold: CallHold, editors: tuple[str, ...]) -> str:
+        """Puts a call to the people who may release it: those that rules name, and those of the limits it passes."""
+        verdict, members, metered = judged.verdict, dict(judged.members), hold.metered
+        shown = exposed_by(self._run.state, judged.call.call_id, verdict.exposure)
+        counted = counted_by(self._run.state, metered.sums, verdict.exposure, metered.limits) if metered else {}
+        if hold.asks:
+            for name in {*hold.asks.meters, *(metered.exposure if metered and hold.asks.limit else ())}:
+                members |= self._run.admission.exposure[name].members
+            groups = tuple(dict.fromkeys([*verdict.groups, *hold.asks.groups]))
+            verdict = replace(verdict, groups=groups, reasons=(*verdict.reasons, reason_of(hold.asks, shown)))
+        kind = ApprovalKind.EXPOSURE if hold.asks else ApprovalKind.ACTION
+        meters = _Shown(shown, counted)
+        opened = self._open(replace(judged, verdict=verdict, members=members), editors, kind, meters)
+        self._holds[opened] = hold
+        return opened
+
+    def _open(self, judged: Judged, editors: tuple[str, ...], kind: ApprovalKind, shown: _Shown | None = None) -> str:
         call, verdict, opened = judged.call, judged.verdict, self._next_id(judged)
         self._calls[opened] = call
+        self._opened[call.call_id] += 1
         self._run.record.asked[opened] = {} if isinstance(call.parsed, Unreadable) else call.parsed
         now = self._run.clock.now_ms()
         approval = Approval(
@@ -166,7 +305,10 @@ class Approvals:
             rules=verdict.rules,
             reasons=verdict.reasons,
             requested_at_ms=now,
-            expires_at_ms=now + int(self._run.admission.approval.expires_after * 1000),
+            expires_at_ms=self._run.clock.end_ms(timedelta(seconds=self._run.admission.approval.expires_after)),
+            exposure=shown.exposure if shown else {},
+            counted=shown.counted if shown else {},
+            grantable=verdict.grantable if kind is ApprovalKind.ACTION and not editors else None,
         )
         self._run.apply(ApprovalOpened(approval))
         self._notices.tell(opened, "opened")
@@ -174,35 +316,50 @@ class Approvals:
 
     async def _ended(self, opened: str) -> ApprovalEnd:
         """Waits for the approval's end: by people, by its expiry, or because the run is to stop anyway."""
-        approval = self._run.state.approvals[opened]
-        if not await self._answered(opened, approval.requested_at_ms + approval.lifetime_ms * 9 // 10):
+        lifetime = self._run.state.approvals[opened].lifetime_ms
+        if not await self._answered(opened, lifetime - lifetime * 9 // 10):
             self._notices.tell(opened, "expiring")
-            if not await self._answered(opened, approval.expires_at_ms):
-                self._run.apply(ApprovalEnded(opened, ApprovalEnd.EXPIRED))
+            if not await self._answered(opened, 0):
+                await self._expired(self._run.state.approvals[opened])
         if self._end(opened) is None:
             self._run.apply(ApprovalEnded(opened, ApprovalEnd.INTERRUPTED))
         return self._end(opened) or ApprovalEnd.INTERRUPTED
 
-    async def _answered(self, opened: str, until_ms: int) -> bool:
-        """Waits for an answer, or for the run's own end, until a time; returns False where neither came."""
-        left = timedelta(milliseconds=max(0, until_ms - self._run.clock.now_ms()))
-        try:
-            await workflow.wait_condition(
-                lambda: self._end(opened) is not None or self._run.record.over,
-                timeout=left,
-                timeout_summary=f"{self._run.state.approvals[opened].tool} waits for approval",
-            )
-        except TimeoutError:
-            return False
+    async def _expired(self, approval: Approval) -> None:
+        """Ends an approval that nobody answered; where the run ends at that moment, its own end is the reason."""
+        if self._run.clock.ends_at(approval.expires_at_ms):
+            await workflow.wait_condition(lambda: self._end(approval.approval_id) is not None or self._run.record.over)
+        else:
+            self._run.apply(ApprovalEnded(approval.approval_id, ApprovalEnd.EXPIRED))
+
+    async def _answered(self, opened: str, before_ms: int) -> bool:
+        """Waits for an answer, or for the run's own end, until a time before the expiry; returns False without either.
+
+        While an incident holds the run the time stands still.
+        """
+
+        def over() -> bool:
+            return self._end(opened) is not None or self._run.record.over
+
+        while not over():
+            approval = self._run.state.approvals[opened]
+            left = timedelta(milliseconds=max(0, approval.expires_at_ms - before_ms - self._run.clock.now_ms()))
+            try:
+                await workflow.wait_condition(
+                    lambda: over() or bool(self._run.state.frozen),
+                    timeout=left,
+                    timeout_summary=f"{inert(approval.tool)} waits for approval",
+                )
+            except TimeoutError:
+                return False
+            await workflow.wait_condition(lambda: over() or not self._run.state.frozen)
         return True
 
     def _end(self, opened: str) -> ApprovalEnd | None:
         return self._run.state.approvals[opened].end
 
     def _next_id(self, judged: Judged) -> str:
-        approvals = self._run.state.approvals.values()
-        before = sum(1 for approval in approvals if approval.call_id == judged.call.call_id)
-        return approval_id(judged.verdict.digest, before)
+        return approval_id(judged.verdict.digest, self._opened[judged.call.call_id])
 
     def _refusal(self, opened: str, end: ApprovalEnd) -> str:
         match end:
@@ -222,9 +379,3 @@ class Approvals:
 
 def _size(call: ProposedCall) -> int:
     return len(call.arguments.encode("utf-8", "replace"))
-
-
-def denial(verdict: Verdict) -> str:
-    """Returns what the model reads of a refusal: by which rule and why, never the rule's own values."""
-    rules = f" by {', '.join(verdict.rules)}" if verdict.rules else ""
-    return f"denied{rules}: {verdict.message or verdict.code.value}"

@@ -4,64 +4,166 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.metering import Metered
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
-from backstay.kernel.keys import act_id
+from backstay.kernel.counted import sums_before
+from backstay.kernel.keys import act_id, authorize_id
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .. import options
+from ..outcome import nothing_done
 from .live import LiveRun
+from .running import activity_error, unreadable
+from .served import lost, served
+from .words import names_words, summary
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A call, its verdict, and the members of the groups that may have to approve it."""
+    """A call, its verdict, and the members of the groups that may have to approve it.
+
+    `identity` is equal for calls that the tool cannot tell apart; empty where none was recorded. `metered` is what
+    ledgers told of the call; None where they do not count it.
+    """
 
     call: ProposedCall
     verdict: Verdict
     members: Mapping[str, Sequence[str]]
+    identity: str = ""
+    metered: Metered | None = None
 
 
-async def judge(run: LiveRun, calls: list[ProposedCall]) -> list[Judged]:
-    """Returns the verdicts over some calls, in their order; where none can be had, every call is denied."""
-    return await _judged(run, calls, {})
+async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[str, Metered]) -> list[Judged]:
+    """Returns the verdicts over some calls, in their order; where none can be had, every call is denied.
+
+    Args:
+        run: the run.
+        calls: the calls.
+        counted: what ledgers told of those that they count, by id.
+    """
+    return await _judged(run, question(run, calls, counted))
 
 
-async def judge_released(run: LiveRun, call: ProposedCall, consent: Consent) -> Judged:
-    """Returns the verdict over a call that people said yes to."""
-    return (await _judged(run, [call], {call.call_id: consent}))[0]
+async def judge_released(run: LiveRun, call: ProposedCall, consent: Consent, counted: Metered | None) -> Judged:
+    """Returns the verdict over a call that people said yes to; `counted` is what ledgers told of it."""
+    asked = question(run, [call], {call.call_id: counted} if counted else {})
+    return (await _judged(run, asked.model_copy(update={"consents": {call.call_id: consent}})))[0]
 
 
-async def _judged(run: LiveRun, calls: list[ProposedCall], consents: dict[str, Consent]) -> list[Judged]:
-    given = AuthorizeInput(
+async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -> Judged:
+    """Returns the verdict over a call that a person waits for; `counted` is what ledgers told of it.
+
+    Raises:
+        ActivityError: this worker serves another version of the call's tool, or not the agent at all.
+    """
+    given = question(run, [call], {call.call_id: counted} if counted else {})
+    try:
+        return _answers(run, [call], await _here(given))[0]
+    except ActivityError as error:
+        if nothing_done(error):
+            raise
+        return _denied(run, [call])[0]
+
+
+async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
+    elsewhere, calls = False, asked.calls
+
+    async def ask(any_tool: bool) -> AuthorizeResult:
+        nonlocal elsewhere
+        if not elsewhere:
+            elsewhere = True
+            return await _here(asked)  # asked just now
+        now = {"facts": _facts(run, calls), "now": run.clock.now_ms() // 1000, "any_tool": any_tool}
+        given = asked.model_copy(update=now)
+        how: ActivityConfig = {
+            **options.AUTHORIZE_ELSEWHERE,
+            "activity_id": authorize_id(calls[0].call_id),
+            "summary": _summary(given),
+        }
+        return await run.running.execute(names.AUTHORIZE, given, AuthorizeResult, how)
+
+    try:
+        return _answers(run, calls, await served(run, ask))
+    except ActivityError as error:
+        lost(run, error)
+        return _denied(run, calls)
+
+
+async def _here(given: AuthorizeInput) -> AuthorizeResult:
+    """Asks the worker that runs the workflow task.
+
+    Raises:
+        ActivityError: it gave no answer.
+    """
+    how: LocalActivityConfig = {**options.AUTHORIZE, "summary": _summary(given)}
+    try:
+        answer: object = await workflow.execute_local_activity(
+            names.AUTHORIZE, given, result_type=AuthorizeResult, **how
+        )
+    except ApplicationError as error:  # a local activity raises its failure as it is
+        raise activity_error("policy could not be asked", names.AUTHORIZE, names.AUTHORIZE) from error
+    if not isinstance(answer, AuthorizeResult):
+        raise unreadable(names.AUTHORIZE, names.AUTHORIZE)
+    return answer
+
+
+def _summary(given: AuthorizeInput) -> str:
+    return summary(f"step {given.facts.step}", names_words([call.tool for call in given.calls]))
+
+
+def question(
+    run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[str, Metered] | None = None
+) -> AuthorizeInput:
+    """Returns what is asked about some calls; `counted` is what ledgers told of those that they count, by id."""
+    told = counted or {}
+    sums = {call_id: sums_before(one.sums, one.exposure) for call_id, one in told.items()}
+    return AuthorizeInput(
         run_id=workflow.info().workflow_id,
         run_key=run.key,
         agent=run.request.agent,
         tenant=run.request.tenant,
         requested_by=run.request.requested_by,
         goal=run.request.goal,
-        facts=run_facts(run, calls),
+        facts=_facts(run, calls),
         now=run.clock.now_ms() // 1000,
-        calls=calls,
-        consents=consents,
+        calls=list(calls),
         tools={tool.name: tool.digest for tool in run.admission.tools},
+        version=run.admission.agent_version,
+        bounds={name: list(bounds) for name, bounds in run.state.budget.limits.exposure.items() if bounds},
+        counted={call_id: {name: dict(one) for name, one in before.items()} for call_id, before in sums.items()},
+        uncounted=[call.call_id for call in calls if told and not _is_held(told.get(call.call_id))],
     )
-    try:
-        result: AuthorizeResult = await workflow.execute_local_activity(
-            names.AUTHORIZE, given, result_type=AuthorizeResult, **options.AUTHORIZE
-        )
-    except ActivityError:
-        return _denied(run, calls)
+
+
+def _is_held(metered: Metered | None) -> bool:
+    return metered is not None and bool(metered.held)
+
+
+def _facts(run: LiveRun, calls: Sequence[ProposedCall]) -> RunFacts:
+    return run_facts(run, calls, run.state.budget.exposed([act_id(call.call_id) for call in calls]))
+
+
+def _answers(run: LiveRun, calls: list[ProposedCall], result: AuthorizeResult) -> list[Judged]:
     if len(result.verdicts) != len(calls):
         return _denied(run, calls)
-    return [Judged(call, verdict, result.members) for call, verdict in zip(calls, result.verdicts, strict=True)]
+    identities = result.identities if len(result.identities) == len(calls) else [""] * len(calls)
+    each = zip(calls, result.verdicts, identities, strict=True)
+    return [Judged(call, verdict, result.members, identity) for call, verdict, identity in each]
 
 
-def run_facts(run: LiveRun, calls: Sequence[ProposedCall]) -> RunFacts:
-    """Returns what rules may know of the run now; a call counts neither itself nor what was asked for after it."""
+def run_facts(run: LiveRun, calls: Sequence[ProposedCall], exposed: Mapping[str, int]) -> RunFacts:
+    """Returns what rules may know of the run now; a call counts neither itself nor what was asked for after it.
+
+    Args:
+        run: the run.
+        calls: the calls that are judged.
+        exposed: the sum of each meter without them.
+    """
     budget, at = run.state.budget, run.clock.now_ms()
     return RunFacts(
         step=run.state.step,
@@ -71,6 +173,7 @@ def run_facts(run: LiveRun, calls: Sequence[ProposedCall]) -> RunFacts:
             call.tool: budget.calls_in_window(call.tool, at, before=act_id(call.call_id)) for call in calls
         },
         taint=sorted(run.state.taint),
+        exposure=dict(exposed),
     )
 
 

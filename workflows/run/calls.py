@@ -1,37 +1,50 @@
 """The calls of one decision: judged together, held in order, executed side by side, each with one result."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from backstay.contracts.admission import ToolSpec
+from temporalio import workflow
+
 from backstay.contracts.call import shortened
 from backstay.contracts.decision import Decision, Observation, ProposedCall
+from backstay.kernel.arguments import denied_arguments, is_long, is_long_denied, refused_arguments
 from backstay.kernel.events import (
-    BudgetShort,
     CallEnded,
-    CallHeld,
     CallJudged,
     CallOutcome,
-    CallReleased,
+    DecisionEnded,
     DecisionUnusable,
     Tainted,
     Warned,
 )
 from backstay.kernel.keys import fingerprint, short_digest
-from backstay.kernel.plan import open_call
 from backstay.kernel.stopping import gets_nowhere
-from backstay.kernel.verdict import Outcome
+from backstay.kernel.verdict import Code, Outcome
 
 from .. import options
-from .act import STOPPED, Ended, Held, act
-from .approve import Approvals, Refused, Released, denial
+from .act import STOPPED, Ended, act
+from .approve import Approvals
 from .authorize import Judged, judge
+from .hold import CallHold, HoldParts
 from .live import LiveRun
+from .news import SHOWN_WEIGHED
+from .released import Refused, Released, denial
+from .words import CallTold
 
 SIDE_BY_SIDE = 16
 TOLD_BYTES = 160_000
 """The most all unrecorded results of a decision may take, in bytes; JSON may spell each byte with six."""
+
+TOGETHER = "the calls of a decision are noted together, in the order asked"
+AT_ONCE = 100
+"""The most calls that begin in one task of the workflow: a task that thinks for two seconds is taken for hung."""
+IN_TURN = "the calls of a long decision begin in turn"
+VERDICTS_FIRST = "no call begins where verdicts have ended the run"
+_DENY = Outcome.DENY
+_UNFIT = (Code.UNKNOWN_TOOL, Code.INVALID_ARGS, Code.SCHEMA_DRIFT)
 
 NOWHERE = (
     "The runtime says: these calls bring the same results again and again. Do something else, or answer with what you "
@@ -39,84 +52,167 @@ NOWHERE = (
 )
 
 
+ONCE_ONLY = (
+    "The runtime says: the same calls with the same results a second time stop the run. Do something else, or answer "
+    "with what you know."
+)
+
+
 class Calls:
     """The calls of one decision."""
 
-    def __init__(self, run: LiveRun, approvals: Approvals) -> None:
+    def __init__(self, run: LiveRun, approvals: Approvals, parts: HoldParts) -> None:
         self._run = run
         self._approvals = approvals
+        self._parts = parts
         self._room = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._together = True
+        """False in the replay of a decision whose calls were once noted one by one, as they ended."""
 
     async def perform(self, decision: Decision) -> None:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
-        judged = await judge(run, decision.calls)
+        judged = await self._judged(decision.calls)
+        run.told.clear()
         for one in judged:
+            run.told[one.call.call_id] = CallTold.of(one.call, one.verdict)
             run.apply(CallJudged(one.call.call_id, one.call.tool, one.verdict))
         if all(one.verdict.unusable for one in judged):
             run.apply(DecisionUnusable(run.state.step))
-        planned = [self._planned(one) for one in judged]
-        for call, ended in zip(decision.calls, await asyncio.gather(*planned), strict=True):
+        await self._draw(judged)
+        self._together = len(judged) == 1 or workflow.patched(TOGETHER)
+        ends = await _all(self._plans(judged))
+        if self._together:
+            self._note(ends)
+        for one, ended in zip(judged, ends, strict=True):
             # What stands nowhere else in the history goes there with the next decision, and all of it has to fit.
-            shown = ended.text if ended.recorded else shortened(ended.text, max(500, TOLD_BYTES // len(planned)))[0]
+            shown = ended.text if ended.recorded else shortened(ended.text, max(500, TOLD_BYTES // len(ends)))[0]
             text = None if ended.recorded else shown
-            observation = Observation(call_id=call.call_id, text=text, digest=short_digest(shown))
-            run.observe(observation, call.tool, shown, ended.status)
+            refused = one.verdict.code in _UNFIT
+            denied = ended.status == "denied" and not refused
+            observation = Observation(
+                call_id=one.call.call_id, text=text, digest=short_digest(shown), refused=refused, denied=denied
+            )
+            run.told[one.call.call_id] = replace(run.told[one.call.call_id], status=ended.status)
+            run.observe(observation, one.call.tool, shown, ended.status)
+            if refused and is_long(one.call.arguments):
+                run.news.weigh(refused_arguments(one.call.arguments))
+            if denied and is_long_denied(one.call.arguments) and workflow.patched(SHOWN_WEIGHED):
+                run.news.weigh(denied_arguments(one.call.arguments))
         if gets_nowhere(run.state) and not run.record.over:
-            run.apply(Warned(run.state.progress.repetitions()))
-            run.news.note(NOWHERE)
+            run.apply(Warned(run.state.progress.repetitions))
+            run.news.note(ONCE_ONLY if run.state.progress.is_new else NOWHERE)
+
+    async def _judged(self, calls: Sequence[ProposedCall]) -> list[Judged]:
+        """Has ledgers count the calls, and returns the verdicts over them.
+
+        What a call takes that turns out not to be made may be what others had no room for: those are counted again.
+        """
+        judged = await self._counted(calls)
+        short = [one.call for one in judged if one.metered and one.metered.excess and one.verdict.outcome is not _DENY]
+        if self._give_back_denied(judged) and short:
+            await self._parts.meters.told()
+            fresh = {one.call.call_id: one for one in await self._counted(short)}
+            judged = [fresh.get(one.call.call_id, one) for one in judged]
+            self._give_back_denied(list(fresh.values()))
+        return judged
+
+    async def _counted(self, calls: Sequence[ProposedCall]) -> list[Judged]:
+        counted = await self._parts.meters.count(calls) or {}
+        judged = await judge(self._run, calls, counted)
+        return [replace(one, metered=counted.get(one.call.call_id)) for one in judged]
+
+    def _give_back_denied(self, judged: Sequence[Judged]) -> bool:
+        """Gives back what ledgers hold of calls that policy denies; tells whether that is anything."""
+        denied = [one.metered for one in judged if one.verdict.outcome is _DENY and one.metered and one.metered.held]
+        for metered in denied:
+            self._parts.meters.give_back(metered)
+        return bool(denied)
+
+    async def _draw(self, judged: Sequence[Judged]) -> None:
+        """Draws what the allowed calls may cost."""
+        tools = [self._run.admission.tool(one.call.tool) for one in judged if one.verdict.outcome is not _DENY]
+        await self._parts.purse.cover([options.paid(tool) for tool in tools if tool])
+
+    def _plans(self, judged: Sequence[Judged]) -> list[Coroutine[Any, Any, Ended]]:
+        """Returns how each call goes on; none begins where the verdicts, or something else, have ended the run."""
+        begins = any(one.verdict.outcome is not _DENY for one in judged)
+        if begins and self._run.record.over and workflow.patched(VERDICTS_FIRST):
+            for one in judged:
+                if one.metered and one.verdict.outcome is not _DENY:
+                    self._parts.meters.give_back(one.metered)
+            return [_settled(_not_begun(one)) for one in judged]
+        return [self._planned(one) for one in judged]
+
+    def _note(self, ends: Sequence[Ended]) -> None:
+        """Takes down how calls ended, in the order asked, whichever ended first."""
+        fingerprints = tuple(ended.fingerprint for ended in ends if ended.fingerprint is not None)
+        outcomes = tuple(CallOutcome(ended.status) for ended in ends)
+        self._run.apply(DecisionEnded(self._run.state.step, outcomes, fingerprints))
 
     def _planned(self, judged: Judged) -> Coroutine[Any, Any, Ended]:
         """Holds a call that may come to be executed at once, in the order asked, and returns how it goes on."""
         call, tool = judged.call, self._run.admission.tool(judged.call.tool)
-        if judged.verdict.outcome is Outcome.DENY or tool is None:
+        if judged.verdict.outcome is _DENY or tool is None:
             return _settled(Ended("denied", denial(judged.verdict)))
-        held = self._hold(tool, call)
-        if isinstance(held, BudgetShort):
-            return _settled(_no_room(held))
-        return self._released(judged, Held(tool, held.usd))
+        hold = CallHold(self._run, self._parts, tool, call.call_id, judged.metered)
+        if problem := hold.place(judged.verdict):
+            return _settled(Ended("denied", problem))
+        return self._released(judged, hold)
 
-    async def _released(self, judged: Judged, held: Held) -> Ended:
+    async def _released(self, judged: Judged, hold: CallHold) -> Ended:
         """Waits for people where it must, then executes the call."""
-        call = judged.call
-        released = await self._approvals.released(judged)
+        if problem := await hold.room():
+            return Ended("denied", problem)
+        # While people were asked for more, the run and its rules may have changed: the boundary judges the call again.
+        released = await self._approvals.released(judged, hold)
         if isinstance(released, Refused):
-            self._run.apply(CallReleased(call.call_id, call.tool))
+            hold.release()
             return Ended("denied", released.text)
-        if not released.consent.approved_by:
-            return await self._executed(held, released)
-        # Its minute is the one in which it is executed, not the one in which people were asked.
-        self._run.apply(CallReleased(call.call_id, call.tool))
-        again = self._hold(held.tool, call)
-        if isinstance(again, BudgetShort):
-            return _no_room(again)
-        return await self._executed(Held(held.tool, again.usd), released)
+        return await self._executed(hold, released)
 
-    def _hold(self, tool: ToolSpec, call: ProposedCall) -> CallHeld | BudgetShort:
-        at, attempts = self._run.clock.now_ms(), options.paid_attempts(tool)
-        held = open_call(self._run.state, CallHeld(call.call_id, tool.name, at, tool.cost), attempts)
-        self._run.apply(held)
-        return held
-
-    async def _executed(self, held: Held, released: Released) -> Ended:
-        run, call, tool = self._run, released.call, held.tool
+    async def _executed(self, hold: CallHold, released: Released) -> Ended:
+        run, call, tool = self._run, released.call, hold.tool
         async with self._room:
             if not await run.running.go_ahead():
-                run.apply(CallReleased(call.call_id, call.tool))
+                hold.release()
                 return Ended("cancelled", STOPPED)
-            ended = await act(run, self._approvals, held, released)
-        mark = None if tool.repeatable else fingerprint(f"{call.content}\n{ended.text}")
-        usd = held.usd if ended.usd is None else ended.usd
-        run.apply(CallEnded(call.call_id, call.tool, CallOutcome(ended.status), mark, usd))
+            ended = await act(run, self._approvals, hold, released)
+        if not ended.begun:
+            hold.release()
+            return ended
+        usd, outcome = hold.usd if ended.usd is None else ended.usd, CallOutcome(ended.status)
+        end = CallEnded(call.call_id, call.tool, outcome, usd, unclear=ended.unclear, borrowed=ended.borrowed)
+        run.apply(end)
+        if not end.counts:
+            hold.undo()
+        elif outcome is CallOutcome.COMPLETED:
+            hold.happened()
+        if not tool.repeatable:
+            ended = replace(ended, fingerprint=fingerprint(f"{released.identity or call.content}\n{ended.text}"))
+        if not self._together:
+            self._note([ended])
         if ended.verdict is not None:
             run.apply(CallJudged(call.call_id, call.tool, ended.verdict))
-        if tool.untrusted and ended.status == "completed":
+        if tool.untrusted and ended.status != "denied":  # an error's words come from outside as a result's do
             run.apply(Tainted(call.tool))
         return ended
 
 
-def _no_room(short: BudgetShort) -> Ended:
-    return Ended("denied", f"not executed: the budget has no room for it ({short.dimension})")
+def _not_begun(judged: Judged) -> Ended:
+    if judged.verdict.outcome is _DENY:
+        return Ended("denied", denial(judged.verdict))
+    return Ended("cancelled", STOPPED)
+
+
+async def _all(plans: Sequence[Coroutine[Any, Any, Ended]]) -> list[Ended]:
+    """Lets every call go on, side by side; those of a long decision begin in several tasks of the workflow."""
+    begun: list[asyncio.Task[Ended]] = []
+    for place, plan in enumerate(plans):
+        if place and place % AT_ONCE == 0 and workflow.patched(IN_TURN):
+            await workflow.sleep(timedelta(milliseconds=1), summary="calls begin in turn")
+        begun.append(asyncio.ensure_future(plan))
+    return await asyncio.gather(*begun)
 
 
 async def _settled(ended: Ended) -> Ended:

@@ -1,34 +1,58 @@
 """One decision: hold its worst case, ask the model, settle the bill, read the reply."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.decision import DecideFailure, DecideInput, DecideResult, Decision, Observation
+from backstay.contracts.decision import DecideInput, DecideResult, Decision, LostAttempts, Observation
 from backstay.contracts.status import TranscriptItem
-from backstay.kernel.arguments import repeated_arguments
-from backstay.kernel.events import Concluding, Decided, DecisionHeld, DecisionKind, ModelLost
+from backstay.kernel.arguments import is_long, refused_arguments, refused_text, repeated_arguments
+from backstay.kernel.events import (
+    BudgetShort,
+    Concluding,
+    Decided,
+    DecisionHeld,
+    DecisionKind,
+    ModelChanged,
+    ModelLost,
+    WrapsUp,
+)
 from backstay.kernel.keys import decide_id
-from backstay.kernel.plan import ATTEMPTS, open_decision, settle_decision
-from backstay.kernel.price import Usage
+from backstay.kernel.markdown import inert
+from backstay.kernel.plan import ATTEMPTS, open_decision, open_last_answer, settle_decision
+from backstay.kernel.price import Lost
+from backstay.kernel.remainder import left_words
 from backstay.kernel.reply import Reading, read_reply
 
 from .. import options
+from ..outcome import nothing_done
+from .appeal import Appeals
+from .draw import Purse
 from .live import LiveRun
-from .news import News
+from .news import SHOWN_WEIGHED, News
+from .served import lost, served
+from .words import spent_words, summary
 
-CONCLUDE = "The runtime says: the budget is nearly spent. Conclude now: answer with what you know."
+CONCLUDE = (
+    "The runtime says: the budget is nearly spent, left are {left}. Conclude now: answer with what you know, or make "
+    "only the calls that you need for that."
+)
+WRAP_UP = (
+    "The runtime says: the budget is exhausted ({dimension}), and no tool can be called any more. Answer now, for the "
+    "last time and in a few sentences: what was done, what you found, and what is still open."
+)
 
 
-async def decide(run: LiveRun) -> Decision | None:
+async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
-    held = open_decision(run.state, run.news.size)
-    if isinstance(held, Concluding):
-        run.apply(held)
-        run.news.note(CONCLUDE)
-        held = open_decision(run.state, run.news.size)
+    held = await appeals.room(await _opened(run, purse), lambda: _opened(run, purse))
+    # While people and ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
+    if not await run.running.go_ahead():
+        return None
     run.apply(held)
     if not isinstance(held, DecisionHeld) or run.state.decision != held:
         return None
@@ -36,10 +60,44 @@ async def decide(run: LiveRun) -> Decision | None:
     if result is None or result.decision is None:
         return None
     run.last_decision = result.decision.digest(held.step)
-    return _read(run, result.decision)
+    return _read(run, result.decision, result.model)
 
 
-async def _ask(run: LiveRun, held: DecisionHeld) -> DecideResult | None:
+async def _opened(run: LiveRun, purse: Purse) -> DecisionHeld | BudgetShort | Concluding:
+    """Opens the next decision and draws for it; tells the agent to conclude, where it is time for that."""
+    seconds = run.clock.seconds()
+    held = open_decision(run.state, run.news.size, seconds)
+    if isinstance(held, Concluding):
+        run.apply(held)
+        run.news.note(CONCLUDE.format(left=left_words(run.state, seconds)))
+        _change_to_cheaper(run)
+        held = open_decision(run.state, run.news.size, seconds)
+    return await purse.short(held) or held if isinstance(held, DecisionHeld) else held
+
+
+async def wrap_up(run: LiveRun) -> None:
+    """Asks for a last answer without tools, from what was held back for it; the run ends with it."""
+    run.news.note(WRAP_UP.format(dimension=run.state.shortfall))
+    held = open_last_answer(run.state, run.news.size)
+    if held is None:
+        run.news.omit_results()
+        held = open_last_answer(run.state, run.news.size)
+    if held is None:
+        return
+    run.apply(WrapsUp(run.state.shortfall or ""))
+    run.apply(held)
+    result = await _ask(run, held, last=True)
+    if result is None or result.decision is None:
+        return
+    decision = result.decision
+    answers = bool(decision.text and decision.text.strip()) and decision.problem is None
+    kind = DecisionKind.ANSWER if answers else DecisionKind.MALFORMED
+    run.record.say(TranscriptItem(kind="decision", text=decision.text, status=kind.value, model=result.model))
+    run.apply(Decided(run.state.step, kind, 0, decision.problem))
+    run.answer = decision.text if answers else None
+
+
+async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> DecideResult | None:
     given = DecideInput(
         step=held.step,
         run_key=run.key,
@@ -48,35 +106,70 @@ async def _ask(run: LiveRun, held: DecisionHeld) -> DecideResult | None:
         attempts=held.attempts,
         observations=run.news.observations,
         notes=run.news.notes,
+        last=last,
+        model=run.state.models[-1] if run.state.models else None,
     )
     for note in given.notes:
         run.record.say(TranscriptItem(kind="note", text=note))
     news, run.news = run.news, News()
-    model = run.admission.model
-    summary = f"step {held.step} · decide · {model.name}"
-    how: ActivityConfig = {**options.decide_options(model), "activity_id": decide_id(held.step), "summary": summary}
+    model = run.admission.model.named(given.model)
+    how: ActivityConfig = {
+        **options.decide_options(model),
+        "activity_id": decide_id(held.step),
+        "summary": summary(
+            f"step {held.step}", inert(model.name), spent_words(run.state.budget.spent.usd), *_refused(run)
+        ),
+    }
     try:
-        result = await run.running.execute(names.DECIDE, given, DecideResult, how)
+        result = await served(run, lambda _: run.running.execute(names.DECIDE, given, DecideResult, how))
     except ActivityError as error:
-        run.apply(settle_decision(run.state, None, _lost_attempts(error, held.attempts), replied=False))
+        run.apply(settle_decision(run.state, None, _lost_in(error, held.attempts), replied=False))
         if _may_go_on(error, held):
-            run.news = replace(news, size=0)  # the next decision, if there is room for one, tells it again
-        elif not isinstance(error.cause, CancelledError):
+            run.news = replace(news, size=0, results=0)  # the next decision, if there is room for one, tells it again
+        elif not last and _falls_back(run, error):
+            run.news = replace(news, size=0, results=0)
+        elif not lost(run, error) and not isinstance(error.cause, CancelledError):
             run.apply(ModelLost(_reason(error)))
         return None
-    usage = Usage(**result.usage.model_dump()) if result.usage else None
+    usage = result.usage.counted() if result.usage else None
     replied = result.decision is not None
-    settled = settle_decision(run.state, usage, result.lost_attempts, replied, result.price)
+    settled = settle_decision(run.state, usage, result.lost(), replied, result.price)
     run.apply(replace(settled, model=result.model))
     return result
 
 
-def _read(run: LiveRun, decision: Decision) -> Decision | None:
+def _change_to_cheaper(run: LiveRun) -> None:
+    """Asks a cheaper model from now on, where the agent names one."""
+    cheaper = run.admission.model.near_limit
+    if cheaper is not None and cheaper.name not in run.state.models:
+        run.apply(ModelChanged(cheaper.name, cheaper.price, "near_limit"))
+
+
+def _falls_back(run: LiveRun, error: ActivityError) -> bool:
+    """Changes to the next model that fits what is left, where the present one is not to be had; False without one."""
+    if run.record.over or nothing_done(error) is not None or isinstance(error.cause, CancelledError):
+        return False
+    for other in run.admission.model.fallback:
+        changed = ModelChanged(other.name, other.price, "fallback")
+        opened = open_decision(run.state.after(changed), 0, run.clock.seconds())
+        if other.name not in run.state.models and not isinstance(opened, BudgetShort):
+            run.apply(changed)
+            return True
+    return False
+
+
+def _refused(run: LiveRun) -> list[str]:
+    """Returns a few words about each call of the last decision that was refused."""
+    return [f"{inert(told.tool)} was {told.verdict}" for told in run.told.values() if told.refused]
+
+
+def _read(run: LiveRun, decision: Decision, model: str | None) -> Decision | None:
     tools = {tool.name for tool in run.admission.tools}
-    _weigh_rewritten(run, decision, tools)
-    reading = read_reply(decision.text, len(decision.calls), decision.finish, tools)
-    calls = [call.model_dump() for call in decision.calls] or None
-    run.record.say(TranscriptItem(kind="decision", text=decision.text, calls=calls, status=reading.kind.value))
+    _weigh_returned(run, decision, tools)
+    reading = read_reply(decision.text, len(decision.calls), decision.finish, tools, decision.problem)
+    calls = [call.model_dump(include={"call_id", "tool", "arguments"}) for call in decision.calls] or None
+    status = reading.kind.value
+    run.record.say(TranscriptItem(kind="decision", text=decision.text, calls=calls, status=status, model=model))
     run.apply(Decided(run.state.step, reading.kind, len(decision.calls), reading.problem))
     match reading.kind:
         case DecisionKind.ANSWER:
@@ -92,14 +185,29 @@ def _read(run: LiveRun, decision: Decision) -> Decision | None:
 def _refuse(run: LiveRun, decision: Decision, reading: Reading) -> None:
     """Tells the model why its reply cannot be used; each of its calls gets that as its result."""
     problem = reading.problem or "your reply cannot be used"
+    shown = list(_shortened(decision))
+    if shown and workflow.patched(SHOWN_WEIGHED):
+        for text in shown:
+            run.news.weigh(text)
     for call in decision.calls:
         text = f"not executed: {problem}"
         run.observe(Observation(call_id=call.call_id, text=text), call.tool, text, "denied")
     run.news.note(f"The runtime says: {problem}.")
 
 
-def _weigh_rewritten(run: LiveRun, decision: Decision, tools: set[str]) -> None:
-    """Counts text that is rewritten before it is sent again; the bill covers only the original."""
+def _shortened(decision: Decision) -> Iterator[str]:
+    """Yields what the model reads instead of the long words of a reply that cannot be used."""
+    if decision.text and (shown := refused_text(decision.text)) != decision.text:
+        yield shown
+    for call in decision.calls:
+        if is_long(call.arguments):
+            yield refused_arguments(call.arguments)
+
+
+def _weigh_returned(run: LiveRun, decision: Decision, tools: set[str]) -> None:
+    """Counts what is sent again beside or instead of the original text; the bill covers only that."""
+    for text in decision.returned():
+        run.news.size += len(text.encode("utf-8", "replace"))
     for call in decision.calls:
         if call.tool not in tools:
             run.news.weigh(call.tool)
@@ -107,14 +215,14 @@ def _weigh_rewritten(run: LiveRun, decision: Decision, tools: set[str]) -> None:
             run.news.weigh(repeated)
 
 
-def _lost_attempts(error: ActivityError, attempts: int) -> int:
-    """Returns how many attempts may have been billed: all allowed ones, unless a typed failure says better."""
+def _lost_in(error: ActivityError, attempts: int) -> Lost:
+    """Returns what may have been billed: all allowed attempts, unless a typed failure says better."""
     if isinstance(error.cause, ApplicationError) and error.cause.details:
         try:
-            return DecideFailure.model_validate(error.cause.details[0]).lost_attempts
+            return LostAttempts.model_validate(error.cause.details[0]).lost()
         except ValueError:
-            return attempts
-    return attempts
+            return Lost(attempts)
+    return Lost(attempts)
 
 
 def _may_go_on(error: ActivityError, held: DecisionHeld) -> bool:

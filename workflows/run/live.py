@@ -14,6 +14,7 @@ from .clock import Clock
 from .news import News
 from .record import Record
 from .running import Running
+from .words import CallTold
 
 
 class LiveRun:
@@ -31,6 +32,8 @@ class LiveRun:
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
         self.answer: str | None = None
+        self.told: dict[str, CallTold] = {}
+        """The calls of the last decision, for people, by call id."""
 
     @property
     def state(self) -> RunState:
@@ -50,5 +53,7 @@ class LiveRun:
     def observe(self, observation: Observation, tool: str, text: str, status: str) -> None:
         """Takes down the one result of a call, for the model and for the transcript."""
         self.news.observe(observation, text)
+        told = self.told.get(observation.call_id)
         item = TranscriptItem(kind="result", call_id=observation.call_id, tool=tool, text=text, status=status)
+        item = item.model_copy(update={"grant": told.grant}) if told and told.grant else item
         self.record.say(item)

@@ -9,10 +9,13 @@ from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.approval import Notice, PendingApproval
+from backstay.contracts.approval import Notice
+from backstay.contracts.card import text_of
+from backstay.kernel.markdown import inert
 
 from .. import options
 from .live import LiveRun
+from .measure import approval_told
 
 LAST_SECONDS = timedelta(seconds=5)
 
@@ -25,16 +28,19 @@ class Notices:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def tell(self, approval_id: str, event: Literal["opened", "expiring", "closed"]) -> None:
-        """Sends a notice of an approval, if the agent names somebody to tell."""
+        """Counts what happened to an approval, and sends a notice of it if the agent names somebody to tell."""
+        approval_told(self._run.request.agent, event)
         if not self._run.admission.approval.notify:
             return
         approval = self._run.state.approvals[approval_id]
+        shown = self._run.record.shown(approval)
         notice = Notice(
             event=event,
             run_id=workflow.info().workflow_id,
             agent=self._run.request.agent,
             tenant=self._run.request.tenant,
-            approval=PendingApproval.of(approval, self._run.record.asked.get(approval_id, {})),
+            approval=shown,
+            text=text_of(shown),
             end=approval.end.value if approval.end else None,
         )
         task = asyncio.create_task(self._send(notice))
@@ -49,8 +55,8 @@ class Notices:
             workflow.logger.warning("closing with notices that were not sent")
 
     async def _send(self, notice: Notice) -> None:
-        summary = f"tell · approval of {notice.approval.tool} {notice.event}"
-        how: ActivityConfig = {**options.NOTIFY, "summary": summary}
+        summary = f"tell · approval of {inert(notice.approval.tool)} {notice.event}"
+        how: ActivityConfig = {**options.NOTIFY, "summary": summary, "priority": options.shared_fairly(notice.tenant)}
         try:
             await workflow.execute_activity(names.NOTIFY, notice, **how)
         except ActivityError:

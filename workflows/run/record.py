@@ -1,33 +1,65 @@
 """The record of a run: its state, its audit trail and its transcript."""
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from backstay.contracts.approval import PendingApproval
-from backstay.contracts.run import plain
+from backstay.contracts.approval import LATEST, Approved, AskingRun, PendingApproval
+from backstay.contracts.budget import LimitsInForce
+from backstay.contracts.card import call_of
+from backstay.contracts.deeds import LATEST as LATEST_DEEDS
+from backstay.contracts.deeds import Deed, RefusedMessage, deed_of, refused_in
+from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import Page, PageRequest, TranscriptItem, page
+from backstay.contracts.trouble import ModelTrouble
+from backstay.kernel.approval import Approval, ApprovalEnd
 from backstay.kernel.audit import AuditHead, canonical
+from backstay.kernel.budget import Limits
 from backstay.kernel.events import Event
+from backstay.kernel.excerpt import SHOWN
+from backstay.kernel.money import format_usd
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop
 from backstay.kernel.stopping import next_stop
 
 
+class Follower(Protocol):
+    """Somebody who is shown what happens in a run, and changes nothing."""
+
+    def happened(self, event: Event) -> None:
+        """Sees an event, once it has happened."""
+
+    def said(self, item: TranscriptItem) -> None:
+        """Sees an item of the transcript."""
+
+
 class Record:
     """The memory of a run, from its first task to its end; every change of state leaves an audit record."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], run_id: str = "", request: RunRequest | None = None) -> None:
         self.state = RunState()
         self.audit = AuditHead()
         self.asked: dict[str, dict[str, Any]] = {}
         """The arguments that each approval is about, by its id."""
         self.closed = False
+        self.troubles: list[str] = []
+        """The reasons why something under way has to wait, the first of them shown as the run's trouble."""
+        self.model_trouble: ModelTrouble | None = None
+        """The last attempt at a decision that the model failed, as a worker told it."""
+        self.people: deque[Deed] = deque(maxlen=LATEST_DEEDS)
+        """The deeds of people, the latest last."""
+        self.refused: deque[RefusedMessage] = deque(maxlen=LATEST_DEEDS)
+        """The messages that were refused, the latest last."""
         self._now = now
+        self._run_id = run_id
+        self._request = request
+        self._limits: tuple[Limits, LimitsInForce] | None = None
         self._last_stop: Stop | None = None
         self._records = _Pages()
         self._items = _Pages()
         self._heeding: list[Callable[[], None]] = []
+        self._following: list[Follower] = []
 
     @property
     def stop(self) -> Stop | None:
@@ -43,29 +75,99 @@ class Record:
         """Calls a function after each event, in the order in which they asked for it."""
         self._heeding.append(heeding)
 
+    def follow(self, follower: Follower) -> None:
+        """Shows somebody each event, and each item of the transcript."""
+        self._following.append(follower)
+
     def apply(self, event: Event) -> None:
         """Lets an event happen: the state moves on, the audit gains a record, and whoever heeds it is called."""
         self.state = self.state.after(event)
         stamp = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.audit, record = self.audit.chained(stamp, event.name(), event.facts())
         self._records.add(record)
-        for heeding in self._heeding:
-            heeding()
+        if deed := deed_of(stamp, event, self.state):
+            self.people.append(deed)
+        if refused := refused_in(stamp, event):
+            self.refused.append(refused)
+        for follower in self._following:
+            follower.happened(event)
+        self._tell()
+
+    @property
+    def trouble(self) -> str | None:
+        """The reason why the run cannot go on now; None where nothing keeps it."""
+        if self.troubles:
+            return self.troubles[0]
+        told, asked = self.model_trouble, self.state.decision
+        return told.words if told and asked and told.step == asked.step else None
+
+    def fails(self, trouble: ModelTrouble) -> None:
+        """Shows that the model does not answer, until the decision is made."""
+        self.model_trouble = trouble
+        self._tell()
+
+    def waits_for(self, trouble: str) -> None:
+        """Shows what something under way waits for, until `waits_no_more`."""
+        self.troubles.append(trouble)
+        self._tell()
+
+    def waits_no_more(self, trouble: str) -> None:
+        """Takes back one `waits_for` of the same words."""
+        self.troubles.remove(trouble)
+        self._tell()
 
     def say(self, item: TranscriptItem) -> None:
         """Adds an item to the transcript; its number and its step are set here."""
         self._items.add(plain(item.model_copy(update={"n": len(self._items) + 1, "step": self.state.step})))
+        for follower in self._following:
+            follower.said(item)
 
     def close(self, stop: Stop | None) -> None:
         """Marks the run as closed; nothing that happens after it changes why."""
         self._last_stop, self.closed = stop, True
 
+    def limits(self) -> LimitsInForce:
+        """Returns the limits in force as people see them; they change seldom, and are asked for often."""
+        limits = self.state.budget.limits
+        if self._limits is None or self._limits[0] is not limits:
+            self._limits = (limits, LimitsInForce.of(limits))
+        return self._limits[1]
+
     def pending(self) -> list[PendingApproval]:
-        """Returns the open approvals, with the arguments they are about."""
-        return [
-            PendingApproval.of(approval, self.asked.get(approval.approval_id, {}))
-            for approval in self.state.open_approvals
-        ]
+        """Returns the open approvals as people see them."""
+        if not self.state.open_approvals:
+            return []
+        run = self._asking()
+        return [self._shown(approval, run) for approval in self.state.open_approvals]
+
+    def shown(self, approval: Approval) -> PendingApproval:
+        """Returns an approval as people see it: with the arguments it is about, and the run that asks."""
+        return self._shown(approval, self._asking())
+
+    def _shown(self, approval: Approval, run: AskingRun) -> PendingApproval:
+        return PendingApproval.of(approval, self.asked.get(approval.approval_id, {}), run)
+
+    def _asking(self) -> AskingRun:
+        before = [one for one in self.state.approvals.values() if one.end is ApprovalEnd.APPROVED]
+        request = self._request
+        return AskingRun(
+            run_id=self._run_id,
+            agent=request.agent if request else "",
+            tenant=request.tenant if request else "",
+            requested_by=request.requested_by if request else None,
+            taint=sorted(self.state.taint),
+            spent_usd=format_usd(self.state.budget.spent.usd),
+            approved=len(before),
+            approved_before=[self._approved(one) for one in before[-LATEST:]],
+        )
+
+    def _approved(self, approval: Approval) -> Approved:
+        call = call_of(PendingApproval.of(approval, self.asked.get(approval.approval_id, {})), SHOWN)
+        return Approved(approval_id=approval.approval_id, call=call, answered_by=list(approval.answered_by))
+
+    def _tell(self) -> None:
+        for heeding in self._heeding:
+            heeding()
 
     def records(self, request: PageRequest) -> Page:
         """Returns a part of the audit."""

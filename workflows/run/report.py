@@ -1,32 +1,87 @@
 """A run as others see it: its status, its result."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
 from temporalio import workflow
 
-from backstay.contracts.budget import BudgetLimits, Spent
+from backstay.contracts.approval import PendingApproval
+from backstay.contracts.budget import LimitsInForce, Spent
+from backstay.contracts.exposure import Sums, sums
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, State
 from backstay.kernel.events import CallOutcome
+from backstay.kernel.keys import LAST_ANSWER
 from backstay.kernel.run_state import RunState
+from backstay.kernel.shortage import explained
 from backstay.kernel.stop import Stop
-from backstay.kernel.stopping import interruption, next_stop
+from backstay.kernel.stopping import interrupts, next_stop
 
 from .clock import Clock
 from .live import LiveRun
+from .page import Latest
 from .record import Record
 
 
-def status_of(record: Record, clock: Clock, run: LiveRun | None) -> RunStatusView:
-    """Returns the answer of the query `status`; `run` is None before the admission."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Holds the standing of a run, as lists over many runs show it.
+
+    `usd` is its spend, in micro-dollars; `frozen` are the incidents that hold it, `running` its calls under way.
+    """
+
+    state: State
+    step: int
+    usd: int
+    stop_reason: str | None
+    pending: Sequence[PendingApproval]
+    frozen: tuple[str, ...] = ()
+    running: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def standing_of(record: Record) -> Standing:
+    """Returns where a run stands."""
     state, stop = record.state, record.stop
+    return Standing(
+        state="closed" if record.closed else open_state(state),
+        step=state.step,
+        usd=state.budget.spent.usd,
+        stop_reason=stop.reason.value if stop else None,
+        pending=record.pending(),
+        frozen=() if record.closed else state.frozen,
+        running=state.running,
+    )
+
+
+def status_of(record: Record, clock: Clock, run: LiveRun | None, seen_at: datetime | None = None) -> RunStatusView:
+    """Returns where a run stands.
+
+    Args:
+        record: the run's record.
+        clock: the run's clock.
+        run: the admitted run; None before the admission.
+        seen_at: the time of a reader outside of the run; default: the time of the run's last task.
+    """
+    state, stop = record.state, record.stop
+    last = state.budget.holds.get(LAST_ANSWER)
+    seconds = clock.seconds() if seen_at is None else clock.seconds_at(seen_at)
     return RunStatusView(
         state="closed" if record.closed else open_state(state),
         step=state.step,
         agent_version=run.admission.agent_version if run else None,
-        spent=Spent.by(state.budget, clock.seconds()),
+        spent=Spent.by(state.budget, seconds),
         held=Spent.of(state.budget.held, 0),
-        budget=BudgetLimits.of(state.budget.limits),
+        held_back=None if last is None else Spent.of(last, 0),
+        budget=record.limits(),
+        exposure=_sums(state),
         pending_approvals=record.pending(),
+        trouble=record.trouble,
+        proofs=run.admission.proofs if run else "unverifiable",
         stop_reason=stop.reason.value if stop else None,
+        stop_explained=explained(state, stop),
+        people=list(record.people),
+        refused=list(record.refused),
     )
 
 
@@ -44,24 +99,45 @@ def result_of(request: RunRequest, record: Record, clock: Clock, run: LiveRun | 
         answer=run.answer if run else None,
         steps=state.step,
         spent=Spent.by(state.budget, clock.seconds()),
-        budget=BudgetLimits.of(state.budget.limits),
+        budget=LimitsInForce.of(state.budget.limits),
+        exposure=_sums(state),
         in_flight=[
             InFlight(call_id=call_id, tool=flight.tool, outcome=(flight.outcome or CallOutcome.UNKNOWN).value)
             for call_id, flight in state.in_flight.items()
         ],
         policy_version=run.admission.policy_version if run else "",
         audit=AuditSummary(records=audit.records, head=audit.head),
+        stop_explained=explained(state, stop),
+    )
+
+
+def _sums(state: RunState) -> Sums:
+    """Returns what counts of each meter: what happened, what may have, and what is held for calls under way.
+
+    Those of the tenant's day and month are the last that a ledger told.
+    """
+    counted = state.budget.exposed()
+    return sums(counted, state.counted, {**state.budget.limits.exposure, **counted})
+
+
+def latest_of(record: Record, run: LiveRun | None) -> Latest:
+    """Returns the run's latest words for its page; `run` is None before the admission."""
+    return Latest(
+        calls=tuple(told.line for told in run.told.values()) if run else (),
+        answer=run.answer if run else None,
+        detail=record.stop.detail if record.stop else None,
     )
 
 
 def open_state(state: RunState) -> State:
     """Returns the word for where an open run stands."""
-    if interruption(state):
+    stop = next_stop(state)
+    if interrupts(state, stop):
         return "stopping"
     if not state.admitted:
         return "queued"
-    if next_stop(state) and (state.running or state.decision):
+    if stop and (state.running or state.decision):
         return "stopping"
-    if state.paused:
+    if state.stands_still:
         return "paused"
     return "waiting_approval" if state.open_approvals else "running"

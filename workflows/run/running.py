@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.workflow import ActivityConfig
 
+from backstay.contracts import names
 from backstay.contracts.problems import Contract
 from backstay.kernel.stopping import interruption
 
@@ -19,13 +21,14 @@ R = TypeVar("R", bound=Contract)
 class Running:
     """Runs activities, and cancels them as soon as the run is interrupted."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, priority: Priority = Priority.default) -> None:
         self._record = record
+        self._priority = priority
         self._handles: dict[str, workflow.ActivityHandle[Any]] = {}
 
     def heed(self) -> None:
         """Cancels what is under way, where the run was interrupted."""
-        if interruption(self._record.state):
+        if self._handles and interruption(self._record.state):
             for handle in self._handles.values():
                 handle.cancel()
 
@@ -36,20 +39,24 @@ class Running:
             ActivityError: the activity failed, or was cancelled.
         """
         activity_id = how.get("activity_id") or name
-        handle = workflow.start_activity(name, given, result_type=result, **how)
+        fairly: ActivityConfig = {**how, "priority": self._priority}
+        handle = workflow.start_activity(name, given, result_type=result, **fairly)
         self._handles[activity_id] = handle
         try:
             # Anything may have happened to the run when this returns: a kill, an answer, the end of a sibling.
-            return await handle
+            answer: object = await handle
+            if isinstance(answer, result):
+                return answer
+            raise unreadable(name, activity_id)
         except asyncio.CancelledError:
             # Cancelled in the very task that scheduled it: the engine is never told of it.
-            raise _never_begun(name, activity_id) from CancelledError()
+            raise activity_error("cancelled before it began", name, activity_id) from CancelledError()
         finally:
             del self._handles[activity_id]
 
     async def go_ahead(self) -> bool:
-        """Waits while the run is paused; returns False where it was interrupted."""
-        await workflow.wait_condition(lambda: not self._record.state.paused or interruption(self._record.state))
+        """Waits while the run is paused or frozen; returns False where it was interrupted."""
+        await workflow.wait_condition(lambda: not self._record.state.stands_still or interruption(self._record.state))
         return not interruption(self._record.state)
 
     async def interrupted_within(self, time: timedelta) -> bool:
@@ -61,10 +68,18 @@ class Running:
         return True
 
 
-def _never_begun(name: str, activity_id: str) -> ActivityError:
-    """Returns the error of an activity that was cancelled before it began."""
+def unreadable(name: str, activity_id: str) -> ActivityError:
+    """Returns the error of an activity with a result that is not ours, or cannot be read: its end is unknown."""
+    error = activity_error("its result cannot be read", name, activity_id)
+    text = "the result cannot be read: somebody else may have written it"
+    error.__cause__ = ApplicationError(text, type=names.UNREADABLE, non_retryable=True)
+    return error
+
+
+def activity_error(text: str, name: str, activity_id: str) -> ActivityError:
+    """Returns the error that the engine gives activities, for one that it gives none; its cause is to be set."""
     return ActivityError(
-        "cancelled before it began",
+        text,
         scheduled_event_id=0,
         started_event_id=0,
         identity="",

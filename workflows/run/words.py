@@ -1,74 +1,97 @@
-"""Texts for the Temporal UI: summaries of activities, and the page of a run's current details."""
+"""Writes the summaries of activities for the Temporal UI: step, call or model, verdict and cost.
+
+INVARIANT: what a model or a caller wrote goes through `inert`: the UI renders Markdown.
+"""
 
 import json
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from backstay.contracts.approval import PendingApproval
 from backstay.contracts.decision import ProposedCall
-from backstay.contracts.status import RunStatusView
 from backstay.kernel.arguments import Unreadable
+from backstay.kernel.markdown import inert
+from backstay.kernel.money import format_usd
+from backstay.kernel.standing import Use
+from backstay.kernel.verdict import Outcome, Verdict
 
-_SUMMARY = 180
+_CALL = 180
 _VALUE = 60
-_BAR = 20
+_NAMES = 3
+_BYTES = 400
+"""The most that the server takes as a summary."""
 
 
-def call_summary(step: int, call: ProposedCall) -> str:
-    """Returns a call as a line: step 3 · issue_refund(order_id='A17', amount=120)."""
+@dataclass(frozen=True, slots=True)
+class CallTold:
+    """A call of the last decision as people read it: the call, its verdict, and how it ended, once it has."""
+
+    tool: str
+    call: str
+    verdict: str
+    refused: bool
+    status: str | None = None
+    grant: str | None = None
+    """The standing grant that let it through, in words."""
+
+    @classmethod
+    def of(cls, call: ProposedCall, verdict: Verdict) -> "CallTold":
+        """Returns a call that was just judged."""
+        return cls(call.tool, call_words(call), verdict_words(verdict), verdict.outcome is Outcome.DENY)
+
+    @property
+    def line(self) -> str:
+        """The call on one line."""
+        return " · ".join([self.call, self.verdict, *([self.status] if self.status else [])])
+
+
+def call_words(call: ProposedCall) -> str:
+    """Returns a call on one line, its arguments shortened."""
     arguments = call.parsed
     inside = "…" if isinstance(arguments, Unreadable) else ", ".join(_argument(k, v) for k, v in arguments.items())
-    return _cut(f"step {step} · {call.tool}({inside})", _SUMMARY)
+    return inert(_cut(f"{call.tool}({inside})", _CALL))
 
 
-def details(run_id: str, goal: str, status: RunStatusView) -> str:
-    """Returns the run as a Markdown page: goal, state, a bar for each limit."""
-    lines = [
-        f"**Goal:** {_cut(' '.join(goal.split()), 300)}",
-        "",
-        f"**State:** {status.state} · step {status.step}"
-        + (f" · stopped: `{status.stop_reason}`" if status.stop_reason else ""),
-        "",
-        "| budget | spent | held | left | limit | |",
-        "|---|--:|--:|--:|--:|---|",
-    ]
-    spent, held = status.spent.model_dump(), status.held.model_dump()
-    for reading in (spent, held):
-        reading["tokens"] = reading["input_tokens"] + reading["output_tokens"]
-    for name, limit in status.budget.model_dump(exclude={"tools"}).items():
-        if limit is not None:
-            lines.append(_budget(name, spent[name], held[name], limit))
-    for tool, limits in status.budget.tools.items():
-        if limits.calls is not None:
-            lines.append(_budget(tool, status.spent.tools.get(tool, 0), status.held.tools.get(tool, 0), limits.calls))
-    for approval in status.pending_approvals:
-        lines += _approval(run_id, approval)
-    lines += ["", 'Stop it: signal or update `kill` with `{"by": "you", "reason": "why"}`.']
-    return "\n".join(lines)
+def verdict_words(verdict: Verdict) -> str:
+    """Returns a verdict in words: allowed, denied by a rule, or needs approval."""
+    rules = names_words(verdict.rules) or verdict.code.value
+    match verdict.outcome:
+        case Outcome.ALLOW:
+            return "allowed"
+        case Outcome.DENY:
+            return f"denied ({rules})"
+        case Outcome.REQUIRE_APPROVAL:
+            return f"needs approval ({rules})"
 
 
-def _budget(name: str, spent: str | int, held: str | int, limit: str | int) -> str:
-    left = Decimal(limit) - Decimal(spent) - Decimal(held)
-    return f"| {name} | {spent} | {held} | {left:f} | {limit} | {_bar(spent, limit)} |"
+def grant_words(use: Use) -> str:
+    """Says by which standing grant a call is let through, who gave it, and how often it was used with this."""
+    return f"let through by grant {use.grant_id} of {use.by}, {use.number} of {use.uses} used"
 
 
-def _approval(run_id: str, approval: PendingApproval) -> list[str]:
-    """Returns the lines of an open approval: the call, the people, and the exact command and JSON to answer it."""
-    call = f"{approval.tool}({_cut(_json(approval.args), _SUMMARY)})"
-    asked = f"{approval.required} of {', '.join(approval.groups)}, until {approval.expires_at}"
-    update, more, command = "approve", "", f"backstay approve {run_id} {approval.approval_id}"
-    if approval.kind != "action":
-        update, more = "answer", ', "answer": "happened"'
-        command = f"backstay answer {run_id} happened {approval.approval_id}"
-    payload = f'{{"approval_id": "{approval.approval_id}", "by": "you"{more}}}'
-    return [
-        "",
-        f"**Waits for {asked}:** `{call}`",
-        *(f"- {_cut(reason, _SUMMARY)}" for reason in approval.reasons),
-        f"- command: `{command}`",
-        f"- or update `{update}` with `{payload}`",
-    ]
+def names_words(names: Sequence[str]) -> str:
+    """Returns some names on one line, and how many are left out."""
+    more = [f"{len(names) - _NAMES} more"] if len(names) > _NAMES else []
+    return ", ".join([*(inert(_cut(name, _VALUE)) for name in names[:_NAMES]), *more])
+
+
+def spent_words(usd: int) -> str:
+    """Returns what the run has spent so far, in micro-dollars, as words."""
+    return f"{format_usd(usd)} USD so far"
+
+
+def summary(*parts: str) -> str:
+    """Joins what is said about an activity, leaving out at the end what the server would refuse as too long."""
+    told = _short(parts[0])
+    for part in parts[1:]:
+        if len((longer := f"{told} · {part}").encode()) > _BYTES:
+            break
+        told = longer
+    return told
+
+
+def _short(text: str) -> str:
+    return text if len(text.encode()) <= _BYTES else text.encode()[: _BYTES - 3].decode(errors="ignore") + "…"
 
 
 def _argument(name: str, value: Any) -> str:
@@ -82,10 +105,3 @@ def _json(value: Mapping[str, Any] | list[Any]) -> str:
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _bar(spent: str | int, limit: str | int) -> str:
-    whole = float(limit)
-    share = min(1.0, float(spent) / whole) if whole else 1.0
-    filled = round(share * _BAR)
-    return "█" * filled + "░" * (_BAR - filled)

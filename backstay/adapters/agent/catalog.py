@@ -6,24 +6,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec
-from backstay.contracts.budget import BudgetLimits, lowest, narrowed
+from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec, OtherModel
+from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.names import model_queue
 from backstay.contracts.problems import Problem
-from backstay.errors import ConfigurationError, InvalidInputError, ModelError
+from backstay.errors import ConfigurationError, InvalidInputError, ModelError, UnservedError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
+from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.price import Price
 from backstay.settings import Settings
 from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
-from ..model.prices import price_of
+from ..model.prices import price_of, price_of_reply
 from ..tool.function import Tool
+from .config import ModelTable, OtherModelTable
+from .exposure import check_exposure, exposure_of
 from .folder import Agent
 from .organisation import Organisation
+from .rungs import check_rungs
+from .times import check_times
+from .toml_file import line_of
 
 OPENAI_HOST = "api.openai.com"
+AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+MOST_TOOLS = 128
+LONGEST_DESCRIPTION = 1024
 
 
 class Catalog:
@@ -36,14 +46,39 @@ class Catalog:
             ConfigurationError: a key is missing, a budget exceeds the organisation's, or a group has no members.
         """
         self.agents = agents
+        self._earlier: dict[tuple[str, str], Agent] = {}
         self._org = org
         self._settings = settings
         self._models: dict[tuple[str | None, str | None], OpenAIModel] = {}
         self._others: dict[tuple[str, str | None, int], Price | None] = {}
         for agent in agents.values():
-            self._model(agent)
-            self._ceilings(agent)
-            self._approval(agent)
+            self._check(agent)
+
+    def put(self, agent: Agent) -> None:
+        """Serves an agent as it is now; open runs keep the version that they were admitted with.
+
+        Raises:
+            ConfigurationError: the agent cannot be used; what was served stays.
+        """
+        self._check(agent)
+        before = self.agents.get(agent.name)
+        self.agents = {**self.agents, agent.name: agent}
+        if before is not None:
+            self._earlier[before.name, before.version] = before
+        self._earlier.pop((agent.name, agent.version), None)
+
+    def kept(self) -> list[tuple[Agent, str]]:
+        """Lists the agents that are served, each with an empty version, and the earlier ones kept for open runs."""
+        earlier = [(agent, version) for (_, version), agent in self._earlier.items()]
+        return [*((agent, "") for agent in self.agents.values()), *earlier]
+
+    def _check(self, agent: Agent) -> None:
+        self._model(agent)
+        check_rungs(self.model_spec(agent), agent.folder / "agent.toml", limited=self._ceilings(agent).usd is not None)
+        self._check_account(agent)
+        self._approval(agent)
+        check_exposure(agent, self._org)
+        self._fits_server(agent)
 
     def admission(self, request: AdmitInput) -> Admission:
         """Returns everything a run of the agent is admitted with.
@@ -55,7 +90,9 @@ class Catalog:
             InvalidInputError: the agent is unknown, or the budget asks for more than a ceiling.
         """
         agent = self._requested(request)
-        limits = self._limits(agent, request)
+        exposure = exposure_of(agent, self._org, request.tenant)
+        bounds = {name: meter.bounds() for name, meter in exposure.items()}
+        limits = replace(self._limits(agent, request), exposure=bounds)
         model = self.model_spec(agent)
         if model.price is None and limits.usd is not None:
             problem = (
@@ -70,15 +107,25 @@ class Catalog:
             model=model,
             tools=[tool.spec for tool in agent.tools.values()],
             limits=limits,
-            thresholds=agent.config.stop.thresholds(agent.config.approval.on_expiry == "stop"),
+            on_exhausted=agent.config.budget.on_exhausted,
+            ceilings=self._ceilings(agent),
+            thresholds=agent.config.thresholds(calls_tools=bool(agent.tools)),
             policy_version="",
+            search_attributes=self._settings.search_attributes,
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
+            draws=self._org.limits.draws(request.tenant, agent.name),
+            exposure=exposure,
         )
 
-    def tool(self, agent: str, name: str) -> Tool | None:
-        """Returns a tool of an agent as deployed now, or None."""
-        return self.agents[agent].tools.get(name) if agent in self.agents else None
+    def serves(self, agent: str) -> bool:
+        """Tells whether the agent is served here."""
+        return agent in self.agents
+
+    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
+        """Returns a tool of a version of an agent that is kept, else as deployed now; None where it has none."""
+        served = self._earlier.get((agent, version)) or self.agents.get(agent)
+        return served.tools.get(name) if served else None
 
     def model_spec(self, agent: Agent) -> ModelSpec:
         """Returns the agent's model: its own settings first, then the price list, then the environment's."""
@@ -91,43 +138,64 @@ class Catalog:
             max_output_tokens=model.max_output_tokens,
             give_up_after=seconds(model.give_up_after),
             price=price_of(name, model.base_url or settings.openai_base_url, own, settings.model_price),
+            near_limit=self._other(model, model.near_limit) if model.near_limit else None,
+            fallback=[self._other(model, other) for other in model.fallback],
+            account=model.account,
+        )
+
+    def _other(self, model: ModelTable, other: OtherModelTable) -> OtherModel:
+        """Returns another model of an agent, with its own price; the environment's is that of the first."""
+        own = other.price.given() if other.price else None
+        return OtherModel(
+            name=other.name, price=price_of(other.name, model.base_url or self._settings.openai_base_url, own)
         )
 
     async def reply(self, agent: str, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
         """Asks the agent's model once.
 
         Raises:
-            ModelError: no usable reply came; its `billed` says whether the provider may charge for it. Of kind
-                `unserved` where no agent of that name is served here any more, but perhaps by another worker.
+            ModelError: no usable reply came; its `billed` says whether the provider may charge for it, and its `bill`
+                how much, at the dearer price where another model was asked.
+            UnservedError: no agent of that name is served here any more, but perhaps by another worker.
         """
         served = self.agents.get(agent)
         if served is None:
-            message = f"this worker does not serve the agent `{agent}`; start one that does"
-            raise ModelError("unserved", message, retryable=True, billed=False)
-        reply = await self._model(served).reply(request, call_id)
-        if reply.model is None or reply.model == request.model.name:
-            return reply
-        return replace(reply, price=self._price_of_another(reply.model, served))
+            raise UnservedError(agent)
+        try:
+            reply = await self._model(served).reply(request, call_id, served.config.model.wire())
+        except ModelError as error:
+            price = self._price_of_another(error.model, request, served)
+            if price is not None and error.bill is not None:
+                error.bill = error.bill.at(price)
+            raise
+        return replace(reply, price=self._price_of_another(reply.model, request, served))
 
     async def close(self) -> None:
-        """Closes the connections to models."""
+        """Closes the connections to models, and ends the loops of async tools."""
+        for agent in (*self.agents.values(), *self._earlier.values()):
+            agent.loop.close()
         for model in self._models.values():
             await model.close()
 
-    def _price_of_another(self, model: str, agent: Agent) -> Price | None:
+    def _price_of_another(self, model: str | None, request: ModelRequest, agent: Agent) -> Price | None:
         """Returns the known price of a model that replied instead of the one asked for; looked up once an hour."""
+        if model is None or model == request.model.name:
+            return None
         base_url = agent.config.model.base_url or self._settings.openai_base_url
         hour = int(time.time() // 3600)
         known = (model, base_url, hour)
         if known not in self._others:
             self._others = {key: price for key, price in self._others.items() if key[2] == hour}
-            self._others[known] = price_of(model, base_url, None)
+            self._others[known] = price_of_reply(model, base_url)
         return self._others[known]
 
     def _requested(self, request: AdmitInput) -> Agent:
         agent = self.agents.get(request.agent)
         if agent is None:
-            raise InvalidInputError([Problem(field="agent", problem="no agent of that name is served here")])
+            served = ", ".join(f"`{name}`" for name in sorted(self.agents))
+            meant = did_you_mean(request.agent, self.agents)
+            problem = f"no agent of that name is served here; {f'{meant} ' if meant else ''}served are {served}"
+            raise InvalidInputError([Problem(field="agent", problem=problem)])
         if agent.config.approval.requester_required and request.requested_by is None:
             raise InvalidInputError([Problem(field="requested_by", problem="required by this agent")])
         return agent
@@ -138,47 +206,106 @@ class Catalog:
             raise InvalidInputError(limits)
         unknown = [name for name in (request.budget.tools if request.budget else {}) if name not in agent.tools]
         if unknown:
-            raise InvalidInputError(
-                [Problem(field=f"budget.tools.{name}", problem="the agent has no such tool") for name in unknown]
-            )
+            known = ", ".join(f"`{name}`" for name in agent.tools) or "none"
+            problems: list[Problem] = []
+            for name in unknown:
+                meant = did_you_mean(name, agent.tools)
+                problem = f"the agent has no such tool; {f'{meant} ' if meant else ''}it has {known}"
+                problems.append(Problem(field=f"budget.tools.{name}", problem=problem))
+            raise InvalidInputError(problems)
         return limits
 
     def _approval(self, agent: Agent) -> ApprovalSpec:
         """Returns how the agent asks for approvals.
 
         Raises:
-            ConfigurationError: the group that answers for unknown outcomes has no members.
+            ConfigurationError: the group for unknown outcomes, or the one for budgets, has no members.
         """
         table = agent.config.approval
-        groups = {**table.groups, **self._org.groups}
-        members = list(groups.get(table.unknown, ())) if table.unknown else []
-        where = str(agent.folder / "agent.toml")
-        if table.unknown and quorum_of(table.unknown) != Quorum(table.unknown):
-            mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
-            raise ConfigurationError(f"`approval.unknown` names no group: `{table.unknown}`", where=where, mend=mend)
-        if table.unknown and not members:
-            raise ConfigurationError(f"the group `{table.unknown}` of `approval.unknown` has no members", where=where)
         return ApprovalSpec(
             expires_after=seconds(table.expires_after),
+            wait_at_most=seconds(table.wait_at_most),
             notify=table.notify is not None,
             unknown=table.unknown,
-            unknown_members=members,
+            unknown_members=self._members(agent, "unknown", table.unknown),
+            budget=table.budget,
+            budget_members=self._members(agent, "budget", table.budget),
         )
+
+    def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
+        """Returns the people of the group that a key of `[approval]` names; nobody where it names none.
+
+        Raises:
+            ConfigurationError: it names no group, or one without members.
+        """
+        where = str(agent.folder / "agent.toml")
+        if group is None:
+            if key == "budget" and agent.config.budget.on_exhausted == "ask":
+                mend = 'name it as `budget = "GROUP"` under `[approval]`'
+                raise ConfigurationError('`on_exhausted = "ask"` names nobody to ask', where=where, mend=mend)
+            return []
+        if quorum_of(group) != Quorum(group):
+            mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
+            raise ConfigurationError(f"`approval.{key}` names no group: `{group}`", where=where, mend=mend)
+        members = {**agent.config.approval.groups, **self._org.groups}.get(group, ())
+        if not members:
+            raise ConfigurationError(f"the group `{group}` of `approval.{key}` has no members", where=where)
+        return list(members)
 
     def _ceilings(self, agent: Agent) -> Limits:
         """Returns the agent's ceilings, each at most the organisation's.
 
         Raises:
-            ConfigurationError: the agent's file asks for more than the organisation allows.
+            ConfigurationError: the agent's file asks for more than the organisation allows, or people would have less
+                time to answer than it says.
         """
         own = agent.config.budget
         # Only values written in the file are compared: a default above the organisation's ceiling is just lowered.
-        written = BudgetLimits.model_validate(own.model_dump(exclude_unset=True, exclude={"seconds_exclude_approvals"}))
-        above = narrowed(self._org.ceilings, written)
+        above = narrowed(self._org.ceilings, own.written())
         if isinstance(above, list):
             where = str(agent.folder / "agent.toml")
             raise ConfigurationError(f"{above[0]} of the organisation", where=where)
-        return lowest(own.limits(), self._org.ceilings)
+        ceilings = lowest(own.limits(), self._org.ceilings)
+        check_times(agent.config, agent.folder / "agent.toml", ceilings.seconds)
+        return ceilings
+
+    def _check_account(self, agent: Agent) -> None:
+        """Checks that agents of one account ask the same server with the same key, over a queue that runs do not use.
+
+        Raises:
+            ConfigurationError: the account cannot be used; names the line.
+        """
+        account, file = agent.config.model.account, agent.folder / "agent.toml"
+        if account is None:
+            return
+        line = line_of(file.read_text("utf-8"), "model.account")
+        where = f"{file}:{line}" if line else str(file)
+        if model_queue(account) == self._settings.task_queue:
+            what = f"the account `{account}` needs the task queue `{self._settings.task_queue}`, where runs are served"
+            raise ConfigurationError(what, where=where, mend="name the account otherwise, or set `BACKSTAY_TASK_QUEUE`")
+        for other in self.agents.values():
+            shares = other.config.model.account == account and other.name != agent.name
+            if shares and self._model(other) is not self._model(agent):
+                what = f"`{other.name}` has the account `{account}` too, with another server or key"
+                mend = "give both the same `base_url` and `api_key_env`, or accounts of their own"
+                raise ConfigurationError(what, where=where, mend=mend)
+
+    def _fits_server(self, agent: Agent) -> None:
+        """Checks what OpenAI's own servers refuse and others take.
+
+        Raises:
+            ConfigurationError: every request of the agent would be refused.
+        """
+        if not is_openai(agent.config.model.base_url or self._settings.openai_base_url):
+            return
+        if len(agent.tools) > MOST_TOOLS:
+            what = f"{len(agent.tools)} tools are more than the {MOST_TOOLS} that OpenAI takes"
+            raise ConfigurationError(what, where=str(agent.folder / "agent.toml"), mend="list fewer in `tools`")
+        for tool in agent.tools.values():
+            if len(tool.spec.description) > LONGEST_DESCRIPTION:
+                what = f"the docstring of `{tool.spec.name}` is longer than {LONGEST_DESCRIPTION} characters"
+                mend = "OpenAI refuses that: shorten it, and say the rest in `instructions`"
+                raise ConfigurationError(what, where=tool.where, mend=mend)
 
     def _model(self, agent: Agent) -> OpenAIModel:
         """Returns the agent's connection, shared by all agents with the same key and address."""
@@ -195,6 +322,12 @@ class Catalog:
         if endpoint not in self._models:
             self._models[endpoint] = OpenAIModel(key, base_url)
         return self._models[endpoint]
+
+
+def is_openai(base_url: str | None) -> bool:
+    """Tells whether an address is that of OpenAI's own models, there or on Azure; None is OpenAI's own."""
+    host = urlsplit(base_url).hostname or "" if base_url else OPENAI_HOST
+    return host == OPENAI_HOST or host.endswith(AZURE_HOSTS)
 
 
 def needs_key(base_url: str | None) -> bool:

@@ -12,10 +12,13 @@ from pathlib import Path
 from types import ModuleType
 
 from backstay.errors import ConfigurationError
+from backstay.kernel.nearest import did_you_mean
 from backstay.tools.declare import options_of
 
 from ..tool.function import Tool, tool_of
+from ..tool.loop import ToolLoop
 from .config import AgentConfig, read_config
+from .times import check_times
 from .toml_file import line_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -28,6 +31,7 @@ class Agent:
     Attributes:
         tools: the listed tools by name, in the order of the list.
         version: a digest of every file in the folder.
+        loop: runs the agent's async tools.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Agent:
     config: AgentConfig
     tools: Mapping[str, Tool]
     version: str
+    loop: ToolLoop
 
 
 def load_agents(roots: Sequence[Path]) -> dict[str, Agent]:
@@ -64,13 +69,15 @@ def load_agent(folder: Path) -> Agent:
     """
     check_name(folder.name, where=str(folder))
     config = read_config(folder / "agent.toml")
-    defined = _tools_of(folder)
+    check_times(config, folder / "agent.toml", config.budget.seconds)
+    loop = ToolLoop(folder.name)
+    defined = _tools_of(folder, loop)
     listed = list(defined) if config.tools is None else config.tools
     for name in listed:
         if name not in defined:
             raise _missing(folder, name, defined)
     tools = {name: defined[name] for name in listed}
-    return Agent(folder.name, folder.resolve(), config, tools, _version(folder))
+    return Agent(folder.name, folder.resolve(), config, tools, _version(folder), loop)
 
 
 def check_name(name: str, where: str | None = None) -> None:
@@ -90,16 +97,17 @@ def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationEr
     if name.startswith("mcp:"):
         return ConfigurationError(f"`{name}`: MCP servers are not supported yet", where=f"{file}:{line}")
     known = ", ".join(f"`{tool}`" for tool in defined) or "none"
-    mend = f"the functions marked `@tool` in tools.py are: {known}"
+    meant = did_you_mean(name, defined)
+    mend = f"{f'{meant} ' if meant else ''}the functions marked `@tool` in tools.py are: {known}"
     return ConfigurationError(f"`{name}` is listed in `tools` and defined nowhere", where=f"{file}:{line}", mend=mend)
 
 
-def _tools_of(folder: Path) -> dict[str, Tool]:
+def _tools_of(folder: Path, loop: ToolLoop) -> dict[str, Tool]:
     if not (folder / "tools.py").is_file():
         return {}
     module = _imported(folder)
     marked = {name: thing for name, thing in vars(module).items() if options_of(thing) and inspect.isfunction(thing)}
-    return {name: tool_of(name, function) for name, function in marked.items()}
+    return {name: tool_of(name, function, loop) for name, function in marked.items()}
 
 
 def _imported(folder: Path) -> ModuleType:

@@ -2,13 +2,15 @@
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from backstay.contracts.problems import Contract, problems_of
+from backstay.contracts.problems import UNKNOWN, Contract, Problem, fields_at, problems_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.nearest import did_you_mean
 
 Table = TypeVar("Table", bound=Contract)
 
@@ -39,8 +41,7 @@ def read_table(file: Path, table: type[Table]) -> Table:
     except ValidationError as error:
         problem = problems_of(error)[0]
         line = line_of(text, problem.field)
-        known = ", ".join(f"`{key}`" for key in _known_keys(table, problem.field))
-        mend = f"known keys are {known}" if problem.problem == "unknown field" and known else None
+        mend = _mend(table, problem)
         raise ConfigurationError(str(problem), where=f"{file}:{line}" if line else str(file), mend=mend) from None
 
 
@@ -53,10 +54,12 @@ def line_of(text: str, field: str) -> int | None:
     parts = field.split(".")
     for depth in range(len(parts), 0, -1):
         table, key = ".".join(parts[: depth - 1]), parts[depth - 1]
-        current = ""
+        current, before = "", Counter[str]()
         for number, line in enumerate(text.splitlines(), 1):
-            if header := re.match(r"\s*\[+([^\]]+)\]+", line):
-                current = header[1].strip().replace('"', "")
+            if header := re.match(r"\s*(\[+)([^\]]+)\]+", line):
+                name = header[2].strip().replace('"', "")
+                current = f"{name}.{before[name]}" if header[1] == "[[" else name
+                before[name] += 1
                 if current == ".".join(parts[:depth]):
                     return number
             elif current == table and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
@@ -64,10 +67,12 @@ def line_of(text: str, field: str) -> int | None:
     return None
 
 
-def _known_keys(table: type[Contract], field: str) -> list[str]:
-    for part in field.split(".")[:-1]:
-        inner = table.model_fields[part].annotation if part in table.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, Contract)):
-            return []
-        table = inner
-    return list(table.model_fields)
+def _mend(table: type[Contract], problem: Problem) -> str | None:
+    """Says which key was probably meant where one is mistyped, and which are known."""
+    location = problem.field.split(".")
+    known = fields_at(table, location)
+    if problem.problem != UNKNOWN or not known:
+        return None
+    listed = f"known keys are {', '.join(f'`{key}`' for key in known)}"
+    meant = did_you_mean(location[-1], known)
+    return f"{meant} {listed}" if meant else listed

@@ -9,8 +9,6 @@ from typing import Any
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
@@ -26,11 +24,15 @@ from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, Claimed, EffectInput
 from backstay.contracts.run import plain
 from backstay.errors import EffectUnreachedError
+from backstay.kernel.markdown import inert
+
+from .executions import described
 
 POLL_SECONDS = 0.5
 SOON_SECONDS = 0.05
 GRACE_SECONDS = 2.0
 ANSWER = timedelta(seconds=10)
+_OCCUPIED = ToolResult(status="failed", text="nothing was done: another workflow has the id of the shared effect")
 _CLOSED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
 _TRY_AGAIN = (
     RPCStatusCode.RESOURCE_EXHAUSTED,
@@ -64,10 +66,10 @@ class Effects:
     async def is_over(self, call: CallRef) -> bool:
         """Tells whether the run of a call has closed or is unknown to Temporal."""
         try:
-            run = await self._client.get_workflow_handle(call.workflow_id, run_id=call.run_id).describe()
+            run = await described(self._client, call.workflow_id, call.run_id)
         except RPCError as error:
             return error.status is RPCStatusCode.NOT_FOUND
-        return run.status is not WorkflowExecutionStatus.RUNNING
+        return not run.open
 
 
 class _EffectWorkflow:
@@ -87,7 +89,7 @@ class _EffectWorkflow:
             task_queue=self._start.call.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            static_summary=f"{self._start.tool} · tenant {self._start.tenant}",
+            static_summary=inert(f"{self._start.tool} · tenant {self._start.tenant}"),
         )
         try:
             return await self._client.start_update_with_start_workflow(  # pyright: ignore[reportUnknownMemberType]
@@ -111,13 +113,18 @@ class _EffectWorkflow:
         """Signals that a call no longer asks for the effect."""
         await self._handle().signal(names.WITHDRAW, plain(call))
 
+    async def is_ours(self, run_id: str | None) -> bool:
+        """Tells whether a workflow under the effect's id is one that our workers run, whatever it answers."""
+        found = await self._handle(run_id).describe(rpc_timeout=ANSWER)
+        return (found.workflow_type, found.task_queue) == (names.EFFECT, self._start.call.task_queue)
+
     async def is_performing(self) -> bool:
         """Tells whether the effect is being performed, without asking a worker."""
         try:
-            effect: WorkflowExecutionDescription = await self._handle().describe(rpc_timeout=ANSWER)
+            effect = await described(self._client, self._id, timeout=ANSWER)
         except RPCError:
             return False
-        return bool(effect.raw_description.pending_activities)
+        return bool(effect.pending)
 
     def _handle(self, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(self._id, run_id=run_id)
@@ -208,6 +215,8 @@ class Claiming:
                     raise
                 await self._pause(True)
                 continue
+            if not await self._effect.is_ours(handle.workflow_run_id):
+                return Claimed(result=_OCCUPIED)
             self._number += 1
             self._told(handle.workflow_run_id or "")
             self._accepted.set()

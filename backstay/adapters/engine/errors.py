@@ -20,7 +20,7 @@ from temporalio.exceptions import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from backstay.contracts.names import INVALID_INPUT
+from backstay.contracts.names import INVALID_INPUT, TOO_MANY_UPDATES
 from backstay.contracts.problems import Problem
 from backstay.contracts.run import RunResult
 from backstay.errors import (
@@ -44,6 +44,8 @@ _NO_WORKER = (
     RPCStatusCode.RESOURCE_EXHAUSTED,
     RPCStatusCode.FAILED_PRECONDITION,
 )
+_CROWDED = ("total number of distinct updates", "concurrent in-flight updates")
+_ENDED_BY_ENGINE = ("history size exceeds limit", "history count exceeds limit")
 _FORBIDDEN = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 _PROBLEMS = TypeAdapter(list[Problem])
 
@@ -71,6 +73,13 @@ def in_our_words(client: Client, run_id: str) -> Generator[None]:
         raise RefusedError(run_id, "QueryFailed", error.message) from error
 
 
+def takes_no_update(error: RPCError | WorkflowUpdateFailedError) -> bool:
+    """Tells whether a run refused an update, or Temporal did, only because the run had too many."""
+    if isinstance(error, RPCError):
+        return any(words in error.message for words in _CROWDED)
+    return isinstance(error.cause, ApplicationError) and error.cause.type == TOO_MANY_UPDATES
+
+
 def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | RPCError:
     """Returns our own error for a failed remote call, or the same error where we have none."""
     text = error.message
@@ -78,6 +87,10 @@ def rpc_error(client: Client, run_id: str, error: RPCError) -> BackstayError | R
         if text.startswith("Namespace "):
             return ConfigurationError(f"there is no namespace `{client.namespace}`", mend="see `TEMPORAL_NAMESPACE`")
         return RunClosedError(run_id) if "already completed" in text else RunNotFoundError(run_id, client.namespace)
+    if any(words in text for words in _ENDED_BY_ENGINE):
+        return RunClosedError(run_id)
+    if "limit for signal" in text:
+        return RefusedError(run_id, "TooManySignals", "it takes no more signals")
     if error.status in _NO_WORKER:
         return NoWorkerError(run_id)
     if error.status is RPCStatusCode.UNAVAILABLE:

@@ -1,12 +1,14 @@
 """Reads a run's own history from Temporal: forwards for its start, backwards for recent events."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
@@ -20,10 +22,13 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
+from backstay.contracts.effect import EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest
-from backstay.errors import HistoryError, HistoryGoneError
-from backstay.kernel.keys import act_id
+from backstay.errors import ForeignRunError, HistoryError, HistoryGoneError
+from backstay.kernel.keys import act_id, run_key
+
+from .executions import listed
 
 PAGE_EVENTS = 30
 OPENING_EVENTS = 12
@@ -49,28 +54,36 @@ _ENDED = frozenset(
         EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED,
     }
 )
+_BY_ITSELF = frozenset(
+    {EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW}
+)
 _NO_SUCH_RUN = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 class RunHistory:
-    """A reader of run histories through a Temporal client; it reads one link of a chain, never the next."""
+    """A reader of the histories of the runs of some task queues; it reads one link of a chain, never the next."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *task_queues: str) -> None:
         self._client = client
+        self._task_queues = task_queues
 
     async def opening(self, run: RunRef) -> Opening:
         """Reads the request and the admission.
 
         Raises:
             HistoryError: the history does not begin with an admission.
+            ForeignRunError: the workflow is no run of this task queue.
         """
         request: RunRequest | None = None
         reset = False
+        first_run_id = ""
         admit: int | None = None
         async for event in self._forwards(run):
             if event.HasField("workflow_execution_started_event_attributes"):
                 started = event.workflow_execution_started_event_attributes
-                reset = _continues_another(event, run)
+                self._check_ours(started, names.AGENT_RUN)
+                first_run_id = started.first_execution_run_id
+                reset = _continues_another(started, run)
                 request = await self._decoded(started.input.payloads, RunRequest)
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
@@ -83,11 +96,12 @@ class RunHistory:
                 admission = await self._decoded(result, Admission)
                 return Opening(
                     run_id=run.workflow_id,
+                    run_key=run_key(self._client.namespace, run.workflow_id, first_run_id),
                     goal=request.goal,
                     agent=request.agent,
                     tenant=request.tenant,
                     requested_by=request.requested_by,
-                    metadata=request.metadata,
+                    metadata=request.unsigned().metadata,
                     admission=admission,
                     reset=reset,
                 )
@@ -153,15 +167,48 @@ class RunHistory:
                 return Handed(given, closed or event.event_id in ended, seen)
         return None
 
-    async def was_reset(self, run: RunRef) -> bool:
-        """Tells whether a run continues another one after a reset.
+    async def effect_was_reset(self, effect: RunRef) -> bool:
+        """Tells whether a shared effect continues another one after a reset.
+
+        Raises:
+            HistoryError: Temporal could not be asked.
+            ForeignRunError: the workflow is no shared effect of this task queue.
+        """
+        async for event in self._forwards(effect):
+            started = event.workflow_execution_started_event_attributes
+            self._check_ours(started, names.EFFECT)
+            return _continues_another(started, effect)
+        return False
+
+    async def cut_short(self, effect: RunRef) -> ToolResult | None:
+        """Looks for an earlier effect of the same id that was ended from outside after it had begun to perform.
+
+        Returns:
+            Its result, of status `unknown` where it had none yet; None where nothing was begun, or its window is over.
 
         Raises:
             HistoryError: Temporal could not be asked.
         """
-        async for event in self._forwards(run):
-            return _continues_another(event, run)
-        return False
+        for other in await self.relatives(effect):
+            with contextlib.suppress(HistoryGoneError):
+                if found := await self._left_behind(other):
+                    return found
+        return None
+
+    async def _left_behind(self, effect: RunRef) -> ToolResult | None:
+        events = [event async for event in self._backwards(effect)]
+        closed, started = events[0], events[-1].workflow_execution_started_event_attributes
+        performed = [event.event_id for event in events if (_scheduled(event) or "").startswith(names.PERFORM)]
+        if closed.event_type in _BY_ITSELF or started.workflow_type.name != names.EFFECT or not performed:
+            return None
+        given = await self._decoded(started.input.payloads, EffectInput)
+        if closed.event_time.ToDatetime(UTC) + timedelta(seconds=given.window) < datetime.now(UTC):
+            return None
+        for event in events:
+            done = event.activity_task_completed_event_attributes
+            if done.scheduled_event_id == performed[0]:
+                return await self._decoded(done.result.payloads, ToolResult)
+        return ToolResult(status="unknown", text="the outcome is unknown: the shared effect was ended from outside")
 
     async def relatives(self, run: RunRef) -> list[RunRef]:
         """Finds the other runs under the same workflow id, including runs that a reset continued here.
@@ -176,11 +223,17 @@ class RunHistory:
             if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
                 found.append(RunRef(run.workflow_id, failed.base_run_id))
         try:
-            async for other in self._client.list_workflows(f"WorkflowId = {json.dumps(run.workflow_id)}"):
-                found.append(RunRef(other.id, other.run_id))
+            async for other in listed(self._client, f"WorkflowId = {json.dumps(run.workflow_id)}"):
+                found.append(RunRef(other.workflow_id, other.run_id))
         except RPCError as error:
             raise HistoryError(f"the engine could not be asked: {error.message}") from error
         return [other for other in dict.fromkeys(found) if other != run]
+
+    def _check_ours(self, started: WorkflowExecutionStartedEventAttributes, kind: str) -> None:
+        # INVARIANT: the engine wrote this event, so nobody who schedules an activity can forge it.
+        if started.workflow_type.name != kind or started.task_queue.name not in self._task_queues:
+            queues = ", ".join(f"`{queue}`" for queue in self._task_queues)
+            raise ForeignRunError(f"only a workflow `{kind}` of the task queue {queues} may ask for this")
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])
@@ -218,8 +271,8 @@ class RunHistory:
                 return
 
 
-def _continues_another(began: HistoryEvent, run: RunRef) -> bool:
-    return began.workflow_execution_started_event_attributes.original_execution_run_id != run.run_id
+def _continues_another(started: WorkflowExecutionStartedEventAttributes, run: RunRef) -> bool:
+    return started.original_execution_run_id != run.run_id
 
 
 def _scheduled(event: HistoryEvent) -> str | None:

@@ -2,34 +2,41 @@
 
 from typing import Any
 
-from temporalio.converter import StorageDriverStoreContext
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 
 class LeanSandbox(SandboxedWorkflowRunner):
-    """The SDK's sandbox, for converters that treat every payload alike.
+    """The SDK's sandbox, for workflows that the SDK need not enter to learn where a payload belongs.
 
     For each payload the SDK asks the workflow instance, inside its sandbox, for a serialization context: 25 times a
-    step, a fifth of the worker's time. Our converter and codec use no context, so the answer is given outside.
+    step, a fifth of the worker's time. The answer is given outside, and only where a codec binds payloads to places.
     """
+
+    placed = False
+    """True where payloads are bound to their places."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Returns a sandboxed instance that answers questions about payloads outside its sandbox."""
-        return _LeanInstance(super().create_instance(det))
+        return _LeanInstance(super().create_instance(det), self.placed)
 
 
 class _LeanInstance(WorkflowInstance):
-    """A sandboxed instance without serialization contexts."""
+    """A sandboxed instance that names the places of payloads from outside its sandbox, or names none."""
 
-    def __init__(self, sandboxed: WorkflowInstance) -> None:
+    def __init__(self, sandboxed: Any, placed: bool) -> None:
         self._sandboxed = sandboxed
+        self._placed = placed
 
     def activate(self, act: Any) -> Any:
         return self._sandboxed.activate(act)
 
-    def get_serialization_context(self, command_info: Any) -> None:
-        return None
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
+        if not self._placed:
+            return None
+        inside = self._sandboxed.globals_and_locals["__temporal_in_sandbox"]
+        return inside.get_serialization_context(command_info)
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
         return StorageDriverStoreContext(target=None)

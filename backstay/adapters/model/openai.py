@@ -1,25 +1,33 @@
 """Asks a model through either OpenAI API, at OpenAI or any compatible server, once and without retries."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import openai
 
+from backstay.contracts.admission import Api
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.errors import ModelError
 
-from .openai_errors import as_model_error, shown
-from .openai_reply import read_reply, unreadable
+from .dialect import Dialect, Wire, dialect_of
+from .openai_errors import as_model_error, body_of, line, shown
+from .openai_reply import read_bad_call, read_reply, unreadable
 from .openai_request import render
+from .refused import mended
 
 # A reply is stored whole, and Temporal refuses payloads above two megabytes.
 MAX_BYTES = 1_500_000
 _NO_KEY = "none"
 _CONNECT_SECONDS = 10.0
+_MOST_MENDS = 6
 _SAFE_IN_A_HEADER = "!#$&'()*+,/:;=?@[]~"
+_AS_THE_HOST_SAYS = Wire()
+_LOG = logging.getLogger("backstay.model")
 
 
 class OpenAIModel:
@@ -38,21 +46,35 @@ class OpenAIModel:
         self._base_url = base_url or None
         self._timeout = timeout
         self._client: openai.AsyncOpenAI | None = None
+        self._learned: dict[tuple[str, Api, Wire], Dialect] = {}
 
-    async def reply(self, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
+    async def reply(
+        self, request: ModelRequest, call_id: Callable[[int], str], wire: Wire = _AS_THE_HOST_SAYS
+    ) -> ModelReply:
         """Sends one request and reads the reply; cancelling closes the connection.
+
+        A request that the server refuses for a parameter is sent again without it, which the server bills no more than
+        the refusal; what it refused is remembered for the model.
 
         Args:
             request: the request to send.
             call_id: gives the id of the i-th proposed call, counted from 0.
+            wire: what agent.toml says of the wire.
 
         Raises:
             ModelError: no usable reply came; the text is one short line without the key.
         """
         try:
-            body = await self._body(request)
-            return read_reply(request.model.api, body, call_id)
+            # The client's own timeout applies to each read, so a body that arrives byte by byte would never hit it.
+            async with asyncio.timeout(self._timeout):
+                return self._shown(await self._understood(request, call_id, wire))
+        except TimeoutError:
+            message = f"no whole reply within {self._timeout:g} seconds"
+            raise ModelError("timeout", message, retryable=True, billed=True) from None
         except Exception as error:
+            body = body_of(error) if isinstance(error, openai.APIStatusError) else None
+            if reply := read_bad_call(body, body):
+                return self._shown(reply)
             # INVARIANT: the error has no cause. Temporal stores causes too, and some of them quote the key.
             raise shown(as_model_error(error), self._secret()) from None
 
@@ -62,20 +84,41 @@ class OpenAIModel:
         if client is not None:
             await client.close()
 
-    async def _body(self, request: ModelRequest) -> bytes:
-        try:
-            # The client's own timeout applies to each read, so a body that arrives byte by byte would never hit it.
-            async with asyncio.timeout(self._timeout), self._sent(request) as response:
-                return await _collected(response.iter_bytes())
-        except TimeoutError:
-            message = f"no whole reply within {self._timeout:g} seconds"
-            raise ModelError("timeout", message, retryable=True, billed=True) from None
+    async def _understood(self, request: ModelRequest, call_id: Callable[[int], str], wire: Wire) -> ModelReply:
+        """Asks until the server takes the request as it is written, or refuses it for another reason."""
+        known = (request.model.name, request.model.api, wire)
+        host = self._opened().base_url.host
+        dialect = self._learned.get(known) or dialect_of(host, request.model.name, request.model.api, wire)
+        refused: dict[Dialect, str] = {}
+        before: Exception | None = None
+        while True:
+            body = render(request, dialect)
+            try:
+                reply = read_reply(request.model.api, await self._body(request, body), call_id)
+            except Exception as error:
+                mend = mended(dialect, body, error) if len(refused) < _MOST_MENDS else None
+                if mend is None:
+                    raise
+                if mend.dialect in refused:
+                    raise (before or error) from None  # the other form is refused too: the first refusal says more
+                refused[dialect], dialect, before = mend.refused, mend.dialect, error
+                continue
+            if refused:
+                self._learned[known] = dialect
+                what = ", ".join(refused.values())
+                _LOG.warning("`%s` at %s refuses %s: it is asked otherwise from now on", request.model.name, host, what)
+            return reply
 
-    def _sent(self, request: ModelRequest) -> AbstractAsyncContextManager[openai.AsyncAPIResponse[Any]]:
+    async def _body(self, request: ModelRequest, body: dict[str, Any]) -> bytes:
+        async with self._sent(request, body) as response:
+            return await _collected(response.iter_bytes())
+
+    def _sent(
+        self, request: ModelRequest, body: dict[str, Any]
+    ) -> AbstractAsyncContextManager[openai.AsyncAPIResponse[Any]]:
         """Sends the request and returns its response, not yet read."""
         # The body goes in `extra_body`, because the client's transform of typed parameters takes quadratic time.
         client = self._opened()
-        body = render(request, newest=_is_openai(client.base_url.host))
         headers = {"Idempotency-Key": quote(request.idempotency_key, safe=_SAFE_IN_A_HEADER, errors="replace")}
         if request.model.api == "chat":
             return client.chat.completions.with_streaming_response.create(
@@ -91,6 +134,14 @@ class OpenAIModel:
             self._client = openai.AsyncOpenAI(api_key=self._key, base_url=self._base_url, timeout=limits, max_retries=0)
         return self._client
 
+    def _shown(self, reply: ModelReply) -> ModelReply:
+        """Returns a reply of which the problem, which may quote the provider, is safe to show."""
+        problem = reply.decision.problem
+        if problem is None:
+            return reply
+        decision = reply.decision.model_copy(update={"problem": line(problem, self._secret())})
+        return replace(reply, decision=decision)
+
     def _secret(self) -> str | None:
         key = self._client.api_key if self._client is not None else self._key
         return None if key == _NO_KEY else key
@@ -104,7 +155,3 @@ async def _collected(chunks: AsyncIterator[bytes]) -> bytes:
         if len(body) > MAX_BYTES:
             raise unreadable(f"the body is longer than {MAX_BYTES} bytes")
     return bytes(body)
-
-
-def _is_openai(host: str) -> bool:
-    return host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))

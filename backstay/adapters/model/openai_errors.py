@@ -11,9 +11,12 @@ import openai
 
 from backstay.errors import ModelError
 
+from .body import read_body
+from .openai_usage import bill_of_error
+from .reported import bills_in, fields_of, is_error, model_in, provider_message, status_of
+
 LONGEST_WAIT = 3600.0
-_LONGEST_MESSAGE = 280
-_DEEPEST_MESSAGE = 4
+_LONGEST_MESSAGE = 980
 _QUOTA = "insufficient_quota"
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _UNSENDABLE = (
@@ -53,31 +56,15 @@ def as_model_error(error: Exception) -> ModelError:
 
 
 def shown(error: ModelError, secret: str | None) -> ModelError:
-    """Returns a copy of the error that is safe to show: one short line, without `secret` and without a cause."""
-    message = str(error).removeprefix(f"{error.kind}: ")
-    if secret:
-        message = message.replace(secret, "[key]")
-    message = " ".join(message.encode("utf-8", "replace").decode().split())
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[: _LONGEST_MESSAGE - 1] + "…"
-    return ModelError(
-        error.kind, message, retryable=error.retryable, billed=error.billed, retry_after=error.retry_after
-    )
+    """Returns a copy of the error that is safe to show: one line, without `secret` and without a cause."""
+    return error.worded(line(error.message, secret))
 
 
-def provider_message(body: object) -> str:
-    """Finds the message in an error's body, in any usual shape; returns an empty text where there is none."""
-    for _ in range(_DEEPEST_MESSAGE):
-        if isinstance(body, str):
-            return "" if body.lstrip().startswith("<") else body
-        fields = fields_of(body)
-        body = next((fields[name] for name in ("message", "error", "detail") if fields.get(name)), None)
-    return ""
-
-
-def fields_of(value: object) -> dict[str, Any]:
-    """Returns the fields of a JSON object, and none for any other value."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+def line(text: str, secret: str | None) -> str:
+    """Returns a provider's words as one line of at most 980 characters, without `secret`."""
+    clean = text.replace(secret, "[key]") if secret else text
+    clean = " ".join(clean.encode("utf-8", "replace").decode().split())
+    return clean if len(clean) <= _LONGEST_MESSAGE else clean[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -99,15 +86,35 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def reported_error(value: object) -> ModelError | None:
-    """Returns the error that the body of an HTTP 200 reports by the status it names; None where it names none."""
-    fields = fields_of(value)
-    error = value if fields.get("object") == "error" else fields.get("error") or _first_choice(fields).get("error")
+    """Returns the error that the body of an HTTP 200 reports, by the status it stands for; None where it has none."""
+    error = error_in(value)
+    status = status_of(error)
+    if error is None or status is None:
+        return None
     named = fields_of(error)
-    for name in ("code", "status", "status_code"):
-        status = _number(str(named.get(name)))
-        if status is not None and 400 <= status <= 599:
-            return _error_of_status(int(status), error, _QUOTA in (named.get("code"), named.get("type")))
-    return None
+    return _error_of_status(status, error, _QUOTA in (named.get("code"), named.get("type")))
+
+
+def billed_by(failure: ModelError, body: object) -> ModelError:
+    """Returns the failure with the bill in its body: whatever its status says, the provider then charges for it."""
+    return failure.that_billed(bill_of_error(body), model_in(body)) if bills_in(body) else failure
+
+
+def error_in(value: object) -> object:
+    """Returns the error in the body of an HTTP 200, wherever servers put it; None where it has none.
+
+    A body that is no reply is one as a whole, where it says by a code or in words what went wrong.
+    """
+    fields = fields_of(value)
+    if fields.get("object") == "error" or (fields.get("type") == "error" and not fields.get("error")):
+        return value
+    choice = _first_choice(fields)
+    places = (fields.get("error"), choice.get("error"), fields_of(choice.get("message")).get("error"))
+    error = next((place for place in places if is_error(place)), None)
+    if error is not None:
+        return value if error is True else error
+    is_reply = bool(fields.get("choices")) or "output" in fields
+    return None if is_reply or status_of(value) is None else value
 
 
 def _first_choice(fields: dict[str, Any]) -> dict[str, Any]:
@@ -115,9 +122,20 @@ def _first_choice(fields: dict[str, Any]) -> dict[str, Any]:
     return fields_of(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else {}
 
 
+def body_of(error: openai.APIStatusError) -> object:
+    """Returns the whole body of an error; the client keeps only a part."""
+    content = error.response.content
+    try:
+        return read_body(content)
+    except (ValueError, RecursionError):
+        return content.decode("utf-8", "replace")
+
+
 def _of_status(error: openai.APIStatusError) -> ModelError:
     out_of_quota = _QUOTA in (error.code, error.type)
-    return _error_of_status(error.status_code, error.body, out_of_quota, retry_after(error.response.headers))
+    body = body_of(error)
+    failure = _error_of_status(error.status_code, body, out_of_quota, retry_after(error.response.headers))
+    return billed_by(failure, body)
 
 
 def _error_of_status(status: int, body: object, out_of_quota: bool, wait: float | None = None) -> ModelError:

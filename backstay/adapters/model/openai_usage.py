@@ -4,9 +4,15 @@ from dataclasses import dataclass
 
 from backstay.contracts.decision import BilledUsage, Decision
 
-from .openai_errors import fields_of
+from .openai_figures import count_of, figures_of
+from .reported import bills_in, fields_of
 
-_MAX_TOKENS = 10**15
+_READ = ("prompt_tokens", "input_tokens")
+_WRITTEN = ("completion_tokens", "output_tokens")
+_READ_BESIDE = "cache_read_input_tokens"
+_STORED_BESIDE = "cache_creation_input_tokens"
+_DEAR = ("audio_tokens", "image_tokens", "video_tokens")
+_UNTOLD = Decision(text="not told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +23,17 @@ class Names:
     written: str
 
 
-CHAT = Names("prompt_tokens", "completion_tokens")
-RESPONSES = Names("input_tokens", "output_tokens")
+CHAT = Names(_READ[0], _WRITTEN[0])
+RESPONSES = Names(_READ[1], _WRITTEN[1])
 
 
 def read_usage(value: object, names: Names, decision: Decision) -> BilledUsage | None:
     """Returns the bill of a reply, or None where it cannot be believed; the caller then settles at the hold.
 
-    Some servers report reasoning beside the output instead of inside it, or only in the total. The output is the
-    largest that the figures support: the output itself, the total less the input, or output and reasoning together
-    where reasoning alone exceeds the output. A request that was answered has read something, and a reply with text or
-    calls has written something.
+    Some servers report reasoning beside the output instead of inside it, under names of their own, or only in the
+    total; some use the names of both APIs. The output is the largest that the figures support: the largest output, the
+    total less the input, or the output and every part that is larger and so cannot be inside it. A request that was
+    answered has read something, and a reply with text or calls has written something.
 
     Args:
         value: the reply's `usage`, as it came.
@@ -35,20 +41,95 @@ def read_usage(value: object, names: Names, decision: Decision) -> BilledUsage |
         decision: what the reply says.
     """
     report = fields_of(value)
-    read, written = _count(report.get(names.read)), _count(report.get(names.written))
-    cached = _detail(report, f"{names.read}_details", "cached_tokens")
-    inside = _detail(report, f"{names.written}_details", "reasoning_tokens")
-    beside = _optional(report, "reasoning_tokens")
-    if read is None or written is None or cached is None or inside is None or beside is None:
+    figures = figures_of(report)
+    read, written = (_main(report, name) for name in ((names.read, *_READ), (names.written, *_WRITTEN)))
+    kinds = _kinds(report)
+    if read is None or written is None or kinds is None or figures.odd:
         return None
-    total = read + written if report.get("total_tokens") is None else _count(report["total_tokens"])
-    if total is None or total < read + written or cached > read:
+    read += _beside(report, names, kinds)
+    if figures.total is None:
+        read += figures.tools
+    total = read + written if figures.total is None else figures.total
+    if total < read + written or max(kinds.cached, figures.read) > read:
         return None
-    reasoning = max(inside, beside)
-    output = max(total - read, written + reasoning if reasoning > written else 0)
+    output = max(total - read, written + figures.beyond(read, written))
     if read == 0 or (output == 0 and (decision.text or decision.calls)):
         return None
-    return BilledUsage(input_tokens=read, output_tokens=output, cached_tokens=cached)
+    if kinds.stored + kinds.dear_read > read or kinds.dear_written > max(total - read, written):
+        return None
+    return BilledUsage(
+        input_tokens=read,
+        output_tokens=output,
+        # A token may be of several kinds at once, and then counts as the dearest.
+        cached_tokens=min(kinds.cached, read - kinds.stored - kinds.dear_read),
+        written_tokens=kinds.stored,
+        dear_input_tokens=kinds.dear_read,
+        dear_output_tokens=kinds.dear_written,
+        usd=figures.usd,
+    )
+
+
+def bill_of_error(body: object) -> BilledUsage | None:
+    """Returns the largest bill in the body of an error, in the names of either API; None where none can be believed."""
+    read = (read_usage(report, names, _UNTOLD) for report in bills_in(body) for names in (CHAT, RESPONSES))
+    bills = [bill for bill in read if bill is not None]
+    return max(bills, key=lambda bill: (bill.usd, bill.output_tokens, bill.input_tokens), default=None)
+
+
+def _main(report: dict[str, object], names: tuple[str, ...]) -> int | None:
+    """Returns a main figure: the largest of those under its names; None where its own name has none."""
+    if count_of(report.get(names[0])) is None:
+        return None
+    return _most([_optional(report, name) for name in names])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """Figures for the kinds of tokens: read from a cache, stored in one, and of a dearer kind."""
+
+    cached: int
+    stored: int
+    dear_read: int
+    dear_written: int
+
+
+def _kinds(report: dict[str, object]) -> _Kinds | None:
+    """Reads the kinds of tokens; None where a figure is no count."""
+    cached = [*_details(report, _READ, "cached_tokens"), _optional(report, _READ_BESIDE)]
+    stored = [*_details(report, _READ, "cache_write_tokens"), *_details(report, _READ, "cache_creation_tokens")]
+    stored.append(_optional(report, _STORED_BESIDE))
+    dear_read = [_details(report, _READ, name) for name in _DEAR]
+    dear_written = [_details(report, _WRITTEN, name) for name in _DEAR]
+    for_an_hour = _detail(report, "cache_creation", "ephemeral_1h_input_tokens")
+    if any(None in figures for figures in (cached, stored, [for_an_hour], *dear_read, *dear_written)):
+        return None
+    hour = for_an_hour or 0
+    return _Kinds(
+        cached=_most(cached),
+        stored=max(0, _most(stored) - hour),
+        dear_read=sum(map(_most, dear_read)) + hour,
+        dear_written=sum(map(_most, dear_written)),
+    )
+
+
+def _beside(report: dict[str, object], names: Names, kinds: _Kinds) -> int:
+    """Returns the input that is reported beside the main figure: Anthropic's own names count only fresh tokens there.
+
+    A server that gives a total says by it how it counts.
+    """
+    named = _READ_BESIDE in report or _STORED_BESIDE in report
+    if not named or names != RESPONSES or report.get("total_tokens") is not None:
+        return 0
+    return kinds.cached + kinds.stored + (_detail(report, "cache_creation", "ephemeral_1h_input_tokens") or 0)
+
+
+def _most(figures: list[int | None]) -> int:
+    return max(figure or 0 for figure in figures)
+
+
+def _details(report: dict[str, object], tables: tuple[str, ...], name: str) -> list[int | None]:
+    """Returns a figure from the details of each main figure, by the names of either API."""
+    return [_detail(report, f"{table}_details", name) for table in tables]
 
 
 def _detail(report: dict[str, object], table: str, name: str) -> int | None:
@@ -60,9 +141,4 @@ def _detail(report: dict[str, object], table: str, name: str) -> int | None:
 def _optional(fields: dict[str, object], name: str) -> int | None:
     """Returns a figure that may be left out, then 0; None where it is there and is no count."""
     value = fields.get(name)
-    return 0 if value is None else _count(value)
-
-
-def _count(value: object) -> int | None:
-    # `isinstance` would accept a bool as an int.
-    return value if type(value) is int and 0 <= value <= _MAX_TOKENS else None
+    return 0 if value is None else count_of(value)

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 
+from backstay.errors import ConfigurationError
 from backstay.settings import Settings
 
+from .failures import failures_of
 from .keys import KEYS, KEYS_FILE, codec_keys
-from .tolerant import TolerantPayloadConverter
+from .tolerant import TolerantPayloadConverter, WorkerPayloadConverter
+
+_MEND = f"set `{KEYS}`, or leave it out"
 
 
 def data_converter(settings: Settings | None = None) -> DataConverter:
@@ -40,10 +44,29 @@ def data_converter(settings: Settings | None = None) -> DataConverter:
     )
 
 
-def for_worker(converter: DataConverter) -> DataConverter:
-    """Returns the converter for a worker: it rejects payloads it cannot decrypt without failing the workflow task."""
+def for_worker(converter: DataConverter, *, strict: bool = False) -> DataConverter:
+    """Returns the converter for a worker: it rejects payloads it cannot decrypt without failing the workflow task.
+
+    It writes failures that are raised on purpose without a stack.
+
+    Args:
+        converter: that of clients.
+        strict: also rejects payloads of activities that are not encrypted.
+
+    Raises:
+        ConfigurationError: a strict worker has no keys.
+    """
     lenient = getattr(converter.payload_codec, "lenient", None)
-    return dataclasses.replace(converter, payload_codec=lenient()) if lenient else converter
+    if lenient is None and strict:
+        raise ConfigurationError("there are no keys to be strict about", where="`BACKSTAY_CODEC_STRICT`", mend=_MEND)
+    codec = lenient(strict=strict) if lenient else converter.payload_codec
+    ours = converter.payload_converter_class is TolerantPayloadConverter
+    return dataclasses.replace(
+        converter,
+        payload_converter_class=WorkerPayloadConverter if ours else converter.payload_converter_class,
+        payload_codec=codec,
+        failure_converter_class=failures_of(converter),
+    )
 
 
 def keys_of_environment() -> dict[str, bytes]:

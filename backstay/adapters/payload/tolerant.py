@@ -15,10 +15,9 @@ UNREADABLE: Final = Unreadable()
 
 
 class TolerantPayloadConverter(PydanticPayloadConverter):
-    """A converter that returns `UNREADABLE` for an untyped payload it cannot read.
+    """A converter that returns `UNREADABLE` for an untyped payload it cannot read; for a typed one it raises.
 
-    An error here would fail the workflow task, which Temporal retries for ever. Typed payloads, such as results of our
-    own activities, still raise.
+    An error where a workflow reads would fail the workflow task, which Temporal retries for ever.
     """
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
@@ -28,10 +27,25 @@ class TolerantPayloadConverter(PydanticPayloadConverter):
         return [self._value(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
 
     def _value(self, payload: Payload, hint: Any) -> Any:
-        typed = [] if hint in (Any, None) else [hint]
+        if hint not in (Any, None):
+            return self._typed(payload, hint)
         try:
-            return super().from_payloads([payload], typed or None)[0]
+            return super().from_payloads([payload])[0]
         except Exception:
-            if typed:
-                raise
+            return UNREADABLE
+
+    def _typed(self, payload: Payload, hint: type) -> Any:
+        return super().from_payloads([payload], [hint])[0]
+
+
+class WorkerPayloadConverter(TolerantPayloadConverter):
+    """A worker's converter, for which an unreadable payload with a type is `UNREADABLE` too.
+
+    Only activities have types: the run takes the activity as lost, and the activity refuses its input.
+    """
+
+    def _typed(self, payload: Payload, hint: type) -> Any:
+        try:
+            return super()._typed(payload, hint)
+        except Exception:
             return UNREADABLE

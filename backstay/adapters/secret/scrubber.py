@@ -1,28 +1,51 @@
 """Replaces known secrets in texts, logs and printed output with `[secret NAME]`.
 
-It finds a value in plain form, as JSON, Python (also bytes), HTML and URLs write it, in base64 (also inside a longer
-text, such as an HTTP `Authorization`, and of JSON), in hexadecimal, and each longer line of a multi-line value. It
-does not find a secret that a tool cuts in pieces or computes with, nor one encoded twice, such as a URL within a URL.
+It finds a value in capitals or small letters, in wide or composed signs, in any mixture of the escapes of JSON,
+programs, style sheets, HTML, URLs and mail, also in several layers, broken into lines, quoted or commented, with
+colours or invisible signs inside, in base64 or base32 (also inside a longer text, such as an HTTP `Authorization`, and
+of JSON or UTF-16), in hexadecimal, and each longer line of a multi-line value. It does not find a secret that a tool
+cuts in pieces or computes with.
 """
 
 import base64
 import contextlib
-import html
 import json
 import logging
-import re
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO, cast
-from urllib.parse import quote, quote_plus
+
+from .folding import small, views
 
 SHORTEST = 6
 _SHORTEST_LINE = 16
 _KEPT = 20
+_READINGS = 24
 _OUTPUT = ("stdout", "stderr")
 _LOG = logging.getLogger(__name__)
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """A way to write bytes in signs of `bits` each."""
+
+    encode: Callable[[bytes], bytes]
+    bits: int
+
+    def spellings(self, data: bytes) -> set[str]:
+        """Returns data as written alone, and inside longer data: the signs that no neighbouring byte changes."""
+        whole = self.encode(data).decode()
+        found = {whole, whole.rstrip("=")}
+        for before in range(self.bits if self.bits % 2 else self.bits // 2):
+            written = self.encode(bytes(before) + data).decode()
+            found.add(written[-(-before * 8 // self.bits) : (before + len(data)) * 8 // self.bits])
+        return found
+
+
+_BASES = (_Base(base64.b64encode, 6), _Base(base64.urlsafe_b64encode, 6), _Base(base64.b32encode, 5))
 
 
 class Scrubber:
@@ -33,42 +56,42 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self._known: dict[str, tuple[str, frozenset[str]]] = {}
+        self._needles: dict[str, str] = {}
 
     def learn(self, name: str, value: str) -> None:
         """Remembers a value, unless it has fewer than six characters: that would remove ordinary words from texts."""
-        if value in self._values:
+        if value in self._known:
             return
         if len(value) < SHORTEST:
             _LOG.warning(
                 "the secret `%s` has less than %d characters: texts may show it; use a longer one", name, SHORTEST
             )
             return
+        needles = _needles(value)
         with self._lock:
-            values = {**self._values, value: name}
-            of_that_name = [known for known, owner in values.items() if owner == name]
+            known = {**self._known, value: (name, needles)}
+            of_that_name = [old for old, (owner, _) in known.items() if owner == name]
             for oldest in of_that_name[:-_KEPT]:
-                del values[oldest]
-            self._names = {spelled: owner for known, owner in values.items() for spelled in _spellings(known)}
-            self._values = values
+                del known[oldest]
+            self._needles = {needle: owner for owner, needles in known.values() for needle in needles}
+            self._known = known
 
     def text(self, text: str) -> str:
-        """Returns the text with `[secret NAME]` in place of every secret."""
-        places = [
-            (found.start(), -found.end(), name)
-            for spelled, name in self._names.items()
-            if spelled in text
-            for found in re.finditer(re.escape(spelled), text)
-        ]
-        if not places:
+        """Returns the text with `[secret NAME]` in place of every secret; a text without one is returned as it is."""
+        needles = self._needles
+        if not needles:
             return text
-        clean, done = "", 0
-        for start, end, name in sorted(places):  # where two begin together, the longer comes first
-            if start >= done:
-                clean += f"{text[done:start]}[secret {name}]"
-            done = max(done, -end)  # where two overlap, both are removed
-        return clean + text[done:]
+        places: set[tuple[int, int, str]] = set()
+        for view in views(text):
+            read = small(view.text)
+            for needle, name in needles.items():
+                at = read.find(needle)
+                while at >= 0:
+                    start, end = view.origin(at, at + len(needle))
+                    places.add((start, -end, name))
+                    at = read.find(needle, at + len(needle))
+        return _replaced(text, sorted(places)) if places else text
 
     def value(self, value: Any) -> Any:
         """Cleans the texts inside lists, tuples and mappings, and returns any other value as it is."""
@@ -183,44 +206,29 @@ def _handlers() -> list[logging.Handler]:
     ]
 
 
-def _spellings(value: str) -> set[str]:
-    """Returns every form of a secret that is searched for."""
+def _replaced(text: str, places: Iterable[tuple[int, int, str]]) -> str:
+    clean, done = "", 0
+    for start, end, name in places:  # where two begin together, the longer comes first
+        if start >= done:
+            clean += f"{text[done:start]}[secret {name}]"
+        done = max(done, -end)  # where two overlap, both are removed
+    return clean + text[done:]
+
+
+def _needles(value: str) -> frozenset[str]:
+    """Returns what a secret is searched for as, in small letters: itself, in base64, in base32 and in hexadecimal."""
     lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
     found: set[str] = set()
     for text in {value, *(line for line in lines if len(line) >= _SHORTEST_LINE)}:
-        found |= {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]}
-        encoded = {spelled for written in list(found) for spelled in _in_base64(written)}
-        found |= {json.dumps(spelled)[1:-1] for spelled in list(found)}  # JSON as a text within JSON
-        found |= encoded | _in_urls(text) | {html.escape(text), html.escape(text, quote=False)}
-        found |= {repr(_bytes(text))[2:-1], _bytes(text).hex(), _bytes(text).hex().upper()}
-    return {text for text in found if len(text) >= SHORTEST}
-
-
-def _in_urls(text: str) -> set[str]:
-    writers: tuple[Callable[[str], str], ...] = (
-        lambda given: quote(given, safe="", errors="replace"),
-        lambda given: quote(given, errors="replace"),
-        lambda given: quote(given, safe="!$&'()*+,;=:@/?", errors="replace"),
-        lambda given: quote_plus(given, errors="replace"),
-    )
-    written = {write(text) for write in writers}
-    return written | {re.sub("%..", lambda match: match[0].lower(), given) for given in written}
-
-
-def _in_base64(text: str) -> set[str]:
-    """Returns the text in base64, alone and inside a longer text: the characters that no neighbouring byte changes."""
-    data = _bytes(text)
-    found = {base64.encodebytes(data).decode().strip()}
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        whole = encode(data).decode()
-        found |= {whole, whole.rstrip("=")}
-        for before in range(3):
-            written = encode(bytes(before) + data).decode()
-            # A character holds six bits; characters that share bits with a neighbouring byte are left out.
-            first, last = (0, 2, 3)[before], (before + len(data)) * 8 // 6
-            found.add(written[first:last])
-    return found
+        written = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        # Read as any text is, so that a secret that looks like an escape is compared with what it is read as.
+        found |= {view.text for view in views(text, _READINGS)} | {_bytes(text).hex()}
+        found |= {spelled for one in written for base in _BASES for spelled in base.spellings(_bytes(one))}
+    return frozenset(small(text) for text in found if len(text) >= SHORTEST)
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, as a hostile JSON text may hold
+        return text.encode("utf-8", "surrogatepass")

@@ -70,6 +70,10 @@ class Secrets:
         """Returns a reader limited to the declared secrets."""
         return _Reader(self, tool, frozenset(declared))
 
+    def hide(self, name: str, value: str) -> None:
+        """Removes a value from all texts from now on, as `[secret NAME]`."""
+        self.scrubber.learn(name, value)
+
     def scrubbed(self, text: str) -> str:
         """Returns the text with `[secret NAME]` in place of every known value."""
         return self.scrubber.text(text)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NotRequired, Required, cast, get_type_hints
+from types import UnionType
+from typing import Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -16,7 +17,12 @@ from typing_extensions import TypedDict
 from backstay.contracts.policy import UNHELD
 from backstay.contracts.problems import Problem, problems_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.arguments import whole_numbers
 from backstay.tools import ToolCall
+
+from .mending import has, without_nulls, without_odd_numbers
+
+_LONGEST_NUMBER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,12 @@ class Arguments:
     Attributes:
         all: reads all arguments together.
         each: the arguments by parameter name.
+        plain: all arguments are plain JSON values, so that no code but ours and pydantic's reads them.
     """
 
     all: TypeAdapter[Any]
     each: Mapping[str, Argument]
+    plain: bool = False
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], where: str) -> "Arguments":
@@ -93,7 +101,8 @@ class Arguments:
         required = {key for key in hints if parameters[key].default is inspect.Parameter.empty}
         fields = {key: Required[hint] if key in required else NotRequired[hint] for key, hint in hints.items()}
         try:
-            found = cls(_object(name, fields), {key: Argument.of(parameters[key], hint) for key, hint in hints.items()})
+            each = {key: Argument.of(parameters[key], hint) for key, hint in hints.items()}
+            found = cls(_object(name, fields), each, all(map(_is_plain, hints.values())))
             found.schema()
         except Exception as error:
             first = str(error).splitlines()[0]
@@ -108,12 +117,29 @@ class Arguments:
         return schema
 
     def typed(self, given: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
-        """Returns the arguments in the function's own types, or the problems found; converts no value on a guess."""
+        """Returns the arguments in the function's own types, or the problems found; converts no value on a guess.
+
+        A null that does not fit counts as left out, and a whole number written with a point (120.0) as an integer.
+        """
         try:
-            values = self.all.validate_json(json.dumps(given), strict=True)
+            values = self._validated(given)
+            if (plain := without_odd_numbers(given)) != given:
+                self._validated(plain)  # a text that is no number in JSON may be a text, and no number
+            return values
+        except ValidationError as error:
+            problems = problems_of(error)
+            mended, dropped = without_nulls(given, error)
+        try:
+            values = self._validated(whole_numbers(mended))
+            self._validated(without_odd_numbers(whole_numbers(mended)))
         except ValidationError as error:
             return problems_of(error)
-        return cast("dict[str, Any]", values)
+        # Only a field that has a default appears again; an entry of a mapping does not, and is not to be lost.
+        filled = self.held(values)
+        return values if all(len(path) == 1 or has(filled, path) for path in dropped) else problems
+
+    def _validated(self, given: object) -> dict[str, Any]:
+        return cast("dict[str, Any]", self.all.validate_json(json.dumps(given), strict=True))
 
     def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments in one canonical form, equal for calls that the function cannot tell apart.
@@ -167,6 +193,16 @@ def _hints(name: str, function: Callable[..., Any], where: str) -> dict[str, Any
     return found
 
 
+def _is_plain(hint: Any) -> bool:
+    """Tells whether a type hint is one of JSON's own types, or made of them; an annotation may bring any function."""
+    if hint in (str, int, float, bool, None, type(None)):
+        return True
+    parts = get_args(hint)
+    if get_origin(hint) is Literal:
+        return all(type(part) in (str, int, bool, type(None)) for part in parts)
+    return bool(parts) and get_origin(hint) in (list, dict, Union, UnionType) and all(map(_is_plain, parts))
+
+
 def _spelled(value: Any) -> Any:
     """Returns a value in JSON, spelled the same for all equal values."""
     match value:
@@ -177,11 +213,24 @@ def _spelled(value: Any) -> Any:
         case list() | tuple():
             return [_spelled(entry) for entry in cast("list[Any]", value)]
         case Decimal():
-            return f"{value.normalize():f}" if value else "0"
+            return _spelled_number(value)
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).isoformat()
         case _:
             return to_jsonable_python(value)
+
+
+def _spelled_number(value: Decimal) -> str:
+    """Returns a number in one spelling, exactly, whatever its length."""
+    sign, digits, exponent = value.as_tuple()
+    written = "".join(map(str, digits))
+    kept = written.rstrip("0")
+    if not kept:
+        return "0"
+    exponent = cast("int", exponent) + len(written) - len(kept)  # JSON gives back no NaN, which has none
+    if abs(exponent) > _LONGEST_NUMBER:
+        return f"{'-' * sign}{kept}e{exponent}"
+    return f"{Decimal((sign, tuple(map(int, kept)), exponent)):f}"
 
 
 def _object(name: str, fields: Mapping[str, Any]) -> TypeAdapter[Any]:

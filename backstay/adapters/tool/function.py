@@ -6,15 +6,13 @@ import contextvars
 import functools
 import hashlib
 import inspect
-import itertools
 import json
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import rfc8785
-from pydantic_core import PydanticSerializationError, to_json
 
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import Reconciled
@@ -23,13 +21,22 @@ from backstay.errors import ConfigurationError, OutcomeUnknownError
 from backstay.tools import NOT_HAPPENED, Happened, ToolCall
 from backstay.tools.declare import ToolOptions, options_of
 
+from .accepted import accepted, check_name
 from .arguments import Arguments, wants_call
 from .in_progress import CallsInProgress
+from .loop import ToolLoop
+from .result import result_text
+from .watchdog import name_of
 
 MAX_SCHEMA_BYTES = 64_000
-MOST_ITEMS = 100_000
-"""The most items that are read of an iterator; the model is shown fewer."""
 _IN_PROGRESS = CallsInProgress()
+
+
+def running_calls() -> list[str]:
+    """Names the calls of tools that this process is executing."""
+    return _IN_PROGRESS.names()
+
+
 _PATIENCE_SECONDS = 60.0
 
 
@@ -42,11 +49,22 @@ class Tool:
     function: Callable[..., Any]
     arguments: Arguments
     wants_call: bool
+    loop: ToolLoop
+
+    @property
+    def where(self) -> str:
+        """The file and line of the function, for errors."""
+        return _place(self.function)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The names of the secrets that its calls may read."""
         return self.options.secrets
+
+    @property
+    def plain(self) -> bool:
+        """True where all arguments are plain JSON values, so that no code of the agent's own reads them."""
+        return self.arguments.plain
 
     def typed(self, arguments: Mapping[str, Any]) -> dict[str, Any] | list[Problem]:
         """Returns the arguments in the function's own types, or the problems found; converts no value on a guess."""
@@ -60,11 +78,21 @@ class Tool:
         """Returns the arguments in one canonical form, equal for calls that the function cannot tell apart."""
         return self.arguments.identity(values, given)
 
-    def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls the tool's fact functions with the arguments; lets their errors pass to the caller."""
+    def facts(self, values: Mapping[str, Any], wanted: Callable[[str], bool]) -> dict[str, Any]:
+        """Calls the wanted fact functions with the arguments; lets their errors pass to the caller."""
         return {
             name: function(**{key: values.get(key) for key in inspect.signature(function).parameters})
             for name, (_, function) in self.options.facts.items()
+            if wanted(name)
+        }
+
+    def exposure(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Calls the function of each meter with the arguments, defaults included; lets their errors pass."""
+        parameters = inspect.signature(self.function).parameters
+        filled = {key: values.get(key, parameters[key].default) for key in self.arguments.each}
+        return {
+            name: function(**{key: filled[key] for key in inspect.signature(function).parameters})
+            for name, function in self.options.exposure.items()
         }
 
     async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
@@ -80,7 +108,7 @@ class Tool:
         if not await _IN_PROGRESS.ended(call.idempotency_key, _PATIENCE_SECONDS):
             return Reconciled(answer="unknown")
         if inspect.iscoroutinefunction(function):
-            answer = await function(call, **values)
+            answer = await self.loop.run(name_of(self.spec.name, call), lambda: function(call, **values))
         else:
             answer = await _in_thread(function, call, **values)
         if isinstance(answer, Happened):
@@ -88,7 +116,7 @@ class Tool:
         return Reconciled(answer="not_happened" if answer is NOT_HAPPENED else "unknown")
 
     async def run(self, call: ToolCall, values: Mapping[str, Any]) -> str:
-        """Runs the function, in a thread unless it is async, and returns the text of its result for the model.
+        """Runs the function, in its agent's loop or in a thread, and returns the text of its result for the model.
 
         Raises:
             OutcomeUnknownError: the call may happen only once, and an earlier attempt is still being executed here.
@@ -97,31 +125,40 @@ class Tool:
         if self.spec.effect == "once" and key in _IN_PROGRESS:
             raise OutcomeUnknownError("the call is still being executed")
         leading = (call,) if self.wants_call else ()
-        _IN_PROGRESS.begin(key)
+        _IN_PROGRESS.begin(key, name_of(self.spec.name, call))
         if not inspect.iscoroutinefunction(inspect.unwrap(self.function)):
             return await _in_thread(_ending(key, self.function), *leading, **values)
         try:
-            result = await self.function(*leading, **values)
+            start = functools.partial(self.function, *leading, **values)
+            result = await self.loop.run(name_of(self.spec.name, call), start)
         finally:
             _IN_PROGRESS.end(key)
-        return result if type(result) is str else await _in_thread(result_text, result)
+        return result_text(result) if type(result) is str else await _in_thread(result_text, result)
 
 
-def tool_of(name: str, function: Callable[..., Any]) -> Tool:
+def tool_of(name: str, function: Callable[..., Any], loop: ToolLoop | None = None) -> Tool:
     """Makes a tool from a function marked with `@tool`.
 
+    Args:
+        name: the tool's name.
+        function: the function.
+        loop: runs the function where it is async, with the other tools of its agent; default: one of its own.
+
     Raises:
-        ConfigurationError: the function cannot be a tool, for example without type hints; names file and line.
+        ConfigurationError: the function cannot be a tool, for example without type hints, or model servers would
+            refuse it; names file and line.
     """
-    where = f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
+    where = _place(function)
     options = options_of(function)
     if options is None:
         raise ConfigurationError(f"`{name}` is not marked", where=where, mend="put `@tool` above it")
     if inspect.isasyncgenfunction(inspect.unwrap(function)):
         raise ConfigurationError(f"`{name}` yields its results one by one", where=where, mend="return a list")
+    check_name(name, where)
     arguments = Arguments.of(name, function, where)
-    _check_facts(name, options, arguments.each, where)
-    schema = arguments.schema()
+    _check_named("fact", {fact: function for fact, (_, function) in options.facts.items()}, name, arguments.each, where)
+    _check_named("exposure", options.exposure, name, arguments.each, where)
+    schema = accepted(name, arguments.schema(), where)
     description = inspect.getdoc(function) or name
     if len(json.dumps(schema)) + len(description) > MAX_SCHEMA_BYTES:
         raise ConfigurationError(f"the schema of `{name}` is larger than {MAX_SCHEMA_BYTES} bytes", where=where)
@@ -129,6 +166,9 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
     if options.dedupe is not None:
         # Part of the digest: a run admitted with `dedupe` must not retry a call on a deployed tool that lost it.
         described["dedupe"] = options.dedupe
+    if options.exposure:
+        # Likewise: what a run counts must not be made by a deployed tool that counts it no more.
+        described["exposure"] = sorted(options.exposure)
     spec = ToolSpec(
         name=name,
         description=description,
@@ -144,34 +184,28 @@ def tool_of(name: str, function: Callable[..., Any]) -> Tool:
         dedupe_window=options.dedupe_window,
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
+        exposure=list(options.exposure),
     )
-    return Tool(spec, options, function, arguments, wants_call(function))
+    return Tool(spec, options, function, arguments, wants_call(function), loop or ToolLoop())
 
 
-def _check_facts(name: str, options: ToolOptions, parameters: Mapping[str, Any], where: str) -> None:
-    for fact, (_, function) in options.facts.items():
+def _place(function: Callable[..., Any]) -> str:
+    return f"{inspect.getsourcefile(function)}:{function.__code__.co_firstlineno}"
+
+
+def _check_named(
+    kind: str, functions: Mapping[str, Callable[..., Any]], tool: str, known: Mapping[str, Any], where: str
+) -> None:
+    """Checks that functions of the arguments name no other parameters.
+
+    Raises:
+        ConfigurationError: one does.
+    """
+    for name, function in functions.items():
         for parameter in inspect.signature(function).parameters:
-            if parameter not in parameters:
-                mend = f"the arguments of `{name}` are: {', '.join(f'`{known}`' for known in parameters)}"
-                raise ConfigurationError(f"the fact `{fact}` of `{name}` names `{parameter}`", where=where, mend=mend)
-
-
-def result_text(result: Any) -> str:
-    """Returns the text of a tool's result for the model: text unchanged, any other value as JSON."""
-    if isinstance(result, str):
-        # `str.encode` and not the result's own: a subclass of `str` may override it.
-        return str.encode(result, "utf-8", "replace").decode()
-    if _may_never_end(result):
-        result = list(itertools.islice(cast("Iterator[object]", result), MOST_ITEMS))
-    try:
-        return to_json(result, inf_nan_mode="strings").decode()
-    except (PydanticSerializationError, ValueError, RecursionError):
-        return f"(the call was executed; its result, a {type(result).__name__}, cannot be written as JSON)"
-
-
-def _may_never_end(result: object) -> bool:
-    """Tells whether a result is an iterator other than a generator; one written in C cannot be interrupted."""
-    return isinstance(result, Iterator) and not isinstance(result, Generator)
+            if parameter not in known:
+                mend = f"the arguments of `{tool}` are: {', '.join(f'`{argument}`' for argument in known)}"
+                raise ConfigurationError(f"the {kind} `{name}` of `{tool}` names `{parameter}`", where=where, mend=mend)
 
 
 def _ending(key: str, function: Callable[..., Any]) -> Callable[..., Any]:

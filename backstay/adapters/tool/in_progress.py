@@ -17,11 +17,13 @@ class CallsInProgress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: Counter[str] = Counter()
+        self._names: dict[str, str] = {}
 
-    def begin(self, key: str) -> None:
-        """Marks a call as started."""
+    def begin(self, key: str, name: str = "") -> None:
+        """Marks a call as started; `name` is what people know it by."""
         with self._lock:
             self._keys[key] += 1
+            self._names[key] = name
 
     def end(self, key: str) -> None:
         """Marks the call as finished."""
@@ -29,6 +31,12 @@ class CallsInProgress:
             self._keys[key] -= 1
             if not self._keys[key]:
                 del self._keys[key]
+                del self._names[key]
+
+    def names(self) -> list[str]:
+        """Lists the calls being executed, as people know them."""
+        with self._lock:
+            return list(self._names.values())
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys

@@ -1,67 +1,45 @@
-"""`backstay dev`: runs a development server and a worker in one process."""
+"""`backstay dev`: a development server and a worker in one process, with agents that are served as they are edited."""
 
 import asyncio
-from collections.abc import Collection
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from temporalio.client import Client
-
-from backstay.adapters.engine.dev_server import dev_server, free_port
-from backstay.app.application import Application, application
-from backstay.app.worker import ready_line, serve
-from backstay.settings import Settings, load_settings
-
-from ..shell.exit import ExitCode
-from ..shell.loop import run_loop
-from ..shell.model import SCRIPTED, model_in_use, model_line
-from ..shell.terminal import say, write
 
 PORT = 7233
-_NO_MODEL = "NO REAL MODEL: replies are made up. Set OPENAI_API_KEY, or OPENAI_BASE_URL, for a real one."
+KEPT = Path(".backstay")
 
 
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0 takes a free one.")] = PORT,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of Temporal, 7233; 0 takes a free one.", show_default=False),
+    ] = None,
     ui_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of its UI; default: 1000 above.", show_default=False)
     ] = None,
-    db: Annotated[Path | None, typer.Option(help="Keep Temporal's data in this file; default: in memory.")] = None,
+    memory: Annotated[bool, typer.Option("--memory", help="Forget all runs at the end.")] = False,
+    db: Annotated[
+        Path | None, typer.Option(help="Keep runs in this file; default: .backstay/dev.db.", show_default=False)
+    ] = None,
 ) -> int:
     """Run a Temporal development server and a worker until Ctrl-C.
 
-    Without OPENAI_API_KEY and OPENAI_BASE_URL a scripted model answers, and says so. Exit code: 0 ended by
-    Ctrl-C or SIGTERM, 2 configuration or a port that is taken.
+    Runs are kept in .backstay/dev.db and go on at the next start. An agent is served anew when its files change: new
+    runs take the new version, open ones keep theirs, and a broken edit changes nothing. A server that answers already,
+    at the port or, without --port, at TEMPORAL_ADDRESS, is joined. Without OPENAI_API_KEY and OPENAI_BASE_URL a
+    scripted model answers, and says so. Exit code: 0 ended by Ctrl-C or SIGTERM, 2 configuration or a port that is
+    taken, 5 the server of TEMPORAL_ADDRESS unreachable.
     """
-    port = port or free_port()
-    above = port + 1_000 if port + 1_000 <= 65_535 else free_port()
-    chosen_ui = above if ui_port is None else ui_port or free_port()
+    address = os.environ.get("TEMPORAL_ADDRESS") if port is None else None
+    wanted = f"at {address}" if address else f"at 127.0.0.1:{PORT if port is None else port or 'a free port'}"
+    from ..shell.terminal import say
+
+    say(f"starting: looking for Temporal {wanted}", "dim")
+    from ..shell.loop import run_loop  # loading takes seconds, and these words stand there meanwhile
+    from ..shell.workplace import Wanted, work
+
     stop = asyncio.Event()
-    return run_loop(_dev(load_settings(), port, chosen_ui, db, stop), stop)
-
-
-async def _dev(settings: Settings, port: int, ui_port: int, db: Path | None, stop: asyncio.Event) -> int:
-    async with model_in_use(settings) as settings:
-        app = application(settings)
-        async with dev_server(port=port, ui_port=ui_port, database=db) as server:
-            write(f"Temporal  {server.address}", f"UI        {server.ui}", f"model     {model_line(settings)}")
-            if settings.model == SCRIPTED:
-                say(_NO_MODEL, "bold red")
-            await serve(app, server.client, stop, lambda: say(_ready(app, server.client, port), "green"), say)
-    return ExitCode.COMPLETED
-
-
-def _ready(app: Application, client: Client, port: int) -> str:
-    elsewhere = "" if port == PORT else f"TEMPORAL_ADDRESS={client.service_client.config.target_host} "
-    goal, agent = _first_run(app.catalog.agents)
-    line = f'{ready_line(app, client)}\ntry it: {elsewhere}backstay run "{goal}" --agent {agent}'
-    return f"{line}     Ctrl-C stops all"
-
-
-def _first_run(agents: Collection[str]) -> tuple[str, str]:
-    """Returns a goal to try, and an agent that is served here."""
-    if "support" in agents:
-        return "Where is order A18?", "support"
-    own = sorted(name for name in agents if name != "default")
-    return "What can you do?", own[0] if own else "default"
+    database = None if memory else db or KEPT / "dev.db"
+    return run_loop(work(Wanted(address, PORT if port is None else port, ui_port, database), stop), stop)

@@ -1,31 +1,20 @@
-"""`backstay policy`: checks, tests, explains and shows the rules of agents; needs no model."""
+"""`backstay policy`: checks, tests, explains and shows the rules of agents, and their schema; needs no model."""
 
-import sys
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from backstay.adapters.agent.folder import Agent
-from backstay.adapters.agent.organisation import load_organisation
-from backstay.app import folders
-from backstay.app.application import agents_of, policy_folders
-from backstay.app.rules import gate_of
-from backstay.checks.cases import FILE, Checked, check_cases, read_cases
-from backstay.checks.rules import linted
-from backstay.checks.what_if import WhatIf, judged
-from backstay.errors import ConfigurationError
-from backstay.settings import load_settings
-
-from ..shell.exit import ExitCode
-from ..shell.request import read_arguments
-from ..shell.terminal import Output, clean, say, write, write_json
-from ..views.explanation import as_json, explanation_table
+from ..shell.completion import agent_names
+from ..shell.output import Output
 
 policy = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
-AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
-AgentNames = Annotated[list[str] | None, typer.Argument(metavar="[AGENT]...", help="Default: all of them.")]
+AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.", autocompletion=agent_names)]
+
+AgentNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[AGENT]...", help="Default: all of them.", autocompletion=agent_names)
+]
+
 Written = Annotated[Output, typer.Option("--output", "-o", help="How it is written.")]
 
 
@@ -40,16 +29,20 @@ def show(agent: AgentName, output: Written = Output.TABLE) -> None:
 
     Exit code: 0 shown, 2 there is no such agent, or its rules cannot be put in force.
     """
-    gate, agents = _in_force([agent])
-    bundle = gate.bundle(agent)
-    if output is Output.JSON:
-        mode = agents[agent].config.policy.mode
-        write_json({"agent": agent, "policy_version": bundle.version, "mode": mode, "rules": _rules(bundle)})
-        return
-    say(f"{len(bundle.enforced.rules)} rules enforced for {agent}, version {bundle.version}", "dim")
-    for one in _rules(bundle):
-        state = "" if one["enforced"] else " · observed, not enforced"
-        sys.stdout.write(f"// {one['origin']}: {one['where']}{state}\n{one['text']}\n")
+    from ..work import policy as work
+
+    work.show(agent, output)
+
+
+@policy.command()
+def schema(agent: AgentName) -> None:
+    """Write the Cedar schema of an agent's tools as JSON: what its rules may name, and the types. Editors read it.
+
+    Exit code: 0 written, 2 there is no such agent, or no schema can be made of its tools.
+    """
+    from ..work import policy as work
+
+    work.schema(agent)
 
 
 @policy.command()
@@ -67,25 +60,9 @@ def check(
     differently had rules that were only observed been enforced. Exit code: 0 nothing is wrong, or reported; 1 something
     is wrong; 2 there is no such agent; 5 Temporal unreachable. Warnings change no exit code.
     """
-    if observed:
-        from .policy_observed import check_observed  # loads the client of Temporal, which no other command here needs
+    from ..work import policy as work
 
-        raise typer.Exit(check_observed(agents or [], limit, output))
-    found = linted(load_settings(), agents or [])
-    if output is Output.JSON:
-        write_json(
-            {
-                "agents": found.agents,
-                "problems": [{"where": one.where, "problem": one.what, "mend": one.mend} for one in found.problems],
-                "warnings": [{"where": one.where, "problem": one.what, "mend": one.mend} for one in found.warnings],
-            }
-        )
-    else:
-        write(*(clean(str(problem)) for problem in found.problems))
-        for warning in found.warnings:
-            say(f"warning: {warning}", "yellow")
-        say(f"{_counted(len(found.agents), 'agent')}: {_counted(len(found.problems), 'problem')}")
-    raise typer.Exit(ExitCode.FAILED if found.problems else ExitCode.COMPLETED)
+    work.check(agents, observed, limit, output)
 
 
 @policy.command("test")
@@ -94,18 +71,9 @@ def try_cases(agents: AgentNames = None, output: Written = Output.TABLE) -> None
 
     Exit code: 0 all pass, 1 one does not, 2 there is no such agent, or a file cannot be used.
     """
-    gate, known = _in_force(agents or [])
-    checked = {name: check_cases(gate, agent, read_cases(agent)) for name, agent in known.items()}
-    for name in agents or []:
-        if not checked[name]:
-            raise ConfigurationError(f"the agent `{name}` has no cases", mend=f"write {known[name].folder / FILE}")
-    if output is Output.JSON:
-        write_json({"agents": {name: _as_json(cases) for name, cases in checked.items()}})
-    else:
-        for name, cases in checked.items():
-            _print_cases(name, cases)
-    failed = any(not case.passed for cases in checked.values() for case in cases)
-    raise typer.Exit(ExitCode.FAILED if failed else ExitCode.COMPLETED)
+    from ..work import policy as work
+
+    work.try_cases(agents, output)
 
 
 @policy.command()
@@ -125,74 +93,6 @@ def explain(
 
     Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON.
     """
-    gate, agents = _in_force([agent])
-    what_if = WhatIf(tool, read_arguments(args), goal, tenant=tenant, approvals=approval or [], taint=taint or [])
-    found = judged(gate, agents[agent], what_if)
-    value = as_json(agent, tool, found, gate.bundle(agent))
-    if output is Output.JSON:
-        write_json(value)
-    else:
-        write(explanation_table(value))
+    from ..work import policy as work
 
-
-def _in_force(only: Sequence[str]) -> "tuple[folders.gate.Gate, dict[str, Agent]]":
-    settings = load_settings()
-    agents = agents_of(settings, only)
-    return gate_of(agents.values(), load_organisation(policy_folders(settings))), agents
-
-
-def _rules(bundle: "folders.build.Bundle") -> list[dict[str, Any]]:
-    """Lists every rule, enforced or only observed, sorted by id."""
-    known = {**(bundle.observed.rules if bundle.observed else {}), **bundle.enforced.rules}
-    return [
-        {
-            "id": rule.id,
-            "origin": rule.origin.value,
-            "where": rule.where,
-            "effect": rule.template.effect,
-            "approval": rule.approval.spec if rule.approval else None,
-            "reason": rule.reason,
-            "enforced": rule.id in bundle.enforced.rules,
-            "text": folders.engine.formatted([rule.template]),
-        }
-        for _, rule in sorted(known.items())
-    ]
-
-
-def _print_cases(name: str, cases: Sequence[Checked]) -> None:
-    failed = [case for case in cases if not case.passed]
-    if not failed:
-        write(f"{name}: {len(cases)} passed" if cases else f"{name}: no cases")
-        return
-    write(f"{name}: {len(cases) - len(failed)} passed, {len(failed)} failed")
-    first = failed[0]
-    title = first.case.table.name or first.case.table.tool
-    write(f"{first.case.where}: {clean(title)}({_spelled(first.case.table.args)})")
-    for one in first.differences:
-        write(f"  {one.what:9}expected {one.expected}, got {one.got}")
-    if first.message:
-        write(f"  the rules say: {clean(first.message)}")
-
-
-def _as_json(cases: Sequence[Checked]) -> dict[str, Any]:
-    failed = [case for case in cases if not case.passed]
-    return {
-        "passed": len(cases) - len(failed),
-        "failed": [
-            {
-                "where": one.case.where,
-                "tool": one.case.table.tool,
-                "differences": [{"what": d.what, "expected": d.expected, "got": d.got} for d in one.differences],
-                "message": one.message,
-            }
-            for one in failed
-        ],
-    }
-
-
-def _spelled(args: Mapping[str, Any]) -> str:
-    return clean(", ".join(f"{key}={value!r}" for key, value in args.items()))
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    work.explain(agent, tool, args, goal, taint, approval, tenant, output)

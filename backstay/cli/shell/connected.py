@@ -4,6 +4,7 @@ import asyncio
 import getpass
 from dataclasses import dataclass
 
+from backstay.adapters.proof.key import own_key
 from backstay.client.client import BackstayClient
 from backstay.client.connection import connect
 from backstay.errors import ConfigurationError
@@ -24,12 +25,13 @@ class Connected:
         return run_link(self.ui, self.client.temporal.namespace, run_id) if self.ui else None
 
 
-async def connected(patience: float = 10.0, task_queue: str | None = None) -> Connected:
+async def connected(patience: float = 10.0, task_queue: str | None = None, *, signs: bool = False) -> Connected:
     """Connects to the server that the environment names.
 
     Args:
         patience: seconds to wait for answers of workers.
         task_queue: where runs are served; default: as the settings say.
+        signs: proves messages with the key of whoever is logged in, if there is one.
 
     Raises:
         UnreachableError: no Temporal server answers there.
@@ -39,7 +41,10 @@ async def connected(patience: float = 10.0, task_queue: str | None = None) -> Co
     temporal = await connect()
     address = temporal.service_client.config.target_host
     ui = await asyncio.to_thread(find_ui, settings.ui, address)
-    return Connected(BackstayClient(temporal, task_queue or settings.task_queue, patience=patience), ui)
+    client = BackstayClient(temporal, task_queue or settings.task_queue, patience=patience)
+    if signs and (key := own_key()):
+        client.signer = key.sign
+    return Connected(client, ui)
 
 
 def person(given: str | None, settings: Settings | None = None) -> str:

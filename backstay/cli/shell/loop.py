@@ -9,10 +9,8 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any
 
-import uvloop
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-from backstay.telemetry.logs import log_as_json
 from backstay.telemetry.setup import flush
 
 from .exit import leave
@@ -41,7 +39,7 @@ def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, 
         log: what is logged, and how.
     """
     _log_to_stderr(log)
-    loop = uvloop.new_event_loop()
+    loop = _new_loop()
     task = loop.create_task(work)
     heard: list[int] = []
 
@@ -63,6 +61,15 @@ def run_loop(work: Coroutine[Any, Any, int], stop: asyncio.Event | None = None, 
         _end(loop)
 
 
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Returns the fast loop that comes with `backstay[worker]`, else Python's own, which is enough to start runs."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 def _end(loop: asyncio.AbstractEventLoop) -> None:
     """Closes the loop; unlike `asyncio.run`, waits neither for tasks that refuse to end nor for threads."""
     rest = asyncio.all_tasks(loop)
@@ -79,6 +86,8 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
 def _log_to_stderr(log: Log) -> None:
     """Logs to stderr, the log of Temporal's core included: by default it goes to stdout, which is for data."""
     if log is Log.JSON:
+        from backstay.telemetry.logs import log_as_json  # loads OpenTelemetry, which is a part of `backstay[worker]`
+
         log_as_json()
     else:
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=_FORMAT)

@@ -4,10 +4,16 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Output
+from .completion import agent_names, run_ids
+from .output import Output
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-By = Annotated[str | None, typer.Option(help="Who; default: BACKSTAY_USER, else the login name.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", autocompletion=run_ids)]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="Who: a claim, unless your key proves it (`backstay keys`). Default: BACKSTAY_USER, else your login."
+    ),
+]
 Written = Annotated[Output, typer.Option("--output", "-o", help="How it is written.")]
-Agent = Annotated[str | None, typer.Option("--agent", "-a", help="Runs of this agent.")]
+Agent = Annotated[str | None, typer.Option("--agent", "-a", help="Runs of this agent.", autocompletion=agent_names)]
 Tenant = Annotated[str | None, typer.Option("--tenant", "-t", help="Runs of this tenant.")]

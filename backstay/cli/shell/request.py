@@ -1,6 +1,7 @@
 """Reads requests, budgets, metadata and arguments as they are typed after a command."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,7 +10,11 @@ import typer
 from backstay.contracts.run import RunRequest
 from backstay.errors import ConfigurationError, InvalidInputError
 
+_MOST_BYTES = 1_000_000
+_PIPE = "pipe the goal in: `backstay run - < goal.txt`"
 _BUDGET = "write it as `usd=0.10,steps=5,tools.send_email.calls=1`"
+
+_GRANT = "write it as `--grant uses=20 --grant until=8h --grant exposure.refunds_usd=2000`"
 
 
 def read_request(given: Mapping[str, str | None], budget: str | None, metadata: Sequence[str]) -> RunRequest:
@@ -34,6 +39,23 @@ def read_request(given: Mapping[str, str | None], budget: str | None, metadata: 
     return request
 
 
+def read_goal(typed: str) -> str:
+    """Returns the goal of a run; `-` reads it from standard input, up to its end.
+
+    Raises:
+        ConfigurationError: standard input is empty or closed, or holds no text.
+    """
+    if typed != "-":
+        return typed
+    try:
+        goal = sys.stdin.buffer.read(_MOST_BYTES).decode("utf-8").strip() if sys.stdin else ""
+    except (OSError, ValueError):
+        raise ConfigurationError("standard input holds no text in UTF-8", mend=_PIPE) from None
+    if not goal:
+        raise ConfigurationError("standard input is empty", mend=_PIPE)
+    return goal
+
+
 def read_budget(text: str) -> dict[str, Any]:
     """Reads a budget such as `usd=0.10,steps=5,tools.send_email.calls=1`; the contract refuses unknown names later.
 
@@ -55,6 +77,29 @@ def read_budget(text: str) -> dict[str, Any]:
         else:
             budget[name] = value
     return budget
+
+
+def read_grant(parts: Sequence[str]) -> dict[str, Any] | None:
+    """Reads a standing grant such as `["uses=20", "until=8h", "exposure.refunds_usd=2000"]`, or one JSON object.
+
+    Raises:
+        BadParameter: a part has another form.
+    """
+    if len(parts) == 1 and parts[0].lstrip().startswith("{"):
+        try:
+            return cast("dict[str, Any]", json.loads(parts[0]))
+        except ValueError:
+            raise typer.BadParameter(f"no JSON object: {_GRANT}", param_hint="--grant") from None
+    grant: dict[str, Any] = {}
+    for part in filter(None, (piece.strip() for text in parts for piece in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name or not value:
+            raise typer.BadParameter(f"`{part}`: {_GRANT}", param_hint="--grant")
+        if name.startswith("exposure."):
+            grant.setdefault("exposure", {})[name.removeprefix("exposure.")] = value
+        else:
+            grant[name] = _whole(name, value, "--grant") if name == "uses" else value
+    return grant or None
 
 
 def read_metadata(pairs: Sequence[str]) -> dict[str, str]:
@@ -87,8 +132,8 @@ def read_arguments(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _whole(name: str, amount: str) -> int:
+def _whole(name: str, amount: str, option: str = "--budget") -> int:
     try:
         return int(amount)
     except ValueError:
-        raise typer.BadParameter(f"`{name}` must be a whole number", param_hint="--budget") from None
+        raise typer.BadParameter(f"`{name}` must be a whole number", param_hint=option) from None

@@ -1,24 +1,25 @@
 """Prints for people: tables on stdout, progress on stderr, and no text that moves the cursor."""
 
 import json
+import os
+import re
+import shlex
 import sys
 import unicodedata
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from backstay.kernel.characters import escaped
+
+from .output import Output as Output
+from .streams import holds_unicode
+
 _WIDE = 1_000
+_BEYOND_ASCII = re.compile(r"[^\n -~]")
 _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters and emoji
-
-
-class Output(StrEnum):
-    """Chooses how a command writes its data."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def data() -> Console:
@@ -32,8 +33,8 @@ def progress() -> Console:
 
 
 def _console(stream: TextIO) -> Console:
-    # In a file or a pipe, lines are not cut to the width of a terminal.
-    width = None if stream.isatty() else _WIDE
+    # In a file or a pipe, lines are not cut to the width of a terminal, unless somebody asks for one.
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else _WIDE
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
@@ -53,14 +54,30 @@ def say(text: str, style: str = "") -> None:
     progress().print(Text(text, style), soft_wrap=True)
 
 
-def write_json(value: Mapping[str, Any]) -> None:
-    """Writes one JSON object to stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def write_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Writes one JSON value to stdout; characters that steer a terminal, or that it cannot show, are escaped."""
+    _write_json(value, indent=2)
+
+
+def write_json_line(value: Mapping[str, Any]) -> None:
+    """Writes one JSON object to stdout on a line of its own, as JSON Lines want it."""
+    _write_json(value, indent=None)
+
+
+def _write_json(value: Mapping[str, Any] | Sequence[Any], indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=not holds_unicode(sys.stdout), indent=indent)
+    sys.stdout.write(_BEYOND_ASCII.sub(lambda found: escaped(found[0]), text) + "\n")
+    sys.stdout.flush()
 
 
 def clean(text: str) -> str:
     """Replaces control characters, so that no text of a model or a tool can steer the terminal."""
     return "".join(character if _harmless(character) else "�" for character in text)
+
+
+def word(text: str) -> str:
+    """Returns a name as one word of a command line that is shown to be typed."""
+    return shlex.quote(escaped(text))
 
 
 def one_line(text: str, length: int) -> str:

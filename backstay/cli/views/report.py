@@ -5,8 +5,10 @@ from decimal import Decimal
 from rich.table import Table
 from rich.text import Text
 
-from backstay.contracts.budget import BudgetLimits, Spent
+from backstay.contracts.budget import BudgetLimits, LimitsInForce, Spent
+from backstay.contracts.exposure import Sums, over_many_runs
 from backstay.contracts.run import RunResult
+from backstay.kernel.characters import escaped
 
 from ..shell.terminal import clean
 
@@ -23,10 +25,12 @@ def result_table(result: RunResult, ui: str | None) -> Table:
     if result.answer is not None:
         table.add_row("answer", clean(result.answer))
     table.add_row("status", Text.assemble((result.status, STATUS_STYLE.get(result.status, "")), _why(result)))
+    if result.stop_explained:
+        table.add_row("why", clean(result.stop_explained))
     for call in result.in_flight:
         table.add_row("in flight", f"{clean(call.tool)} (call {call.call_id}): {call.outcome}")
     table.add_row("spent", spent_line(result.spent, result.budget))
-    table.add_row("run", clean(result.run_id))
+    table.add_row("run", escaped(result.run_id))
     if ui:
         table.add_row("ui", ui)
     return table
@@ -50,15 +54,18 @@ def spent_line(spent: Spent, budget: BudgetLimits) -> str:
         f"{spent.input_tokens + spent.output_tokens:,} tokens",
         f"{spent.seconds} s",
     ]
-    return " · ".join(parts)
+    return " · ".join([*parts, *(f"{amount} {clean(meter)}" for meter, amount in spent.exposure.items())])
 
 
 def _plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def budget_table(budget: BudgetLimits, spent: Spent, held: Spent | None) -> Table:
-    """Shows every limit in force with the amounts spent, held and left; in the bar █ is spent, ▒ is held."""
+def budget_table(budget: LimitsInForce, spent: Spent, held: Spent | None, exposure: Sums | None = None) -> Table:
+    """Shows every limit in force with the amounts spent, held and left; in the bar █ is spent, ▒ is held.
+
+    Meters without a limit are shown too, and of `exposure` the sums of all runs of the tenant.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("budget")
     for name in ("spent", "held", "left", "limit"):
@@ -72,6 +79,14 @@ def budget_table(budget: BudgetLimits, spent: Spent, held: Spent | None) -> Tabl
         if limits.calls is not None:
             held_calls = Decimal(held.tools.get(tool, 0) if held else 0)
             _row(table, clean(tool), Decimal(spent.tools.get(tool, 0)), held_calls, Decimal(limits.calls))
+    for meter, limit in budget.exposure.items():
+        done, kept = (Decimal(one.exposure.get(meter, 0) if one else 0) for one in (spent, held))
+        if limit is None:
+            table.add_row(clean(meter), f"{done:,}", f"{kept:,}", "-", "-", "")
+        else:
+            _row(table, clean(meter), done, kept, Decimal(limit))
+    for label, total in over_many_runs(exposure or {}):
+        table.add_row(clean(label), f"{Decimal(total):,}", "-", "-", "-", "")
     return table
 
 

@@ -4,8 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, cast
 
-from rich.table import Table
-
 from backstay.adapters.agent.organisation import load_organisation
 from backstay.adapters.tool.function import Tool
 from backstay.app import folders
@@ -16,6 +14,7 @@ from backstay.settings import load_settings
 
 from ..shell.exit import ExitCode
 from ..shell.terminal import Output, clean, one_line, write, write_json
+from .columns import Columns
 
 _LONGEST = 120
 
@@ -57,6 +56,7 @@ def _tool(agent: str, tool: Tool, bundle: "folders.build.Bundle") -> dict[str, A
         "effect": tool.spec.effect,
         "timeout_seconds": tool.spec.timeout,
         "groups": list(tool.spec.groups),
+        "exposure": list(tool.spec.exposure),
         "arguments": _arguments(tool.spec.parameters),
         "permits": sorted(rule.id for rule in rules if rule.permits),
         "forbids": [
@@ -87,12 +87,10 @@ def _type(part: dict[str, Any]) -> str:
     return str(part.get("format") or part.get("type") or "any")
 
 
-def _settings_table(found: Sequence[Setting]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("setting", "value", "from"):
-        table.add_column(name, overflow="fold")
+def _settings_table(found: Sequence[Setting]) -> Columns:
+    table = Columns(("setting", "value", "from"))
     for one in found:
-        table.add_row(clean(one.key), _shown(one.value), clean(one.source))
+        table.add(clean(one.key), _shown(one.value), clean(one.source))
     return table
 
 
@@ -102,14 +100,12 @@ def _shown(value: Any) -> str:
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _LONGEST)
 
 
-def _tools_table(tools: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("tool", "effect", "timeout", "permitted by", "forbidden by"):
-        table.add_column(name, overflow="fold")
+def _tools_table(tools: Sequence[dict[str, Any]]) -> Columns:
+    table = Columns(("tool", "effect", "timeout", "permitted by", "forbidden by"))
     for tool in tools:
         arguments = ", ".join(f"{name}: {kind}" for name, kind in tool["arguments"].items())
         forbids = [f"{rule['id']}{_lifted(rule['approval'])}" for rule in tool["forbids"]]
-        table.add_row(
+        table.add(
             clean(f"{tool['name']}({arguments})"),
             tool["effect"],
             f"{tool['timeout_seconds']:g} s",

@@ -40,6 +40,8 @@ def lines(item: TranscriptItem) -> Generator[Text]:
         case "result":
             mark, style = _MARKS.get(item.status or "", ("·", ""))
             named = "" if item.status == "completed" else f"{item.tool}: "
+            if item.grant:
+                yield Text.assemble(_INDENT, "· ", (one_line(item.grant, length), "dim"))
             yield Text.assemble(_INDENT, (mark, style), " ", (one_line(named + (item.text or ""), length), "dim"))
         case "note":
             yield Text.assemble(_INDENT, "· ", (one_line(item.text or "", length), "dim"))

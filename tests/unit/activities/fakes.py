@@ -11,12 +11,15 @@ from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Openi
 from backstay.contracts.call import Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import DecideInput, Decision
-from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.policy import PolicyCall
 from backstay.contracts.problems import Problem
+from backstay.contracts.proof import Stance, VerifyInput, VerifyResult
+from backstay.contracts.trouble import ModelTrouble
 from backstay.errors import HistoryGoneError, InvalidInputError, ToolError
 from backstay.kernel.budget import Limits
+from backstay.kernel.control import Block, Held, InForce, Stage
+from backstay.kernel.scope import Subject
 from backstay.kernel.stop import Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
@@ -29,7 +32,7 @@ BY_A_NEWER_ATTEMPT = ActivityCancellationDetails(not_found=True)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the fake policy answers to every call it is asked about."""
+    """Holds the fake policy's answer to every call."""
 
     outcome: Outcome
     code: Code
@@ -70,7 +73,7 @@ async def for_ever(call: ToolCall, values: Mapping[str, Any]) -> str:
 
 
 def admission(*tools: ToolSpec, agent: str = "clerk") -> Admission:
-    """What a run of the agent is admitted with."""
+    """Returns what a run of the agent is admitted with."""
     return Admission(
         agent=agent,
         agent_version="sha256:agent",
@@ -87,6 +90,7 @@ def opening(*tools: ToolSpec, **changes: Any) -> Opening:
     """A run of the agent that was asked to refund an order."""
     started = Opening(
         run_id=RUN.workflow_id,
+        run_key="key",
         goal="Refund order A17.",
         agent="clerk",
         tenant="acme",
@@ -105,8 +109,10 @@ class FakeTool:
     body: Callable[[ToolCall, Mapping[str, Any]], Awaitable[str]] = paid
     answer: Callable[[], Awaitable[Reconciled]] | None = None
     secrets: Sequence[str] = ()
+    plain: bool = False
     problems: list[Problem] = field(default_factory=list[Problem])
     found: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda values: {}
+    adds: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda values: {}
     defaults: dict[str, Any] = field(default_factory=dict[str, Any])
     ran: list[ToolCall] = field(default_factory=list[ToolCall])
     asked: list[ToolCall] = field(default_factory=list[ToolCall])
@@ -121,8 +127,11 @@ class FakeTool:
     def identity(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.defaults, **given}
 
-    def facts(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return self.found(values)
+    def facts(self, values: Mapping[str, Any], wanted: Callable[[str], bool]) -> dict[str, Any]:
+        return {name: fact for name, fact in self.found(values).items() if wanted(name)}
+
+    def exposure(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return self.adds(values)
 
     async def reconcile(self, call: ToolCall, values: Mapping[str, Any]) -> Reconciled:
         self.asked.append(call)
@@ -137,17 +146,21 @@ class FakeTool:
 
 @dataclass
 class FakeCatalog:
-    """The agent `clerk` with its tools, as they are deployed now."""
+    """The agent `clerk` with its tools, as they are deployed now; `gone` says that it is served here no more."""
 
     tools: dict[str, FakeTool] = field(default_factory=dict[str, FakeTool])
     problems: list[Problem] = field(default_factory=list[Problem])
+    gone: bool = False
+
+    def serves(self, agent: str) -> bool:
+        return not self.gone
 
     def admission(self, request: AdmitInput) -> Admission:
         if self.problems:
             raise InvalidInputError(self.problems)
         return admission(*(tool.spec for tool in self.tools.values()), agent=request.agent)
 
-    def tool(self, agent: str, name: str) -> FakeTool | None:
+    def tool(self, agent: str, name: str, version: str = "") -> FakeTool | None:
         return self.tools.get(name)
 
 
@@ -157,6 +170,7 @@ class FakeGate:
 
     answer: Answer | BaseException = PERMITTED
     asked: list[PolicyCall] = field(default_factory=list[PolicyCall])
+    read: frozenset[str] | None = None
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def version(self, agent: str) -> str:
@@ -164,6 +178,9 @@ class FakeGate:
 
     def members(self, agent: str, group: str) -> Sequence[str]:
         return self.groups[group]
+
+    def reads_fact(self, agent: str, fact: str, version: str = "") -> bool:
+        return self.read is None or fact in self.read
 
     def judge(self, call: PolicyCall) -> Verdict:
         self.asked.append(call)
@@ -181,6 +198,47 @@ class FakeGate:
             said.reasons,
             said.observed,
         )
+
+
+class FakeControl:
+    """What is in force; tests put another state in place."""
+
+    def __init__(self) -> None:
+        self.state = InForce()
+
+    def holds(self, stage: Stage, subject: Subject) -> Held | None:
+        return self.state.holds(stage, subject)
+
+    def blocked(self, subject: Subject) -> Block | None:
+        return self.state.blocked(subject)
+
+    def at_once(self, tenant: str) -> int | None:
+        return self.state.at_once(tenant)
+
+
+class FakeAttempts:
+    """Tells whether runs still want their calls; `fault` is raised instead."""
+
+    def __init__(self) -> None:
+        self.wants = True
+        self.fault: Exception | None = None
+        self.asked: list[tuple[RunRef, str]] = []
+
+    async def wanted(self, run: RunRef, activity_id: str) -> bool:
+        self.asked.append((run, activity_id))
+        if self.fault is not None:
+            raise self.fault
+        return self.wants
+
+
+class FakeAlarms:
+    """Keeps what runs were told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[RunRef, ModelTrouble]] = []
+
+    def model_fails(self, run: RunRef, trouble: ModelTrouble) -> None:
+        self.told.append((run, trouble))
 
 
 @dataclass
@@ -205,7 +263,7 @@ class FakeModels:
 
 @dataclass
 class FakeHistory:
-    """What the engine keeps of runs.
+    """Keeps runs as the engine does.
 
     `fault` is raised by every reading, `past_fault` by a look at a run's relatives; `reads` lists the readings of
     steps. While `blocked`, the reading of an opening sets `reading` and never ends.
@@ -217,6 +275,7 @@ class FakeHistory:
     results: dict[str, ToolResult] = field(default_factory=dict[str, ToolResult])
     calls: dict[tuple[RunRef, str], Handed] = field(default_factory=dict[tuple[RunRef, str], Handed])
     resets: set[RunRef] = field(default_factory=set[RunRef])
+    left_behind: ToolResult | None = None
     others: list[RunRef] = field(default_factory=list[RunRef])
     fault: Exception | None = None
     past_fault: Exception | None = None
@@ -248,9 +307,13 @@ class FakeHistory:
         self._check()
         return self.calls.get((run, call_id))
 
-    async def was_reset(self, run: RunRef) -> bool:
+    async def effect_was_reset(self, effect: RunRef) -> bool:
         self._check()
-        return run in self.resets
+        return effect in self.resets
+
+    async def cut_short(self, effect: RunRef) -> ToolResult | None:
+        self._check()
+        return self.left_behind
 
     async def relatives(self, run: RunRef) -> Sequence[RunRef]:
         self._check()
@@ -261,69 +324,6 @@ class FakeHistory:
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault
-
-
-@dataclass
-class FakeClaiming:
-    """A claim that gets a result, an error, or (None) nothing until it is given up."""
-
-    outcome: ToolResult | Exception | None
-    left: ToolResult
-    waiting: asyncio.Event = field(default_factory=asyncio.Event)
-    withdrawn: bool = False
-    dropped: bool = False
-
-    async def result(self) -> ToolResult:
-        self.waiting.set()
-        if self.outcome is None:
-            await asyncio.Event().wait()
-        if isinstance(self.outcome, ToolResult):
-            return self.outcome
-        raise self.outcome or AssertionError("woken without an outcome")
-
-    async def withdraw(self) -> ToolResult:
-        self.withdrawn = True
-        return self.left
-
-    def drop(self) -> None:
-        self.dropped = True
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """One claim as the effects were given it."""
-
-    effect_id: str
-    start: EffectInput
-    claim: Claim
-    earlier: str | None
-
-
-@dataclass
-class FakeEffects:
-    """Effects that answer every claim by one claiming; `tells` is what a later attempt is to be told."""
-
-    claiming: FakeClaiming = field(
-        default_factory=lambda: FakeClaiming(
-            ToolResult(status="completed", text="paid once"), ToolResult(status="cancelled", text="withdrawn")
-        )
-    )
-    claims: list[Claimed] = field(default_factory=list[Claimed])
-    tells: str | None = None
-    over: bool = False
-    asked_after: list[CallRef] = field(default_factory=list[CallRef])
-
-    def claim(
-        self, effect_id: str, start: EffectInput, claim: Claim, earlier: str | None, told: Callable[[str], None]
-    ) -> FakeClaiming:
-        self.claims.append(Claimed(effect_id, start, claim, earlier))
-        if self.tells is not None:
-            told(self.tells)
-        return self.claiming
-
-    async def is_over(self, call: CallRef) -> bool:
-        self.asked_after.append(call)
-        return self.over
 
 
 @dataclass
@@ -357,3 +357,29 @@ class FakeNotifier:
         if self.fault is not None:
             raise self.fault
         self.sent.append((agent, dict(message)))
+
+
+@dataclass
+class FakeStarts:
+    """Keeps starts as the engine does: the proofs under each workflow id; `fault` is raised by every look."""
+
+    used: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    fault: Exception | None = None
+
+    async def used_before(self, run: RunRef, proof: str) -> bool:
+        if self.fault is not None:
+            raise self.fault
+        return proof in self.used.get(run.workflow_id, set())
+
+
+@dataclass
+class FakeProofs:
+    """A verifier of proofs: `answer` is its word on each, `asked` the questions."""
+
+    stance: Stance = "optional"
+    answer: VerifyResult = field(default_factory=VerifyResult)
+    asked: list[VerifyInput] = field(default_factory=list[VerifyInput])
+
+    async def verify(self, given: VerifyInput) -> VerifyResult:
+        self.asked.append(given)
+        return self.answer

@@ -1,6 +1,7 @@
 """`act`: one call, checked once more, executed once."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from backstay.contracts.history import Handed, RunRef
 from backstay.errors import EffectUnreachedError, HistoryError
 from backstay.kernel.verdict import Code
 
-from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, for_ever
+from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, for_ever, tool_spec
 from .world import World, proposed
 
 BEFORE = RunRef(RUN.workflow_id, "the run before the reset")
@@ -23,7 +24,8 @@ LOST = ToolResult(status="unknown", text="nobody knows")
 
 
 async def acted(world: World, given: ActInput) -> ToolResult:
-    return await world.env.run(Act(world.preparer, world.effects, world.history).act, given)
+    act = Act(world.preparer, world.effects, world.effect_ids, world.history, world.attempts)
+    return await world.env.run(act.act, given)
 
 
 async def failed(world: World, given: ActInput) -> ApplicationError:
@@ -67,6 +69,16 @@ async def test_a_call_that_policy_no_longer_allows_is_denied_just_before_its_eff
     assert world.tool.ran == []
 
 
+@pytest.mark.parametrize(("effect", "status"), [("read", "denied"), ("write", "unknown")])
+async def test_a_refusal_does_not_undo_what_an_earlier_attempt_began(effect: Any, status: str) -> None:
+    world = World(tool_spec(effect=effect))
+    given = await world.handed()
+    world.gate.answer = FORBIDDEN
+    world.attempt(2)
+    result = await acted(world, given)
+    assert (result.status, result.verdict is None, world.tool.ran) == (status, status == "unknown", [])
+
+
 async def test_a_call_that_is_not_the_authorised_one_is_denied(world: World) -> None:
     given = await world.handed(digest="sha256:of-another-call")
     result = await acted(world, given)
@@ -74,8 +86,45 @@ async def test_a_call_that_is_not_the_authorised_one_is_denied(world: World) -> 
     assert result.text.endswith("the call is not the one that was authorised")
 
 
-async def test_a_tool_that_is_deployed_no_more_is_denied(world: World) -> None:
+def without_the_agent(world: World) -> None:
+    world.catalog.gone = True
+
+
+def without_the_tool(world: World) -> None:
+    world.catalog.tools.clear()
+
+
+def with_another_version(world: World) -> None:
+    world.tool.spec = world.tool.spec.model_copy(update={"digest": "sha256:changed"})
+
+
+UNSERVED = [
+    (without_the_agent, "Unserved", "this worker does not serve the agent `clerk`"),
+    (without_the_tool, "UnservedTool", "does not serve the tool `pay` of the agent `clerk` as the run was admitted"),
+    (with_another_version, "UnservedTool", "the tool `pay`"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "words"), UNSERVED)
+async def test_a_worker_that_does_not_serve_the_call_does_nothing_and_says_so(
+    world: World, change: Callable[[World], None], kind: str, words: str
+) -> None:
     given = await world.handed()
+    change(world)
+    error = await failed(world, given)
+    assert (error.type, error.non_retryable, words in error.message) == (kind, True, True)
+    assert (world.tool.ran, world.gate.asked) == ([], [])
+
+
+async def test_a_worker_that_does_not_serve_a_later_attempt_leaves_it_to_another(world: World) -> None:
+    given = await world.handed()
+    world.catalog.gone = True
+    world.attempt(2)
+    assert not (await failed(world, given)).non_retryable
+
+
+async def test_a_tool_that_no_worker_serves_as_admitted_is_denied_at_last(world: World) -> None:
+    given = await world.handed(any_tool=True)
     world.catalog.tools.clear()
     result = await acted(world, given)
     assert result.verdict is not None
@@ -229,3 +278,30 @@ async def test_a_shared_effect_is_claimed_where_the_past_cannot_be_read(world: W
     given = await reset_once(world, dedupe="tenant")
     world.history.past_fault = HistoryError("retention is over")
     assert await acted(world, given) == world.effects.claiming.outcome
+
+
+@pytest.mark.parametrize(("attempt", "status"), [(1, "cancelled"), (2, "unknown")])
+@pytest.mark.parametrize("effect", ["write", "once"])
+@pytest.mark.parametrize("dedupe", [None, "tenant"])
+async def test_an_effect_that_its_run_no_longer_wants_does_not_begin(
+    attempt: int, status: str, effect: str, dedupe: str | None
+) -> None:
+    world = World(tool_spec(effect=effect, dedupe=dedupe))
+    world.attempt(attempt)
+    world.attempts.wants = False
+    assert (await acted(world, await world.handed())).status == status
+    assert world.tool.ran == []
+
+
+async def test_a_read_asks_nobody_whether_it_is_still_wanted() -> None:
+    world = World(tool_spec(effect="read"))
+    world.attempts.wants = False
+    assert (await acted(world, await world.handed())).status == "completed"
+    assert world.attempts.asked == []
+
+
+async def test_an_effect_waits_where_the_engine_does_not_say_whether_it_is_wanted(world: World) -> None:
+    world.attempts.fault = HistoryError("the engine could not be asked: away")
+    error = await failed(world, await world.handed())
+    assert (error.type, error.non_retryable) == ("Held", True)
+    assert world.tool.ran == []

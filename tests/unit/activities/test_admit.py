@@ -4,25 +4,47 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.admit import Admit
+from activities.at_once import AtOnce
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.contracts.problems import Problem
+from backstay.contracts.proof import SignedMessage, Stance, VerifyInput, VerifyResult
+from backstay.errors import HistoryError
+from backstay.kernel.control import Incident, InForce, Mode, Told
+from backstay.kernel.scope import Scope
 
+from .fakes import RUN, FakeProofs, FakeStarts
+from .ledgers import FakeAllowances
 from .world import World
 
+PROOF = VerifyInput(
+    signed=SignedMessage(namespace="default", run_id="run-1", message="start", content={"goal": "pay"}),
+    by="ann",
+    proof="ann's",
+    at_ms=1,
+)
 
-async def admitted(world: World, search_attributes: bool = True) -> Admission:
-    activity = Admit(world.catalog, world.gate, search_attributes)
-    return await world.env.run(activity.admit, AdmitInput(agent="clerk", requested_by="ann"))
+
+async def admitted(
+    world: World,
+    proofs: FakeProofs | None = None,
+    proof: VerifyInput | None = None,
+    starts: FakeStarts | None = None,
+) -> Admission:
+    at_once = AtOnce(FakeAllowances([]), world.control)
+    activity = Admit(
+        world.catalog,
+        world.gate,
+        at_once,
+        proofs or FakeProofs(),
+        starts or FakeStarts(),
+    )
+    return await world.env.run(activity.admit, AdmitInput(agent="clerk", requested_by="ann", proof=proof))
 
 
-@pytest.mark.parametrize("search_attributes", [True, False])
-async def test_an_admission_adds_the_rules_in_force_and_the_workers_setting_to_the_catalogs(
-    world: World, search_attributes: bool
-) -> None:
-    admission = await admitted(world, search_attributes)
+async def test_an_admission_adds_the_rules_in_force_to_the_catalogs(world: World) -> None:
+    admission = await admitted(world)
     assert (admission.agent, admission.tools) == ("clerk", [world.tool.spec])
     assert admission.policy_version == "sha256:rules-of-clerk"
-    assert admission.search_attributes is search_attributes
 
 
 async def test_a_run_that_cannot_be_admitted_fails_for_good_and_lists_every_problem(world: World) -> None:
@@ -40,3 +62,65 @@ async def test_a_run_that_cannot_be_admitted_fails_for_good_and_lists_every_prob
             {"field": "budget.usd", "problem": "above the ceiling"},
         ],
     )
+
+
+@pytest.mark.parametrize("stance", ["optional", "required"])
+async def test_an_admission_says_whether_the_start_was_proven(world: World, stance: Stance) -> None:
+    admission = await admitted(world, proofs=FakeProofs(stance), proof=PROOF)
+    assert (admission.proofs, admission.proven) == (stance, True)
+
+
+@pytest.mark.parametrize("stance", ["optional", "unverifiable"])
+async def test_where_no_proof_is_required_a_start_without_one_is_a_claim(world: World, stance: Stance) -> None:
+    proofs = FakeProofs(stance)
+    admission = await admitted(world, proofs=proofs)
+    assert (admission.proofs, admission.proven, proofs.asked) == (stance, False, [])
+
+
+@pytest.mark.parametrize(
+    ("proofs", "proof", "problem"),
+    [
+        (FakeProofs("required"), None, "a proof is required: sign the request"),
+        (FakeProofs("optional", VerifyResult(code="ProofInvalid", text="not ann's")), PROOF, "not ann's"),
+    ],
+)
+async def test_a_start_that_is_not_proven_and_must_be_is_no_run(
+    world: World, proofs: FakeProofs, proof: VerifyInput | None, problem: str
+) -> None:
+    with pytest.raises(ApplicationError) as caught:
+        await admitted(world, proofs=proofs, proof=proof)
+    assert (caught.value.type, caught.value.non_retryable) == ("InvalidInput", True)
+    assert caught.value.details == ([{"field": "metadata.backstay.proof", "problem": problem}],)
+
+
+async def test_a_proof_that_started_a_run_of_this_id_starts_no_other(world: World) -> None:
+    world.within(RUN)
+    elsewhere = FakeStarts({"run-elsewhere": {"ann's"}})
+    assert (await admitted(world, proof=PROOF, starts=elsewhere)).proven
+    with pytest.raises(ApplicationError) as caught:
+        await admitted(world, proof=PROOF, starts=FakeStarts({RUN.workflow_id: {"ann's"}}))
+    problem = "this proof has started a run of this id before: sign again"
+    assert caught.value.details == ([{"field": "metadata.backstay.proof", "problem": problem}],)
+
+
+async def test_where_the_engine_cannot_say_who_used_a_proof_nothing_is_admitted(world: World) -> None:
+    with pytest.raises(HistoryError):
+        await admitted(world, proof=PROOF, starts=FakeStarts(fault=HistoryError("it lags")))
+    assert not (await admitted(world, starts=FakeStarts(fault=HistoryError("it lags")))).proven
+
+
+async def test_a_start_in_the_scope_of_a_stop_is_refused_and_one_that_nobody_knows_of_waits(world: World) -> None:
+    told = Told("olga", "it pays twice", 1)
+    stopped = InForce().stop(Incident("i1", Scope.read("agent:clerk"), Mode.STOP, told))
+    assert isinstance(stopped, InForce)
+    for state, kind in ((stopped, "IncidentStop"), (InForce(confirmed=False), "Held")):
+        world.control.state = state
+        with pytest.raises(ApplicationError) as refused:
+            await admitted(world)
+        assert (refused.value.type, refused.value.non_retryable) == (kind, True)
+
+
+async def test_a_run_queues_where_its_tenant_may_not_have_any_number_of_runs_at_once(world: World) -> None:
+    assert not (await admitted(world)).queues
+    world.control.state = world.control.state.limit("default", 3)
+    assert (await admitted(world)).queues

@@ -1,10 +1,15 @@
 """`authorize`: one verdict per call of a decision, small enough for one event of the history."""
 
-from activities.authorize import WORDS_BYTES
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.authorize import WORDS_BYTES, Authorize
+from activities.review import Reviewer
+from backstay.errors import ForeignRunError
 from backstay.kernel.verdict import Code, Outcome
 
-from .fakes import ASK_FINANCE, Answer
-from .world import World, proposed
+from .fakes import ASK_FINANCE, Answer, tool_spec
+from .world import World, facts, proposed
 
 
 async def test_every_call_has_its_verdict_in_the_order_asked(world: World) -> None:
@@ -55,3 +60,58 @@ async def test_the_words_of_one_verdict_stay_whole(world: World) -> None:
         ("it is Sunday",),
         "would deny",
     )
+
+
+async def test_a_workflow_that_is_no_run_of_ours_gets_no_verdict_and_no_digest(world: World) -> None:
+    authorize = Authorize(world.conversations, Reviewer(world.catalog, world.gate)).authorize
+    world.history.fault = ForeignRunError("no run of ours")
+    with pytest.raises(ApplicationError, match="no run of ours") as refused:
+        await world.env.run(authorize, world.question(proposed()))
+    assert (refused.value.type, refused.value.non_retryable) == ("ForeignRun", True)
+    assert world.gate.asked == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_calls_that_this_worker_does_not_serve_are_left_to_another(world: World, gone: bool) -> None:
+    world.catalog.gone = gone
+    given = {"pay": "sha256:of-another-version"}
+    with pytest.raises(ApplicationError) as refused:
+        await world.authorized(proposed(), tools=given)
+    assert (refused.value.type, refused.value.non_retryable) == ("Unserved" if gone else "UnservedTool", True)
+
+
+async def test_a_tool_that_no_worker_serves_as_admitted_has_drifted(world: World) -> None:
+    given = {"pay": "sha256:of-another-version"}
+    [verdict] = (await world.authorized(proposed(), tools=given, any_tool=True)).verdicts
+    assert verdict.code is Code.SCHEMA_DRIFT
+
+
+async def test_calls_that_the_tool_cannot_tell_apart_have_one_identity(world: World) -> None:
+    world.tool.defaults["currency"] = "EUR"
+    spellings = ['{"amount": 5}', '{ "amount":5.0 }', '{"currency": "EUR", "amount": 5}', '{"amount": 6}', "{"]
+    calls = [proposed(arguments=arguments, call_id=f"1-{at}") for at, arguments in enumerate(spellings)]
+    one, same, stated, other, bad = (await world.authorized(*calls)).identities
+    assert one == same == stated
+    assert len({one, other, bad}) == 3
+    assert bad == ""
+
+
+async def test_a_call_that_cannot_be_spelled_has_no_identity(world: World) -> None:
+    world.tool.defaults["weird"] = object()
+    assert (await world.authorized(proposed())).identities == [""]
+
+
+async def test_a_call_counts_in_the_meters_of_those_after_it_in_the_same_decision() -> None:
+    world = World(tool_spec(exposure=["refunds_usd"]), tool_spec("look"))
+    world.tool.adds = lambda values: {"refunds_usd": values["amount"]}
+    given = facts().model_copy(update={"exposure": {"refunds_usd": 7}})
+    calls = [
+        proposed(arguments='{"amount": 1}'),
+        proposed(arguments='{"amount": -1}', call_id="1-1"),
+        proposed("look", "{}", "1-2"),
+        proposed(arguments='{"amount": 2}', call_id="1-3"),
+    ]
+    verdicts = (await world.authorized(*calls, facts=given)).verdicts
+    assert [dict(one.exposure) for one in verdicts] == [{"refunds_usd": 10_000}, {}, {}, {"refunds_usd": 20_000}]
+    assert verdicts[1].code is Code.INVALID_EXPOSURE
+    assert [one.exposure["refunds_usd"] for one in world.gate.asked] == [10_007, 10_007, 30_007]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from temporalio.activity import ActivityCancellationDetails
 
-from activities.claim import claimed, effect_id
+from activities.claim import claimed
 from activities.heartbeat import beating
 from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
@@ -30,13 +30,13 @@ async def claim(world: World, **changes: Any) -> ToolResult:
 
     async def attempt() -> ToolResult:
         async with beating() as pulse:
-            return await claimed(world.effects, given, prepared, pulse)
+            return await claimed(world.effects, world.effect_ids.of(given, prepared), given, prepared, pulse)
 
     return await world.env.run(attempt)
 
 
 async def ended_by(world: World, details: ActivityCancellationDetails) -> ToolResult:
-    """What becomes of a call that is cancelled while it waits."""
+    """Cancels a call while it waits; returns what becomes of it."""
     world.effects.claiming.outcome = None
     waiting = asyncio.create_task(claim(world))
     await world.effects.claiming.waiting.wait()
@@ -110,11 +110,11 @@ async def test_an_effect_that_cannot_be_asked_is_an_error_and_waits_no_more(worl
 async def identity(world: World, arguments: str = '{"amount": 5}', **changes: Any) -> str:
     """The id of the effect of a call."""
     given = await world.handed(proposed(world.tool.spec.name, arguments))
-    return effect_id(given.model_copy(update=changes), await world.prepared(given))
+    return world.effect_ids.of(given.model_copy(update=changes), await world.prepared(given))
 
 
 async def test_the_id_of_an_effect_never_changes(world: World) -> None:
-    assert await identity(world) == "effect-79eb24b5f8ad2ab0999023d481ea7d0a6a661e28630c0f3465e862a5c04706d4"
+    assert await identity(world) == "effect-9a8ed5bac93d2622f4657abbeb258345eef630f1a5af3c44fc9e31e7c2a8fa15"
 
 
 async def test_calls_of_a_tenant_share_an_effect_whatever_run_they_belong_to(world: World) -> None:

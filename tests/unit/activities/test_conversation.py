@@ -1,10 +1,14 @@
 """The conversation of a run: remembered where the history recorded it, read back where anything is missing."""
 
 import asyncio
+import gc
+import os
+import tracemalloc
 
 import pytest
 
 from activities.conversation import Conversations
+from activities.weight import weight
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
@@ -14,6 +18,7 @@ from backstay.errors import HistoryError
 from .fakes import RUN, opening
 from .world import World, facts
 
+RUNS = 10_000 if os.environ.get("BACKSTAY_SOAK") else 200
 GOAL = Said("Refund order A17.")
 PAY = Decision(calls=[ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')])
 MAIL = Decision(calls=[ProposedCall(call_id="2-0", tool="mail", arguments="{}")])
@@ -223,18 +228,42 @@ async def test_the_run_that_was_not_used_for_longest_is_forgotten_first(world: W
     runs = [RunRef(f"run-{number}", "r") for number in range(3)]
     for run in runs:
         world.history.openings[run] = opening()
-    memory = Conversations(world.history, capacity=3_000)
+    memory = Conversations(world.history, capacity=3 * weight(opening()) + 5_000)
     for run in runs[:2]:
         memory.decided(run, asked(1), await memory.conversation(run, asked(1)), PAY)
-        memory.acted(run, "1-0", "x" * 1_000)
     await memory.opening(runs[0])
-    memory.acted(runs[0], "1-0", "x" * 1_000)
+    memory.acted(runs[0], "1-0", "x" * 4_000)
     await memory.opening(runs[2])
     world.history.openings_read.clear()
     await memory.opening(runs[0])
     assert world.history.openings_read == []
     await memory.opening(runs[1])
     assert world.history.openings_read == [runs[1]]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("results", [0, 3])
+async def test_memory_stays_within_its_limit_whatever_runs_bring(world: World, results: int) -> None:
+    limit = 1_000_000
+    memory = Conversations(world.history, limit)
+    tracemalloc.start()
+    try:
+        for number in range(RUNS):
+            run = RunRef(f"run-{number}", "r")
+            goal = f"{number} \N{GRINNING FACE}" * 4_000
+            world.history.openings = {run: opening().model_copy(update={"goal": goal})}
+            del goal
+            memory.decided(run, asked(1), await memory.conversation(run, asked(1)), PAY)
+            for call in range(results):
+                memory.acted(run, f"1-{call}", f"{number} {call} " * 2_000)
+            await memory.opening(run)
+        world.history.openings.clear()
+        world.history.openings_read.clear()
+        gc.collect()  # what nobody holds any more may still lie about
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.2 * limit
 
 
 async def test_a_worker_without_room_reads_everything_every_time(world: World) -> None:
@@ -244,3 +273,11 @@ async def test_a_worker_without_room_reads_everything_every_time(world: World) -
         assert await memory.conversation(RUN, third) == WHOLE
         memory.decided(RUN, third, WHOLE, OTHER)
     assert (world.history.openings_read, world.history.reads) == ([RUN, RUN], [0, 0])
+
+
+async def test_a_refusal_is_remembered_and_read_from_the_history(world: World) -> None:
+    seen = [Observation(call_id="1-0", text="no", refused=True, denied=True)]
+    record(world, 1, asked(1), PAY)
+    record(world, 2, asked(2, PAY).model_copy(update={"observations": seen}))
+    items = await world.conversations.conversation(RUN, world.history.inputs[2])
+    assert items[-1] == Observed("1-0", "no", refused=True, denied=True)

@@ -68,23 +68,23 @@ async def test_a_call_that_ends_well_is_completed_with_what_the_tool_returned(wo
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "text", "unclear"),
     [
-        (ToolError("the shop is closed"), "failed: the shop is closed"),
-        (ZeroDivisionError("by zero"), "failed: ZeroDivisionError: by zero"),
-        (TimeoutError("the bank is slow"), "failed: TimeoutError: the bank is slow"),
-        (SystemExit(3), "failed: SystemExit: 3"),
-        (KeyboardInterrupt(), "failed: KeyboardInterrupt: "),
-        (asyncio.CancelledError("my own"), "failed: CancelledError: my own"),
-        (Unspeakable(), "failed: Unspeakable: (the error cannot be written as text)"),
+        (ToolError("the shop is closed"), "failed: the shop is closed", False),
+        (ZeroDivisionError("by zero"), "failed: ZeroDivisionError: by zero", False),
+        (TimeoutError("the bank is slow"), "failed: TimeoutError: the bank is slow", True),
+        (SystemExit(3), "failed: SystemExit: 3", True),
+        (KeyboardInterrupt(), "failed: KeyboardInterrupt: ", True),
+        (asyncio.CancelledError("my own"), "failed: CancelledError: my own", True),
+        (Unspeakable(), "failed: Unspeakable: (the error cannot be written as text)", False),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 async def test_whatever_a_tool_raises_is_a_failed_call_and_not_a_crash(
-    world: World, error: BaseException, text: str
+    world: World, error: BaseException, text: str, unclear: bool
 ) -> None:
     world.tool.body = raising(error)
-    assert await run(world) == ToolResult(status="failed", text=text)
+    assert await run(world) == ToolResult(status="failed", text=text, unclear=unclear)
 
 
 @pytest.mark.parametrize(("effect", "status"), [("read", "failed"), ("write", "unknown"), ("once", "unknown")])
@@ -94,6 +94,46 @@ async def test_a_tool_that_cannot_tell_leaves_an_effect_unknown_and_a_read_faile
     world.tool.body = raising(OutcomeUnknownError("no answer from the bank"))
     result = await run(world, effect=effect)
     assert (result.status, result.text) == (status, "the outcome is unknown: no answer from the bank")
+    assert result.unclear is (status == "failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("the bank is slow"),
+        ConnectionResetError("by peer"),
+        asyncio.CancelledError("my own"),
+        ExceptionGroup("both", [ValueError("x"), TimeoutError("slow")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(("effect", "status"), [("read", "failed"), ("write", "failed"), ("once", "unknown")])
+async def test_an_error_that_says_nothing_of_an_effect_leaves_unknown_what_must_happen_once(
+    world: World, error: BaseException, effect: str, status: str
+) -> None:
+    world.tool.body = raising(error)
+    result = await run(world, effect=effect)
+    start = "the outcome is unknown" if status == "unknown" else "failed"
+    assert (result.status, result.text) == (status, f"{start}: {type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("error", [ToolError("the shop is closed"), ValueError("no such order")])
+async def test_an_error_that_says_what_is_wrong_is_a_failure_of_a_call_that_must_happen_once_too(
+    world: World, error: Exception
+) -> None:
+    world.tool.body = raising(error)
+    assert (await run(world, effect="once")).status == "failed"
+
+
+async def test_an_author_who_says_that_nothing_was_done_is_believed(world: World) -> None:
+    async def body(call: ToolCall, values: Mapping[str, Any]) -> str:
+        try:
+            raise TimeoutError("slow")
+        except TimeoutError as error:
+            raise ToolError("never sent") from error
+
+    world.tool.body = body
+    assert (await run(world, effect="once")).status == "failed"
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
@@ -115,7 +155,8 @@ async def test_a_tool_that_answers_its_time_limit_with_an_error_of_its_own_has_f
             raise ValueError("cut short") from None
 
     world.tool.body = body
-    assert await run(world, timeout=0.01) == ToolResult(status="failed", text="failed: ValueError: cut short")
+    failed = ToolResult(status="failed", text="failed: ValueError: cut short", unclear=True)
+    assert await run(world, timeout=0.01) == failed
 
 
 async def test_a_tool_that_returns_after_its_limit_is_taken_at_its_word(world: World) -> None:
@@ -241,4 +282,4 @@ async def test_a_long_result_and_a_long_complaint_are_cut_each_at_its_limit(worl
 )
 def test_a_denial_says_why_in_the_words_of_the_rule_or_as_a_code(message: str, text: str) -> None:
     verdict = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v", message=message)
-    assert denied(verdict) == ToolResult(status="denied", text=text, verdict=verdict)
+    assert denied(verdict, None) == ToolResult(status="denied", text=text, verdict=verdict)

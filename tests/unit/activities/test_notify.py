@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.notify import Notify
 from backstay.contracts.approval import Notice, PendingApproval
+from backstay.errors import ForeignRunError
 
 from .world import World
 
@@ -32,7 +34,7 @@ NOTICE = Notice(
 
 
 async def test_a_notice_is_sent_as_json_to_where_the_agent_announces_its_approvals(world: World) -> None:
-    await world.env.run(Notify(world.notifier).notify, NOTICE)
+    await world.env.run(Notify(world.conversations, world.notifier).notify, NOTICE)
     [(agent, message)] = world.notifier.sent
     assert agent == "clerk"
     assert Notice.model_validate_json(json.dumps(message)) == NOTICE
@@ -41,4 +43,20 @@ async def test_a_notice_is_sent_as_json_to_where_the_agent_announces_its_approva
 async def test_a_notice_that_is_not_taken_fails_so_that_the_engine_tries_again(world: World) -> None:
     world.notifier.fault = ConnectionError("nobody listens")
     with pytest.raises(ConnectionError, match="nobody listens"):
-        await world.env.run(Notify(world.notifier).notify, NOTICE)
+        await world.env.run(Notify(world.conversations, world.notifier).notify, NOTICE)
+
+
+@pytest.mark.parametrize("lie", [{"run_id": "another"}, {"agent": "mallory"}, {"tenant": "globex"}])
+async def test_a_notice_that_is_not_of_the_run_that_asks_is_not_sent(world: World, lie: dict[str, str]) -> None:
+    with pytest.raises(ApplicationError, match="another run") as refused:
+        await world.env.run(Notify(world.conversations, world.notifier).notify, NOTICE.model_copy(update=lie))
+    assert (refused.value.type, refused.value.non_retryable) == ("ForeignRun", True)
+    assert world.notifier.sent == []
+
+
+async def test_a_workflow_that_is_no_run_of_ours_sends_nothing(world: World) -> None:
+    world.history.fault = ForeignRunError("no run of ours")
+    with pytest.raises(ApplicationError, match="no run of ours") as refused:
+        await world.env.run(Notify(world.conversations, world.notifier).notify, NOTICE)
+    assert (refused.value.type, refused.value.non_retryable) == ("ForeignRun", True)
+    assert world.notifier.sent == []

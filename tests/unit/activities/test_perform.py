@@ -1,11 +1,10 @@
 """`perform`: nothing is done for a call that no run is executing just now, and policy allows."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.claim import effect_id
 from activities.perform import Perform
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.effect import CallRef, PerformInput
@@ -30,12 +29,12 @@ async def shared(world: World, *, over: bool = False, **changes: Any) -> ActInpu
     """Hands the call to `act` in its run, and makes this an activity of the effect that it claims."""
     given = await world.handed(**changes)
     world.history.calls[RUN, "1-0"] = Handed(given, over, None)
-    world.within(RunRef(effect_id(given, await world.prepared(given)), "effect-run-1"))
+    world.within(RunRef(world.effect_ids.of(given, await world.prepared(given)), "effect-run-1"))
     return given
 
 
 async def performed(world: World, key: str = OWN_KEY, again: int = 0) -> ToolResult:
-    activity = Perform(world.preparer, world.history)
+    activity = Perform(world.preparer, world.effect_ids, world.history)
     return await world.env.run(activity.perform, PerformInput(call=CALL, key=key, again=again))
 
 
@@ -92,6 +91,13 @@ async def test_policy_is_asked_once_more_and_its_no_is_final(world: World) -> No
     assert world.tool.ran == []
 
 
+async def test_a_no_that_comes_after_an_attempt_had_begun_leaves_its_outcome_unknown(world: World) -> None:
+    await shared(world)
+    world.gate.answer = FORBIDDEN
+    world.attempt(2)
+    assert ((await performed(world)).status, world.tool.ran) == ("unknown", [])
+
+
 async def test_a_call_performs_no_effect_but_its_own(world: World) -> None:
     await shared(world)
     world.within(RunRef("effect-of-another-call", "effect-run-1"))
@@ -132,3 +138,37 @@ async def test_a_later_performance_has_the_key_of_the_first_and_a_reason(
     result = await performed(world, key="key of the first call", again=again)
     assert [call.idempotency_key for call in world.tool.ran] == ["key of the first call"] * done
     assert done or result.text.endswith("nobody knows that it did not happen before")
+
+
+@pytest.mark.parametrize("status", ["completed", "unknown"])
+async def test_an_effect_ended_from_outside_leaves_what_it_had_done_and_is_not_performed_anew(
+    world: World, status: Literal["completed", "unknown"]
+) -> None:
+    await shared(world)
+    world.history.left_behind = ToolResult(status=status, text="left")
+    assert await performed(world) == world.history.left_behind
+    assert world.tool.ran == []
+
+
+async def test_an_effect_ended_from_outside_is_performed_anew_once_it_is_known_not_to_have_happened(
+    world: World,
+) -> None:
+    await shared(world, again=1)
+    world.history.left_behind = ToolResult(status="unknown", text="left")
+    assert (await performed(world)).status == "completed"
+
+
+async def test_a_second_attempt_at_what_happens_once_does_nothing(world: World) -> None:
+    world.admit(effect="once")
+    await shared(world)
+    world.attempt(2)
+    assert (await performed(world)).status == "unknown"
+    assert world.tool.ran == []
+
+
+async def test_a_worker_that_does_not_serve_the_tool_leaves_the_effect_to_another(world: World) -> None:
+    await shared(world)
+    world.catalog.tools.clear()
+    with pytest.raises(ApplicationError) as refused:
+        await performed(world)
+    assert (refused.value.type, refused.value.non_retryable, world.tool.ran) == ("UnservedTool", True, [])

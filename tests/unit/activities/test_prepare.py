@@ -1,10 +1,16 @@
 """Preparing a call: the verdict as of now, and what the tool is handed."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from activities.prepare import this_run
 from backstay.contracts.history import RunRef
+from backstay.contracts.policy import Consent
 from backstay.errors import HistoryError, ToolError
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Code, Outcome
 
 from .fakes import FORBIDDEN, RUN, tool_spec
@@ -51,19 +57,25 @@ async def test_a_call_that_is_not_the_authorised_one_is_denied_and_prepared_all_
     verdict, ready = await world.reviewed_again(given)
     assert (verdict.outcome, verdict.code) == (Outcome.DENY, Code.POLICY_ERROR)
     assert verdict.message == "the call is not the one that was authorised"
+    assert verdict.digest == ""  # the one that fits would be a ticket
     assert ready is not None
+
+
+async def test_a_call_under_the_key_of_another_run_is_denied(world: World) -> None:
+    verdict, _ = await world.reviewed_again(await world.handed(run_key="of another run"))
+    assert (verdict.outcome, verdict.digest) == (Outcome.DENY, "")
 
 
 async def test_a_call_that_policy_denies_keeps_the_words_of_policy_whatever_its_digest(world: World) -> None:
     given = await world.handed(digest="sha256:of-another-call")
     world.gate.answer = FORBIDDEN
     verdict, ready = await world.reviewed_again(given)
-    assert (verdict.code, verdict.message) == (Code.FORBIDDEN, "refunds are closed")
+    assert (verdict.code, verdict.message, verdict.digest) == (Code.FORBIDDEN, "refunds are closed", "")
     assert ready is not None
 
 
 async def test_a_call_that_does_not_fit_its_tool_is_not_prepared(world: World) -> None:
-    given = await world.handed()
+    given = await world.handed(any_tool=True)
     world.catalog.tools.clear()
     verdict, ready = await world.reviewed_again(given)
     assert (verdict.code, ready) == (Code.UNKNOWN_TOOL, None)
@@ -96,3 +108,32 @@ async def test_an_activity_belongs_to_the_run_that_scheduled_it(world: World) ->
         return this_run()
 
     assert await world.env.run(run) == RUN
+
+
+async def test_a_call_that_means_something_else_than_what_was_held_for_it_is_denied() -> None:
+    world = World(tool_spec(exposure=["refunds_usd"]))
+    world.tool.adds = lambda values: {"refunds_usd": values["amount"]}
+    given = await world.handed(exposure={"refunds_usd": 50_000})
+    assert (await world.reviewed_again(given))[0].allowed
+    verdict, _ = await world.reviewed_again(given.model_copy(update={"exposure": {}}))
+    assert (verdict.outcome, verdict.message) == (Outcome.DENY, "the call does not mean what was held for it")
+
+
+async def test_the_boundary_judges_a_call_with_the_sums_over_many_runs_that_it_was_counted_with() -> None:
+    world = World(tool_spec(exposure=["refunds_usd"]))
+    world.tool.adds = lambda values: {"refunds_usd": values["amount"]}
+    given = await world.handed(exposure={"refunds_usd": 50_000}, counted={"refunds_usd": {Period.DAY: 940_000}})
+    assert (await world.reviewed_again(given))[0].allowed
+    assert world.gate.asked[-1].counted == {"refunds_usd": {Period.DAY: 990_000}}
+
+
+@pytest.mark.parametrize(("attempt", "now"), [(1, 7_000), (2, 5_000)])
+async def test_a_standing_grant_must_hold_when_its_call_is_begun_and_not_when_it_is_tried_again(
+    world: World, attempt: int, now: int
+) -> None:
+    given = await world.handed(now=5_000)
+    world.env.info = replace(world.env.info, attempt=attempt, started_time=datetime.fromtimestamp(7_000, UTC))
+    use = Use("grt_1", "ann", 6_000_000, (), 1, 2)
+    for consent, wanted in ((Consent(), 5_000), (Consent(use=use), now)):
+        await world.env.run(world.reviewed_again, given.model_copy(update={"consent": consent}))
+        assert world.gate.asked[-1].now == wanted

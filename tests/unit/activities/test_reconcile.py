@@ -65,7 +65,7 @@ async def test_a_tool_is_asked_even_where_policy_would_not_let_the_call_through_
 
 
 async def test_a_call_that_no_longer_fits_its_tool_is_unknown(world: World) -> None:
-    given = await world.handed()
+    given = await world.handed(any_tool=True)
     world.catalog.tools.clear()
     assert await reconciled(world, given) == Reconciled(answer="unknown")
     assert world.tool.asked == []
@@ -133,3 +133,11 @@ async def test_a_question_that_is_cancelled_ends_without_words_of_the_tool(
     await world.tool.running.wait()
     world.env.cancel(details)
     assert await asking == ()
+
+
+async def test_a_worker_that_does_not_serve_the_tool_leaves_the_question_to_another(world: World) -> None:
+    given = await world.handed()
+    world.catalog.tools.clear()
+    with pytest.raises(ApplicationError) as refused:
+        await reconciled(world, given)
+    assert (refused.value.type, refused.value.non_retryable, world.tool.asked) == ("UnservedTool", True, [])

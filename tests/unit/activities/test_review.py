@@ -1,14 +1,21 @@
 """The one check of a call: does it fit its tool, what does policy say, and which exact call was judged?"""
 
+import asyncio
+import itertools
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from backstay.contracts.policy import Consent
+from activities import review
+from activities.threads import MOST_LATE
+from backstay.contracts.policy import Consent, PolicyCall
 from backstay.contracts.problems import Problem
 from backstay.kernel.verdict import Code, Outcome, Verdict
-from backstay.tools.facts import NAMED_BY_USER
+from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY
+from backstay.tools.local_addresses import LOCAL_ADDRESSES
 
 from .fakes import FORBIDDEN, Answer, tool_spec
 from .world import World, proposed
@@ -17,8 +24,8 @@ from .world import World, proposed
 async def reviewed(
     world: World, arguments: str = '{"amount": 5}', *, tool: str = "pay", call_id: str = "1-0", **asked: Any
 ) -> Verdict:
-    """The verdict over one call; `asked` changes what is said of its run."""
-    [verdict] = (await world.authorized(proposed(tool, arguments, call_id), **asked)).verdicts
+    """The verdict over one call, where any worker has to give one; `asked` changes what is said of its run."""
+    [verdict] = (await world.authorized(proposed(tool, arguments, call_id), **{"any_tool": True, **asked})).verdicts
     return verdict
 
 
@@ -41,7 +48,7 @@ async def test_policy_is_asked_about_the_call_as_the_tool_will_get_it(world: Wor
     assert (asked.agent, asked.tenant, asked.requested_by, asked.now) == ("clerk", "acme", "ann", 1_000)
     assert asked.tool == world.tool.spec
     assert asked.arguments == {"amount": 5, "order": "A17", "currency": "EUR"}
-    assert asked.facts == {"large": True, NAMED_BY_USER: ["order"]}
+    assert asked.facts == {"large": True, NAMED_BY_USER: ["order"], NAMED_WEAKLY: [], LOCAL_ADDRESSES: []}
     assert asked.consent == consent
 
 
@@ -50,9 +57,20 @@ async def test_a_call_that_nobody_consented_to_has_an_empty_consent(world: World
     assert world.gate.asked[0].consent == Consent()
 
 
-@pytest.mark.parametrize("name", ["mail", "", "pay ", "\ud800"])
-async def test_a_tool_that_was_not_admitted_is_unknown(world: World, name: str) -> None:
-    assert await refused(world, Code.UNKNOWN_TOOL, tool=name) == "there is no such tool"
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("mail", "there is no such tool; the tools are `pay`"),
+        ("", "there is no such tool, because the call names none; the tools are `pay`"),
+        ("functions.pay", "there is no such tool; write `pay`; the tools are `pay`"),
+        ("pay ", "there is no such tool; write `pay`; the tools are `pay`"),
+        ("\ud800", "there is no such tool; the tools are `pay`"),
+    ],
+)
+async def test_a_tool_that_was_not_admitted_is_unknown_and_the_model_is_told_which_there_are(
+    world: World, name: str, told: str
+) -> None:
+    assert await refused(world, Code.UNKNOWN_TOOL, tool=name) == told
 
 
 async def test_a_tool_that_is_deployed_but_was_not_admitted_is_unknown(world: World) -> None:
@@ -78,9 +96,16 @@ async def test_arguments_that_do_not_fit_the_tool_are_invalid_field_by_field(wor
     assert await refused(world, Code.INVALID_ARGS) == "`amount`: required; `to`: unknown field"
 
 
-async def test_a_number_that_json_cannot_carry_exactly_is_invalid(world: World) -> None:
-    message = await refused(world, Code.INVALID_ARGS, '{"amount": 9007199254740993}')
-    assert message == "the arguments hold a number that JSON cannot carry exactly"
+async def test_an_integer_of_sixty_four_bits_is_usable_and_has_a_digest_of_its_own(world: World) -> None:
+    numbers = [2**53 - 1, 2**53, 2**53 + 1, 1234567890123456789, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)]
+    verdicts = [await reviewed(world, f'{{"amount": {number}}}') for number in numbers]
+    assert all(verdict.allowed for verdict in verdicts)
+    assert len({verdict.digest for verdict in verdicts}) == len(numbers)
+
+
+async def test_an_integer_beyond_sixty_four_bits_is_invalid(world: World) -> None:
+    message = await refused(world, Code.INVALID_ARGS, f'{{"amount": {2**64}}}')
+    assert message == "the arguments hold an integer beyond 64 bits; write it as text where text is taken"
 
 
 @pytest.mark.parametrize("error", [ValueError("canary"), SystemExit("canary"), KeyError("canary")])
@@ -144,3 +169,64 @@ async def test_another_run_step_call_schema_or_argument_is_another_call(world: W
         await reviewed(world, "{not JSON either"),
     ]
     assert len({verdict.digest for verdict in verdicts}) == len(verdicts)
+
+
+async def test_a_fact_that_no_rule_reads_is_not_computed(world: World) -> None:
+    world.gate.read = frozenset({"country"})
+    world.tool.found = lambda values: {"country": "DE", "name": "ann"}
+    await world.authorized(proposed())
+    [call] = world.gate.asked
+    assert call.facts == {"country": "DE"}
+
+
+async def test_a_review_that_takes_too_long_is_a_refusal_and_keeps_nobody_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "REVIEW_SECONDS", 0.2)
+    judged = world.gate.judge
+
+    def slowly(call: PolicyCall) -> Verdict:
+        if call.arguments == {"amount": 7}:
+            time.sleep(0.6)
+        return judged(call)
+
+    world.gate.judge = slowly
+    beats: list[float] = []
+
+    async def beat() -> None:
+        while True:
+            beats.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    beating = asyncio.create_task(beat())
+    calls = [proposed(arguments=f'{{"amount": {n}}}', call_id=f"1-{n}") for n in (5, 7, 9)]
+    verdicts = (await world.authorized(*calls)).verdicts
+    beating.cancel()
+    assert [verdict.code for verdict in verdicts] == [Code.PERMITTED, Code.POLICY_ERROR, Code.POLICY_ERROR]
+    assert verdicts[1].message == "the review took longer than 0.2 seconds"
+    assert len({verdict.digest for verdict in verdicts}) == 3
+    assert max(after - before for before, after in itertools.pairwise(beats)) < 0.15
+
+
+async def test_late_reviews_of_one_tool_refuse_its_calls_at_once_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(review, "REVIEW_SECONDS", 0.3)
+    world = World(tool_spec("pay"), tool_spec("mail"))
+    judged, go = world.gate.judge, threading.Event()
+
+    def kept(call: PolicyCall) -> Verdict:
+        if call.tool.name == "pay":
+            go.wait(20)
+        return judged(call)
+
+    world.gate.judge = kept
+    late = await asyncio.gather(*(world.authorized(proposed(), any_tool=True) for _ in range(MOST_LATE + 2)))
+    assert {one.verdicts[0].code for one in late} == {Code.POLICY_ERROR}
+    begun = time.monotonic()
+    calls = [proposed("mail", call_id="1-0"), proposed("pay", call_id="1-1"), proposed("mail", call_id="1-2")]
+    mail, pay, again = (await world.authorized(*calls, any_tool=True)).verdicts
+    assert (mail.code, pay.code, again.code) == (Code.PERMITTED, Code.POLICY_ERROR, Code.PERMITTED)
+    assert pay.message == "earlier reviews of this tool still work: none is begun before they end"
+    assert time.monotonic() - begun < 0.3
+    go.set()

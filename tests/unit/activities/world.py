@@ -7,7 +7,9 @@ from typing import Any
 from temporalio.testing import ActivityEnvironment
 
 from activities.authorize import Authorize
+from activities.claim import EffectIds
 from activities.conversation import Conversations
+from activities.decide import Asking
 from activities.prepare import PreparedCall, Preparer
 from activities.review import Reviewer
 from backstay.contracts.admission import ToolSpec
@@ -19,8 +21,10 @@ from backstay.kernel.verdict import Verdict
 
 from .fakes import (
     RUN,
+    FakeAlarms,
+    FakeAttempts,
     FakeCatalog,
-    FakeEffects,
+    FakeControl,
     FakeGate,
     FakeHistory,
     FakeModels,
@@ -30,6 +34,7 @@ from .fakes import (
     opening,
     tool_spec,
 )
+from .shared_effects import FakeEffects
 
 
 class World:
@@ -41,11 +46,17 @@ class World:
         self.gate = FakeGate()
         self.history = FakeHistory({RUN: opening(*(tool.spec for tool in self.tools.values()))})
         self.models = FakeModels()
+        self.alarms = FakeAlarms()
+        self.attempts = FakeAttempts()
         self.effects = FakeEffects()
+        self.effect_ids = EffectIds(b"the fleet's own")
         self.notifier = FakeNotifier()
         self.secrets = FakeSecrets({"SHOP_TOKEN": "canary-4242"})
         self.conversations = Conversations(self.history, 1_000_000)
-        self.preparer = Preparer(self.conversations, Reviewer(self.catalog, self.gate), self.secrets)
+        self.control = FakeControl()
+        self.reviewer = Reviewer(self.catalog, self.gate, self.control)
+        self.preparer = Preparer(self.conversations, self.reviewer, self.secrets, self.control)
+        self.asking = Asking(self.conversations, self.models, self.control)
         self.beats: list[tuple[Any, ...]] = []
         self.env = ActivityEnvironment()
         self.env.on_heartbeat = lambda *details: self.beats.append(copy.deepcopy(details))
@@ -100,8 +111,13 @@ class World:
 
     async def authorized(self, *calls: ProposedCall, **changes: Any) -> AuthorizeResult:
         """The verdicts over calls of step 1, before anything is done."""
-        reviewer = Reviewer(self.catalog, self.gate)
-        return await self.env.run(Authorize(reviewer).authorize, self.question(*calls, **changes))
+        self._inform(is_local=True)
+        try:
+            return await self.env.run(
+                Authorize(self.conversations, self.reviewer).authorize, self.question(*calls, **changes)
+            )
+        finally:
+            self._inform(is_local=False)
 
     async def handed(self, call: ProposedCall | None = None, **changes: Any) -> ActInput:
         """The input of `act` for a call that the model proposed in step 1, and that was authorised."""
@@ -140,5 +156,5 @@ def proposed(tool: str = "pay", arguments: str = '{"amount": 5}', call_id: str =
 
 
 def facts() -> RunFacts:
-    """What rules may know of a run in its first step."""
+    """Returns what rules may know of a run in its first step."""
     return RunFacts(step=1, spent_usd=0, tool_calls=0)

@@ -52,7 +52,9 @@ async def test_a_worker_that_cannot_start_ends_the_ones_before_it() -> None:
 
 
 def application_of(**settings: Any) -> Application:
-    parts = SimpleNamespace(settings=SimpleNamespace(**settings), catalog=SimpleNamespace(agents={"b": 1, "a": 2}))
+    agents = {name: SimpleNamespace(tools={}) for name in ("b", "a")}
+    catalog = SimpleNamespace(agents=agents)
+    parts = SimpleNamespace(settings=SimpleNamespace(**settings), catalog=catalog, shares_effects=lambda: False)
     return cast("Application", parts)
 
 

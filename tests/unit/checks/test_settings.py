@@ -22,12 +22,18 @@ tools = { pay = { calls = 3 } }
 
 [approval]
 groups = { finance = ["alice"] }
+
+[exposure.refunds]
+run = "5"
 """
 ORG = """[budget]
 usd = "1.00"
 
 [groups]
 security = ["sam"]
+
+[exposure.vouchers]
+day = true
 """
 
 Found = Callable[..., dict[str, Setting]]
@@ -84,3 +90,33 @@ def test_a_price_comes_from_the_environment_only_where_the_list_has_none(found: 
     unknown = found(model_price=rates)["model.price"]
     assert unknown.value == {"input": "1.00", "cached_input": "1.00", "output": "2.00"}
     assert unknown.source == "BACKSTAY_MODEL_PRICE"
+
+
+def test_how_the_model_is_asked_comes_from_its_servers_dialect_unless_the_file_says_more(
+    found: Found, tmp_path: Path
+) -> None:
+    limit = found()["model.parameters.output_limit"]
+    assert (limit.value, limit.source) == ("max_completion_tokens", "default: dialect openai")
+    assert found(openai_base_url="https://api.mistral.ai/v1")["model.parameters.notes"].value == "joined"
+    toml = TOML.replace("[budget]", 'dialect = "groq"\nparameters = { include = true }\n\n[budget]')
+    (tmp_path / "clerk" / "agent.toml").write_text(toml)
+    known = found()
+    assert place(known["model.dialect"]) == "clerk/agent.toml:6"
+    assert (known["model.parameters.include"].value, place(known["model.parameters.include"])) == (
+        True,
+        "clerk/agent.toml:7",
+    )
+    assert (known["model.parameters.store"].value, known["model.parameters.store"].source) == (
+        False,
+        "default: dialect groq",
+    )
+
+
+def test_the_limits_of_meters_of_every_file_are_in_force(found: Found) -> None:
+    known = found()
+    assert (known["exposure.refunds.run"].value, place(known["exposure.refunds.run"])) == ("5", "clerk/agent.toml:15")
+    assert (known["exposure.refunds.on_exceed"].value, known["exposure.refunds.on_exceed"].source) == (
+        "deny",
+        "default",
+    )
+    assert (known["exposure.vouchers.day"].value, place(known["exposure.vouchers.day"])) == (True, "org/org.toml:8")

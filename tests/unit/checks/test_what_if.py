@@ -11,6 +11,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.authorize import Authorize
+from activities.conversation import Conversations
 from activities.review import Reviewer
 from backstay.adapters.agent.catalog import Catalog
 from backstay.adapters.agent.folder import Agent, load_agent
@@ -25,6 +26,7 @@ from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Code, Verdict
 from backstay.settings import Settings
 from policies.gate import Gate
+from tests.unit.activities.fakes import FakeHistory
 
 TOOLS = '''
 from datetime import date
@@ -66,7 +68,10 @@ class OneAgent:
 
     agent: Agent
 
-    def tool(self, agent: str, name: str) -> Tool | None:
+    def serves(self, agent: str) -> bool:
+        return agent == self.agent.name
+
+    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
         return self.agent.tools.get(name) if agent == self.agent.name else None
 
 
@@ -105,8 +110,10 @@ async def of_a_run(gate: Gate, agent: Agent, what_if: WhatIf, arguments: str, pe
         consents={"1-0": Consent(approved_by=people)},
         tools={name: tool.spec.digest for name, tool in agent.tools.items()},
     )
-    authorize = Authorize(Reviewer(OneAgent(agent), gate))
-    (verdict,) = (await ActivityEnvironment().run(authorize.authorize, given)).verdicts
+    authorize = Authorize(Conversations(FakeHistory(), 0), Reviewer(OneAgent(agent), gate))
+    worker = ActivityEnvironment()
+    worker.info = replace(worker.info, is_local=True)
+    (verdict,) = (await worker.run(authorize.authorize, given)).verdicts
     return verdict
 
 
@@ -133,7 +140,8 @@ def call(amount: Any, to: str = "ann", **more: Any) -> WhatIf:
         (call("much"), [], "invalid_args"),
         (call(1e300), [], "policy_error"),
         (call(float("nan")), [], "invalid_args"),
-        (call(2**60), [], "invalid_args"),
+        (call(2**60), [], "policy_error"),
+        (call(2**64), [], "invalid_args"),
         (call(5, to="half \ud800"), [], "invalid_args"),
         (WhatIf("pay", {"to": "ann"}), [], "invalid_args"),
         (WhatIf("pay", {"to": "ann", "amount": 5, "approvals": ["finance"]}), [], "invalid_args"),
@@ -165,7 +173,7 @@ def test_the_explanation_is_of_the_verdict_and_shows_what_rules_saw(clerk: Path)
     found = judged(*in_force(clerk), call(600, approvals=["finance"], goal="pay Ann"))
     assert (found.verdict.rules, found.verdict.groups) == (("above-500",), ("finance:2",))
     assert found.explanation.context["approvals"] == ["finance"]
-    assert found.facts == {"country": "DE", "named_by_user": ["to"]}
+    assert found.facts == {"country": "DE", "named_by_user": ["to"], "named_weakly": [], "local_addresses": []}
     assert found.explanation.changes == ("allowed once approved by `finance:2`",)
 
 

@@ -1,4 +1,4 @@
-"""What most contracts are asked: does it arrive as it was sent?"""
+"""Asks a contract what most are asked: does it arrive as it was sent?"""
 
 from backstay.contracts.problems import Contract
 

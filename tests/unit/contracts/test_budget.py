@@ -4,9 +4,19 @@ from typing import Any
 
 import pytest
 
-from backstay.contracts.budget import DIMENSIONS, MAX_TOOLS, BudgetLimits, Spent, ToolBudget, lowest, narrowed
+from backstay.contracts.budget import (
+    DIMENSIONS,
+    MAX_TOOLS,
+    BudgetLimits,
+    LimitsInForce,
+    Spent,
+    ToolBudget,
+    lowest,
+    narrowed,
+)
 from backstay.contracts.problems import Problem
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
+from backstay.kernel.meter import Bound
 
 CEILINGS = Limits(10, 10, 10, 10, 10, 10, {"pay": ToolLimit(10, 10)})
 IN_MICROS = {"9": "0.000009", "10": "0.00001", "11": "0.000011"}
@@ -100,12 +110,27 @@ def test_of_two_limits_the_tighter_counts_in_every_dimension(first: int | None, 
     )
 
 
+def test_of_two_limits_the_bounds_of_a_meter_hold_both() -> None:
+    one, other = Limits(exposure={"a": (Bound(1),), "b": ()}), Limits(exposure={"a": (Bound(2, "finance"),)})
+    assert lowest(one, other).exposure == {"a": (Bound(1), Bound(2, "finance")), "b": ()}
+
+
+def test_a_request_keeps_the_bounds_of_meters() -> None:
+    limits = narrowed(Limits(steps=3, exposure={"a": (Bound(1),)}), BudgetLimits(steps=2))
+    assert limits == Limits(steps=2, exposure={"a": (Bound(1),)})
+
+
+def test_the_limit_of_a_meter_in_force_is_the_lowest_bound() -> None:
+    in_force = LimitsInForce.of(Limits(steps=3, exposure={"a": (Bound(20_000), Bound(5_000, "finance")), "b": ()}))
+    assert (in_force.steps, in_force.exposure) == (3, {"a": "0.5", "b": None})
+
+
 def test_two_budgets_without_limits_have_none() -> None:
     assert lowest(Limits(), Limits()) == Limits()
 
 
 def test_what_is_spent_is_told_in_dollars() -> None:
-    budget = Budget(spent=Amount(1, 2, 3, 4, 5, 13_200, {"pay": 3}), usd_unbilled=500_000)
+    budget = Budget(spent=Amount(1, 2, 3, 4, 5, 13_200, {"pay": 3}, {"refunds": 995_000}), usd_unbilled=500_000)
     assert Spent.by(budget, seconds=6).model_dump() == {
         "steps": 1,
         "model_calls": 2,
@@ -116,5 +141,7 @@ def test_what_is_spent_is_told_in_dollars() -> None:
         "usd_unbilled": "0.50",
         "seconds": 6,
         "tools": {"pay": 3},
+        "exposure": {"refunds": "99.5"},
     }
     assert Spent.of(Amount(), 0).usd_unbilled == "0.00"
+    assert Spent.by(budget, seconds=6).tokens == 9

@@ -4,20 +4,32 @@ import pytest
 
 from backstay.contracts.decision import (
     BilledUsage,
-    DecideFailure,
     DecideInput,
     DecideResult,
     Decision,
+    LostAttempts,
     Observation,
+    Part,
     ProposedCall,
     short_digest,
 )
 from backstay.contracts.problems import Contract
+from backstay.kernel.arguments import Unreadable
+from backstay.kernel.price import Lost, Price, Tier, Usage
 
 from .conftest import arrived
 
 CALL = ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')
+RETURNED = Decision(
+    calls=[CALL.model_copy(update={"wire_id": "D681PevKs"})],
+    parts=[
+        Part(kind="text", length=2, extra={"phase": "final"}),
+        Part(kind="call", extra={"extra_content": {"s": "ü"}}),
+    ],
+    extra={"reasoning_content": "hm"},
+)
 SENT: list[Contract] = [
+    RETURNED,
     Decision(text="hm", calls=[CALL], finish="length", reasoning=[{"type": "reasoning", "id": "rs_1"}]),
     DecideInput(
         step=1,
@@ -34,13 +46,17 @@ SENT: list[Contract] = [
         lost_attempts=1,
         model="m",
     ),
-    DecideFailure(lost_attempts=2),
+    LostAttempts(lost_attempts=2),
 ]
 
 
 @pytest.mark.parametrize("sent", SENT, ids=lambda sent: type(sent).__name__)
 def test_a_decision_arrives_as_it_was_sent(sent: Contract) -> None:
     assert arrived(sent) == sent
+
+
+def test_a_call_with_a_problem_has_no_arguments() -> None:
+    assert CALL.model_copy(update={"problem": "under another name"}).parsed == Unreadable("under another name")
 
 
 def test_the_digest_of_a_decision_tells_any_two_apart() -> None:
@@ -51,10 +67,33 @@ def test_the_digest_of_a_decision_tells_any_two_apart() -> None:
         Decision(calls=[CALL]),
         Decision(finish="length"),
         Decision(reasoning=[{"id": "rs_1"}]),
+        Decision(problem="no"),
     ]
     assert len({decision.digest(1) for decision in decisions}) == len(decisions)
     assert Decision(text="5").digest(1) == Decision.model_validate_json('{"text": "5"}').digest(1)
     assert Decision().digest(1) != Decision().digest(2)
+
+
+def test_what_goes_back_beside_text_and_calls_is_told_for_the_bound_of_the_input() -> None:
+    assert list(RETURNED.returned()) == [
+        '{"reasoning_content": "hm"}',
+        '{"phase": "final"}',
+        '{"extra_content": {"s": "ü"}}',
+        "D681PevKsD681PevKspay",
+    ]
+    assert list(Decision(text="hm", calls=[CALL], reasoning=[{"id": "rs_1"}]).returned()) == []
+
+
+def test_a_decision_of_an_older_history_is_read() -> None:
+    old = '{"text": "5", "calls": [{"call_id": "1-0", "tool": "pay", "arguments": "{}"}], "finish": "stop"}'
+    read = Decision.model_validate_json(old)
+    assert (read.calls[0].wire_id, read.parts, read.extra) == (None, [], {})
+
+
+@pytest.mark.parametrize("length", [129, 10_000])
+def test_an_id_of_a_server_is_bounded(length: int) -> None:
+    with pytest.raises(ValueError, match="at most 128"):
+        ProposedCall(call_id="1-0", tool="pay", arguments="{}", wire_id="x" * length)
 
 
 def test_a_short_digest_is_made_of_any_text() -> None:
@@ -70,8 +109,25 @@ def test_a_call_says_the_same_however_its_arguments_are_spelled() -> None:
     assert calls[2].content == "pay\n{"
 
 
+def test_whole_numbers_are_integers_in_what_a_call_says_once_it_is_so_marked() -> None:
+    call = ProposedCall(call_id="1-0", tool="pay", arguments='{"a": 5.0, "b": [1.5, 3e0]}')
+    assert call.content == 'pay\n{"a":5.0,"b":[1.5,3.0]}'  # as in histories that were recorded before
+    assert call.model_copy(update={"whole": True}).content == 'pay\n{"a":5,"b":[1.5,3]}'
+
+
 def test_an_edited_call_is_read_anew() -> None:
     call = ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}')
     assert call.parsed == {"amount": 5}
     edited = call.edited({"amount": 7})
     assert (edited.call_id, edited.tool, edited.parsed) == ("1-0", "pay", {"amount": 7})
+
+
+@pytest.mark.parametrize(("sent", "usd"), [(0, 4), (3, 4), (9, 9)])
+def test_a_bill_at_another_price_is_the_dearer_of_both(sent: int, usd: int) -> None:
+    bill = BilledUsage(input_tokens=1_000_000, output_tokens=1_000_000, usd=sent)
+    assert bill.at(Price((Tier(0, 1, 1, 3),))).usd == usd
+
+
+def test_what_lost_attempts_cost_reaches_the_kernel_whole() -> None:
+    lost = LostAttempts(lost_attempts=2, bills=[BilledUsage(input_tokens=7, output_tokens=3, cached_tokens=1)])
+    assert lost.lost() == Lost(2, (Usage(7, 3, 1),))

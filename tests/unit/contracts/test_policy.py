@@ -27,7 +27,7 @@ ASKED = AuthorizeInput(
 
 @pytest.mark.parametrize(
     "sent",
-    [ASKED, AuthorizeResult(verdicts=[VERDICT], members={"finance": ["ann"]})],
+    [ASKED, AuthorizeResult(verdicts=[VERDICT], identities=["5"], members={"finance": ["ann"]})],
     ids=lambda sent: type(sent).__name__,
 )
 def test_a_question_to_policy_and_its_answer_arrive_as_they_were_sent(sent: Contract) -> None:

@@ -1,11 +1,11 @@
 """What a start may send: everything else is refused by field, without a value of it."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from backstay.contracts.budget import BudgetLimits, Spent
+from backstay.contracts.budget import LimitsInForce, Spent
 from backstay.contracts.problems import Problem, plain_problems
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult, plain
 
@@ -43,7 +43,7 @@ FIELDS: dict[str, tuple[tuple[Any, ...], str, str]] = {
     "a goal of a number": (({"goal": 7},), "goal", TEXT),
     "a goal of a list": (({"goal": [CANARY]},), "goal", TEXT),
     "half a character in the goal": (({"goal": f"{CANARY}\ud83d"},), "goal", UNICODE),
-    "an unknown field": (asked(gaol=CANARY), "gaol", "unknown field"),
+    "an unknown field": (asked(gaol=CANARY), "gaol", "unknown field; did you mean `goal`?"),
     "a state to go on from": (asked(carried={"spent": CANARY}), "carried", "unknown field"),
     "a path for an agent": (asked(agent=f"../{CANARY}"), "agent", AGENT),
     "a line break in an agent": (asked(agent=f"{CANARY}\n"), "agent", AGENT),
@@ -193,7 +193,7 @@ def test_a_result_is_plain_json_without_floats() -> None:
         answer=None,
         steps=1,
         spent=spent,
-        budget=BudgetLimits(usd="0.50"),
+        budget=LimitsInForce(usd="0.50"),
         in_flight=[InFlight(call_id="1-0", tool="pay", outcome="unknown")],
         policy_version="sha256:v",
         audit=AuditSummary(records=1, head="sha256:h"),
@@ -201,3 +201,10 @@ def test_a_result_is_plain_json_without_floats() -> None:
     text = json.dumps(plain(result))
     assert json.loads(text, parse_float=pytest.fail) == plain(result)
     assert plain(result)["budget"]["usd"] == plain(result)["spent"]["usd"] == "0.50"
+
+
+@pytest.mark.parametrize("tenant", ["ac\0me", "ac\nme", "\u202eemca", "ac\u200bme", "\N{GRINNING FACE}" * 200])
+def test_a_tenant_that_cannot_be_read_or_kept_is_a_problem_without_its_value(tenant: str) -> None:
+    [problem] = cast("list[Problem]", RunRequest.read(({"goal": "go", "tenant": tenant},)))
+    assert problem.field == "tenant"
+    assert tenant not in problem.problem

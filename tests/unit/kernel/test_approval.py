@@ -91,6 +91,16 @@ def _in_group(members: Mapping[str, Sequence[str]]) -> Callable[[str, str], bool
         (ASKED, "req", "RequesterMayNotApprove"),
         (replace(ASKED, requester="ann"), "ann", "RequesterMayNotApprove"),
         (replace(ASKED, requester=" Ann"), "ann", "RequesterMayNotApprove"),
+        (
+            replace(ASKED, requester="jose\u0301", members={"finance": ("jos\u00e9",)}),
+            "jos\u00e9",
+            "RequesterMayNotApprove",
+        ),
+        (replace(ASKED, requester="Ann Lee <ann>"), "a\u200bnn", "RequesterMayNotApprove"),
+        (replace(ASKED, editors=("mailto:ann",)), "ann", "EditorMayNotApprove"),
+        (ASKED.voted("ann"), "Ann ", "AlreadyAnswered"),
+        (ASKED, "ANN", None),
+        (ASKED, "Ann Lee <ann>", None),
         (replace(ASKED, editors=("ANN",)), "ann", "EditorMayNotApprove"),
         (replace(ASKED, editors=("ann",)), "ann", "EditorMayNotApprove"),
         (ASKED.voted("ann"), "ann", "AlreadyAnswered"),
@@ -122,6 +132,19 @@ def test_who_answered_in_time_is_told_so_even_later() -> None:
     assert refusal.code == "ApprovalClosed"
 
 
+def test_a_group_lists_a_person_in_one_spelling() -> None:
+    assert ASKED.lists("ann")
+    assert not ASKED.lists("Ann")
+    assert not ASKED.lists("cem")
+
+
+def test_one_person_in_two_spellings_fills_one_seat() -> None:
+    both = replace(ASKED, members={"finance": ("ann", "Ann")})
+    assert not both.voted("ann").voted("Ann").granted
+    assert not filled(["finance", "legal"], {"finance": ["ann"], "legal": ["ANN"]}, ["ann", "Ann <ann>"])
+    assert filled(["finance:2"], MEMBERS, ["ANN", "Bob <bob>"])
+
+
 def test_an_approval_is_granted_once_its_seats_are_filled() -> None:
     assert ASKED.required == 2
     assert not ASKED.voted("ann").granted
@@ -136,3 +159,8 @@ def test_an_approval_ends_once() -> None:
     denied = ASKED.ended(ApprovalEnd.DENIED, "too much")
     assert (denied.end, denied.comment) == (ApprovalEnd.DENIED, "too much")
     assert denied.ended(ApprovalEnd.APPROVED) == denied
+
+
+@pytest.mark.parametrize("kind", ApprovalKind)
+def test_a_yes_releases_a_call_or_raises_a_limit_and_answers_no_question(kind: ApprovalKind) -> None:
+    assert kind.releases == (kind in ("action", "exposure", "budget"))

@@ -3,6 +3,7 @@
 import pytest
 
 from backstay.kernel.budget import WINDOW_MS, Amount, Budget, Limits, Settled, Shortfall, ToolLimit
+from backstay.kernel.meter import Bound, Excess, Exposed
 
 ONE_OF_EACH = {
     "steps": (Limits(steps=3), Amount(steps=1)),
@@ -15,6 +16,13 @@ ONE_OF_EACH = {
 }
 
 
+def short_of(found: Budget | Shortfall | None) -> str:
+    """The dimension in which a hold does not fit, where its figures say so too."""
+    assert isinstance(found, Shortfall)
+    assert found.needed > found.left or found.dimension.startswith("hold:")
+    return found.dimension
+
+
 def held(budget: Budget, name: str, amount: Amount, at_ms: int = 0) -> Budget:
     after = budget.hold(name, amount, at_ms)
     assert isinstance(after, Budget)
@@ -24,7 +32,7 @@ def held(budget: Budget, name: str, amount: Amount, at_ms: int = 0) -> Budget:
 @pytest.mark.parametrize(("dimension", "limits", "one"), [(key, *value) for key, value in ONE_OF_EACH.items()])
 def test_exactly_at_the_cap_fits_and_one_more_does_not(dimension: str, limits: Limits, one: Amount) -> None:
     budget = held(held(held(Budget(limits), "x", one), "y", one), "z", one)
-    assert budget.hold("one more", one) == Shortfall(dimension)
+    assert short_of(budget.hold("one more", one)) == dimension
 
 
 @pytest.mark.parametrize(("dimension", "limits", "one"), [(key, *value) for key, value in ONE_OF_EACH.items()])
@@ -32,18 +40,18 @@ def test_what_is_spent_counts_as_much_as_what_is_held(dimension: str, limits: Li
     budget = Budget(limits)
     for name in ("x", "y", "z"):
         budget = held(budget, name, one).settle(name, one).budget
-    assert budget.shortfall(one) == Shortfall(dimension)
+    assert short_of(budget.shortfall(one)) == dimension
     assert budget.shortfall(Amount()) is None
 
 
 def test_input_and_output_count_together_as_tokens() -> None:
     budget = Budget(Limits(tokens=10))
     assert budget.shortfall(Amount(input_tokens=4, output_tokens=6)) is None
-    assert budget.shortfall(Amount(input_tokens=4, output_tokens=7)) == Shortfall("tokens")
+    assert short_of(budget.shortfall(Amount(input_tokens=4, output_tokens=7))) == "tokens"
 
 
 def test_a_limit_of_zero_lets_nothing_through() -> None:
-    assert Budget(Limits(usd=0)).hold("x", Amount(usd=1)) == Shortfall("usd")
+    assert short_of(Budget(Limits(usd=0)).hold("x", Amount(usd=1))) == "usd"
 
 
 def test_no_limit_lets_everything_through() -> None:
@@ -53,7 +61,7 @@ def test_no_limit_lets_everything_through() -> None:
 
 def test_a_name_that_is_held_already_is_not_held_twice() -> None:
     budget = held(Budget(), "x", Amount(usd=1))
-    assert budget.hold("x", Amount(usd=1)) == Shortfall("hold:x")
+    assert short_of(budget.hold("x", Amount(usd=1))) == "hold:x"
 
 
 def test_a_settled_hold_leaves_its_bill_and_frees_the_rest() -> None:
@@ -130,9 +138,9 @@ def test_the_window_slides_call_by_call() -> None:
     budget = Budget(Limits(tools={"mail": ToolLimit(per_minute=2)}))
     mail = Amount(tools={"mail": 1})
     budget = held(held(budget, "1", mail, at_ms=0), "2", mail, at_ms=30_000)
-    assert budget.hold("3", mail, at_ms=59_999) == Shortfall("tool:mail:per_minute")
+    assert short_of(budget.hold("3", mail, at_ms=59_999)) == "tool:mail:per_minute"
     budget = held(budget, "3", mail, at_ms=60_000)
-    assert budget.hold("4", mail, at_ms=89_999) == Shortfall("tool:mail:per_minute")
+    assert short_of(budget.hold("4", mail, at_ms=89_999)) == "tool:mail:per_minute"
     assert budget.recent == {"mail": ((30_000, "2"), (60_000, "3"))}
 
 
@@ -146,3 +154,52 @@ def test_amounts_add_up_tool_by_tool() -> None:
     one, other = Amount(1, 2, 3, 4, 5, 6, {"mail": 1, "pay": 2}), Amount(1, 1, 1, 1, 1, 1, {"pay": 3, "buy": 4})
     assert one + other == Amount(2, 3, 4, 5, 6, 7, {"mail": 1, "pay": 5, "buy": 4})
     assert (one + other).tokens == 11
+
+
+METERED = Limits(exposure={"refunds": (Bound(500, "finance"),), "vouchers": (Bound(2),)})
+
+
+def refund(amount: int, vouchers: int = 0) -> Amount:
+    return Amount(exposure={"refunds": amount, **({"vouchers": vouchers} if vouchers else {})})
+
+
+def test_a_meter_counts_what_is_held_and_what_is_spent_up_to_its_limit() -> None:
+    budget = held(Budget(METERED), "x", refund(300)).settle("x", refund(300)).budget
+    budget = held(budget, "y", refund(200))
+    assert budget.exposed() == {"refunds": 500}
+    assert budget.excess({"refunds": 1}, {}) == Excess({"refunds": Exposed(500, 1, 500)}, ("finance",))
+    assert short_of(budget.hold("z", refund(1))) == "exposure:refunds"
+    assert held(budget.release("y"), "z", refund(200)).exposed() == {"refunds": 500}
+
+
+def test_a_call_that_passes_one_of_its_limits_holds_nothing() -> None:
+    budget = held(Budget(METERED), "x", refund(1, 2))
+    assert short_of(budget.hold("y", refund(1, 1))) == "exposure:vouchers"
+    assert budget.exposed() == {"refunds": 1, "vouchers": 2}
+
+
+def test_a_sum_that_people_agreed_to_is_held_above_the_limit() -> None:
+    budget = held(Budget(METERED), "x", refund(500))
+    agreed = budget.hold("y", refund(99), agreed={"refunds": 599})
+    assert isinstance(agreed, Budget)
+    assert agreed.exposed() == {"refunds": 599}
+    assert short_of(agreed.hold("z", refund(1), agreed={"refunds": 599})) == "exposure:refunds"
+
+
+def test_what_adds_nothing_exceeds_nothing() -> None:
+    budget = held(Budget(Limits(exposure={"refunds": (Bound(0),)})), "x", refund(0))
+    assert budget.excess({}, {}) is None
+
+
+def test_sums_leave_out_holds_and_what_was_held_after_one() -> None:
+    budget = Budget(METERED)
+    for name, amount in (("x", 1), ("y", 20), ("z", 300)):
+        budget = held(budget, name, refund(amount))
+    assert budget.exposed(["y", "unheard-of"]) == {"refunds": 301}
+    assert budget.exposed_before("y") == {"refunds": 1}
+    assert budget.exposed_before("unheard-of") == {"refunds": 321}
+
+
+def test_a_part_of_a_settled_hold_can_be_kept() -> None:
+    budget = held(Budget(METERED), "x", refund(500)).settle("x", Amount()).budget.keep("kept", refund(500))
+    assert (budget.exposed(), budget.spent.exposure) == ({"refunds": 500}, {})

@@ -12,24 +12,28 @@ from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.audit import canonical
 from backstay.kernel.budget import Amount, Limits, ToolLimit
 from backstay.kernel.events import CallOutcome, DecisionKind, Event
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.ledger_sums import Crossing
+from backstay.kernel.meter import Bound, Excess, Exposed
 from backstay.kernel.price import Price, Tier
 from backstay.kernel.stop import StopReason, Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-AMOUNT = Amount(1, 2, 3, 4, 5, 6, {"pay": 7})
-LIMITS = Limits(1, 2, 3, 4, 5, 6, {"pay": ToolLimit(7, None)})
+AMOUNT = Amount(1, 2, 3, 4, 5, 6, {"pay": 7}, {"refunds": 8})
+LIMITS = Limits(1, 2, 3, 4, 5, 6, {"pay": ToolLimit(7, None)}, {"refunds": (Bound(8), Bound(9, "finance"))})
 PRICE = Price((Tier(0, 1, 2, 3), Tier(9, 1, 2, 3)))
 VERDICT = Verdict(Outcome.DENY, Code.FORBIDDEN, "sha256:d", "sha256:v", ("r",), "no", ("finance:2",), ("why",))
 APPROVAL = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "d", ("finance:2",), {"finance": ("ann", "bob")})
 
 ONE_OF_EACH: dict[str, Event] = {
     "admitted": events.Admitted("clerk", "1", "t", None, "m", LIMITS, Thresholds(), PRICE, 100),
-    "decision_held": events.DecisionHeld(1, 3, 10, 20, AMOUNT),
+    "decision_held": events.DecisionHeld(1, 3, 10, 20, AMOUNT, AMOUNT),
     "decision_settled": events.DecisionSettled(1, AMOUNT, 7, 1, 30),
     "decided": events.Decided(1, DecisionKind.MALFORMED, 2, "cut"),
     "call_judged": events.CallJudged("1-0", "pay", VERDICT),
-    "call_held": events.CallHeld("1-0", "pay", 1_700_000_000_000, 5),
-    "call_ended": events.CallEnded("1-0", "pay", CallOutcome.UNKNOWN, "sha", 5),
+    "call_held": events.CallHeld("1-0", "pay", 1_700_000_000_000, 5, {"refunds": 5}, {"refunds": 9}),
+    "call_ended": events.CallEnded("1-0", "pay", CallOutcome.UNKNOWN, 5),
+    "decision_ended": events.DecisionEnded(1, (CallOutcome.UNKNOWN,), ("sha",)),
     "tainted": events.Tainted("web"),
     "call_released": events.CallReleased("1-0", "pay"),
     "approval_opened": events.ApprovalOpened(APPROVAL),
@@ -37,16 +41,26 @@ ONE_OF_EACH: dict[str, Event] = {
     "approval_ended": events.ApprovalEnded("apr_1", ApprovalEnd.APPROVED, "ann"),
     "outcome_learned": events.OutcomeLearned("1-0", "pay", happened=True),
     "concluding": events.Concluding("usd"),
+    "model_changed": events.ModelChanged("nano", PRICE, "near_limit"),
+    "wraps_up": events.WrapsUp("usd"),
     "warned": events.Warned(2),
     "decision_unusable": events.DecisionUnusable(1),
     "budget_short": events.BudgetShort("usd"),
+    "granted": events.Granted("ann", "more", Limits(usd=5), LIMITS, "apr_1"),
+    "exposure_exceeded": events.ExposureExceeded("1-0", "pay", Excess({"refunds": Exposed(4, 5, 8)}, ("finance",))),
     "killed": events.Killed("ann", "enough"),
     "paused": events.Paused("ann"),
     "resumed": events.Resumed("ann", "go on"),
     "deadline_passed": events.DeadlinePassed(900),
+    "history_full": events.HistoryFull(10_000_000, 70, 6),
     "cancel_requested": events.CancelRequested(),
     "model_lost": events.ModelLost("timed out"),
     "message_refused": events.MessageRefused("kill", "InvalidMessage"),
+    "claim_proven": events.ClaimProven("approve", "ann"),
+    "drawn": events.Drawn("reserve-0", {"usd": 5}, {Period.DAY: "2026-11-30"}),
+    "counted": events.Counted("1-0", "pay", "meter-1-0-0-c", {"refunds": {Period.DAY: 9}}, {Period.DAY: "2026-11-30"}),
+    "uncounted": events.Uncounted(("meter-1-0-0-c",)),
+    "limit_neared": events.LimitNeared(Crossing("usd:tenant:day", "tenant", "2026-11-30", 80, 85, 100)),
     "closed": events.Closed(StopReason.KILLED, "by ann"),
 }
 

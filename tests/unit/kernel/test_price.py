@@ -1,5 +1,7 @@
 """What a model call costs, and what it may cost at most."""
 
+from dataclasses import replace
+
 import pytest
 
 from backstay.kernel.price import Price, Tier, Usage
@@ -58,3 +60,56 @@ def test_the_worst_case_takes_the_dearest_of_every_tier_in_reach(
 )
 def test_money_covers_so_much_output_after_the_input(price: Price, usd: int, read: int, output: int | None) -> None:
     assert price.affordable_output(usd, read) == output
+
+
+KINDS = Price((Tier(0, 1_000_000, 100_000, 10_000_000, 1_250_000, 32_000_000, 64_000_000),))
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(100, 10), 200),
+        (Usage(100, 10, cached_tokens=50), 155),
+        (Usage(100, 10, written_tokens=40), 210),
+        (Usage(100, 10, cached_tokens=50, written_tokens=40), 165),
+        (Usage(100, 10, dear_input_tokens=10), 510),
+        (Usage(100, 10, dear_output_tokens=5), 470),
+    ],
+)
+def test_each_kind_of_tokens_has_its_price(usage: Usage, cost: int) -> None:
+    assert KINDS.cost(usage) == cost
+
+
+def test_a_kind_without_a_price_costs_as_much_as_plain_tokens() -> None:
+    plain = Price((Tier(0, 1_000_000, 1_000_000, 10_000_000),))
+    kinds = Usage(100, 10, written_tokens=40, dear_input_tokens=10, dear_output_tokens=5)
+    assert plain.cost(kinds) == plain.cost(Usage(100, 10))
+
+
+def test_a_hold_covers_input_that_is_all_written_to_a_cache() -> None:
+    assert KINDS.worst_case(100, 10) == KINDS.cost(Usage(100, 10, written_tokens=100)) == 225
+    assert KINDS.affordable_output(225, 100) == 10
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "exceeds"),
+    [
+        (Price((Tier(0, 5, 1, 9),)), Price((Tier(0, 5, 1, 9),)), False),
+        (Price((Tier(0, 6, 1, 2),)), Price((Tier(0, 5, 1, 9),)), True),
+        (Price((Tier(0, 1, 1, 10),)), Price((Tier(0, 5, 1, 9),)), True),
+        (Price((Tier(0, 1, 1, 1), Tier(100, 9, 1, 1))), Price((Tier(0, 5, 1, 9),)), True),
+        (Price((Tier(0, 4, 1, 1),)), Price((Tier(0, 5, 1, 9), Tier(100, 9, 1, 9))), False),
+    ],
+)
+def test_a_price_exceeds_another_where_some_call_may_cost_more(mine: Price, theirs: Price, exceeds: bool) -> None:
+    assert mine.exceeds(theirs) is exceeds
+
+
+def test_a_price_of_each_call_counts_in_the_bill_the_worst_case_and_what_is_left_for_output() -> None:
+    each = Price((Tier(0, 1_000_000, 1_000_000, 2_000_000),), call=70)
+    none = replace(each, call=0)
+    assert each.cost(Usage(10, 5)) == none.cost(Usage(10, 5)) + 70
+    assert each.worst_case(10, 5) == none.worst_case(10, 5) + 70
+    assert (each.affordable_output(100, 10), none.affordable_output(100, 10)) == (10, 45)
+    assert each.exceeds(none)
+    assert not none.exceeds(each)

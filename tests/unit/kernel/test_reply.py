@@ -35,6 +35,13 @@ def test_a_whole_reply_is_an_answer_or_calls_or_nothing(text: str | None, calls:
     assert read_reply(text, calls, "stop") == reading
 
 
+@pytest.mark.parametrize("calls", [0, 2])
+@pytest.mark.parametrize("text", ["it is 5", None])
+def test_a_reply_with_a_known_problem_is_never_acted_upon(text: str | None, calls: int) -> None:
+    assert read_reply(text, calls, "stop", ["pay"], "no") == Reading(DecisionKind.MALFORMED, "no")
+    assert read_reply(text, calls, "length", ["pay"], "no") == Reading(DecisionKind.MALFORMED, CUT)
+
+
 CALL = '{"name": "pay", "arguments": {"amount": 5}}'
 WRITTEN = {
     "bare": CALL,

@@ -5,9 +5,8 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
-from backstay.kernel.events import ApprovalEnded, ApprovalOpened, Closed, Killed
+from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ClaimProven, Killed
 from backstay.kernel.run_state import RunState
-from backstay.kernel.stop import StopReason
 
 
 def approval(number: int) -> Approval:
@@ -23,7 +22,7 @@ def test_a_state_is_changed_by_events_only() -> None:
 
 def test_a_fact_that_decides_nothing_leaves_the_state_as_it_is() -> None:
     state = RunState().after(Killed("ann", "enough"))
-    assert state.after(Closed(StopReason.KILLED, "by ann: enough")) is state
+    assert state.after(ClaimProven("approve", "ann")) is state
 
 
 def test_open_approvals_are_those_without_an_end_the_oldest_first() -> None:

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
-from backstay.kernel.budget import Limits
+from backstay.kernel.budget import Amount, Limits
 from backstay.kernel.events import (
     Admitted,
     ApprovalEnded,
@@ -19,16 +19,20 @@ from backstay.kernel.events import (
     CancelRequested,
     DeadlinePassed,
     Decided,
+    DecisionEnded,
+    DecisionHeld,
     DecisionKind,
     DecisionUnusable,
     Event,
+    HistoryFull,
     Killed,
     ModelLost,
     Warned,
 )
+from backstay.kernel.ledger import CLOSED
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import INTERRUPTING, Stop, StopReason, Thresholds
-from backstay.kernel.stopping import gets_nowhere, interruption, next_stop
+from backstay.kernel.stopping import gets_nowhere, interruption, next_stop, wraps_up
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 DENIED = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v", rules=("no-refunds",))
@@ -46,7 +50,12 @@ def after(state: RunState, *events: Event) -> RunState:
 
 
 def a_call(call_id: str, outcome: CallOutcome, fingerprint: str | None = None) -> list[Event]:
-    return [CallHeld(call_id, "pay", 0), CallEnded(call_id, "pay", outcome, fingerprint)]
+    return [CallHeld(call_id, "pay", 0), CallEnded(call_id, "pay", outcome), a_decision(outcome, fingerprint)]
+
+
+def a_decision(outcome: CallOutcome, fingerprint: str | None = None) -> Event:
+    """The end of a decision with one call."""
+    return DecisionEnded(1, (outcome,), (fingerprint,) if fingerprint else ())
 
 
 def an_approval(approval_id: str, end: ApprovalEnd) -> list[Event]:
@@ -72,7 +81,7 @@ FACTS: dict[Stop, list[Event]] = {
     Stop(StopReason.DEADLINE_EXCEEDED, "seconds"): [DeadlinePassed(900)],
     Stop(StopReason.BUDGET_EXHAUSTED, "usd"): [BudgetShort("usd")],
     Stop(StopReason.APPROVAL_EXPIRED, "pay"): an_approval("apr_1", ApprovalEnd.EXPIRED),
-    Stop(StopReason.OUTCOME_UNKNOWN, "pay"): a_call("u-0", CallOutcome.UNKNOWN),
+    Stop(StopReason.OUTCOME_UNKNOWN, "pay"): a_call("u-0", CallOutcome.UNKNOWN)[:-1],
     Stop(StopReason.KILLED, "by ann: enough"): [Killed("ann", "enough")],
 }
 REFUSALS: dict[Stop, list[Event]] = {
@@ -151,7 +160,7 @@ def test_calls_that_bring_nothing_new_are_no_progress_even_in_no_order() -> None
     assert stops == [None] * 16 + [Stop(StopReason.NO_PROGRESS, "calls that bring nothing new")]
 
 
-@pytest.mark.parametrize("event", [Killed("ann", "enough"), DeadlinePassed(1), CancelRequested()])
+@pytest.mark.parametrize("event", [Killed("ann", "enough"), DeadlinePassed(1), HistoryFull(1, 1, 1), CancelRequested()])
 def test_some_reasons_do_not_wait_for_what_runs(event: Event) -> None:
     assert interruption(admitted().after(event))
 
@@ -173,15 +182,16 @@ def test_a_cancelled_run_is_interrupted_without_a_reason_of_its_own() -> None:
 def test_a_sibling_that_succeeds_after_the_last_failure_allowed_does_not_save_the_run() -> None:
     state = replace(admitted(), thresholds=Thresholds(failures=2))
     state = after(state, *(CallHeld(f"1-{n}", "pay", 0) for n in range(3)))
-    failed = [CallEnded(f"1-{n}", "pay", CallOutcome.FAILED) for n in range(2)]
-    state = after(state, *failed, CallEnded("1-2", "pay", CallOutcome.COMPLETED))
+    ends = [CallOutcome.FAILED, CallOutcome.FAILED, CallOutcome.COMPLETED]
+    state = after(state, *(CallEnded(f"1-{n}", "pay", end) for n, end in enumerate(ends)))
+    assert next_stop(state) is None
+    state = after(state, DecisionEnded(1, tuple(ends), ()))
     assert next_stop(state) == Stop(StopReason.TOOL_FAILURES, "2 in a row")
 
 
-def test_a_sibling_that_brings_something_new_after_the_last_repetition_does_not_save_the_run() -> None:
+def test_what_comes_after_the_last_repetition_does_not_save_the_run() -> None:
     state = replace(admitted(), thresholds=Thresholds(repeats=2))
-    state = after(state, *(CallHeld(f"1-{n}", "pay", 0) for n in range(3)))
-    state = after(state, *(CallEnded(f"1-{n}", "pay", CallOutcome.COMPLETED, print_) for n, print_ in enumerate("ppq")))
+    state = after(state, *(a_decision(CallOutcome.COMPLETED, fingerprint) for fingerprint in "ppq"))
     assert next_stop(state) == Stop(StopReason.NO_PROGRESS, "the same calls with the same results")
 
 
@@ -194,7 +204,9 @@ def test_a_sibling_that_brings_something_new_after_the_last_repetition_does_not_
         ("abab", 3, True),
         ("aa", 4, False),
         ("aaa", 4, True),
-        ("a", 1, False),
+        ("", 2, False),
+        ("a", 2, True),
+        ("a", 3, False),
         ("abcdeaceb", 3, False),  # four that are not new
         ("abcdeacebda", 3, True),  # six
     ],
@@ -207,3 +219,43 @@ def test_an_agent_that_gets_nowhere_is_told_once_and_before_it_is_stopped(
         state = after(state, *a_call(f"1-{number}", CallOutcome.COMPLETED, fingerprint))
     assert gets_nowhere(state) == nowhere
     assert not gets_nowhere(state.after(Warned(2)))
+
+
+def test_an_agent_that_moved_on_is_told_again_before_it_is_stopped_for_another_loop() -> None:
+    state = after(admitted(), *(a_decision(CallOutcome.COMPLETED, "p") for _ in range(2)), Warned(2))
+    state = after(state, *(a_decision(CallOutcome.COMPLETED, fingerprint) for fingerprint in "qq"))
+    assert gets_nowhere(state)
+    assert next_stop(after(state, Warned(2), a_decision(CallOutcome.COMPLETED, "q"))) is not None
+
+
+def test_an_agent_that_any_repetition_stops_is_told_so_once() -> None:
+    state = replace(admitted(), thresholds=Thresholds(repeats=2))
+    state = after(state, a_decision(CallOutcome.COMPLETED, "p"), Warned(1), a_decision(CallOutcome.COMPLETED, "q"))
+    assert not gets_nowhere(state)
+    assert next_stop(state) is None
+    assert next_stop(after(state, a_decision(CallOutcome.COMPLETED, "q"))) is not None
+
+
+def test_a_warning_stays_while_the_loop_goes_on() -> None:
+    state = after(admitted(), *(a_decision(CallOutcome.COMPLETED, fingerprint) for fingerprint in "abab"), Warned(2))
+    assert not gets_nowhere(after(state, a_decision(CallOutcome.COMPLETED, "a")))
+
+
+@pytest.mark.parametrize("decisions", [["aaa"], ["abcdefghijkl"] * 2, ["ab", "ba"], ["abc", "c", "b", "a", "ab"]])
+def test_no_decision_stops_a_run_before_the_model_was_told(decisions: list[str]) -> None:
+    ends = [DecisionEnded(1, (CallOutcome.COMPLETED,) * len(calls), tuple(calls)) for calls in decisions]
+    assert next_stop(after(admitted(), *ends)) is None
+
+
+def test_a_run_wraps_up_where_its_budget_ends_it_and_a_last_answer_is_held_back() -> None:
+    held = DecisionHeld(1, 1, 10, 10, Amount(steps=1), last_answer=Amount(steps=1))
+    state = admitted().after(held)
+    short = BudgetShort("usd")
+    assert not wraps_up(state)
+    assert wraps_up(state.after(short))
+    assert not wraps_up(admitted().after(short))
+    for ending in (Killed("ann", "enough"), CancelRequested(), DeadlinePassed(9), HistoryFull(1, 1, 1)):
+        assert not wraps_up(after(state, short, ending))
+    assert not wraps_up(replace(state, shortfall="usd:overbilled"))
+    assert wraps_up(replace(state, shortfall="usd:tenant:day"))
+    assert not wraps_up(replace(state, shortfall=CLOSED))  # its ledgers hold nothing for it any more

@@ -1,5 +1,7 @@
 """What each event makes of the state of a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
@@ -16,21 +18,31 @@ from backstay.kernel.events import (
     CallOutcome,
     CallReleased,
     CancelRequested,
+    Closed,
     Concluding,
+    Counted,
     DeadlinePassed,
     Decided,
+    DecisionEnded,
     DecisionHeld,
     DecisionKind,
     DecisionSettled,
     DecisionUnusable,
     Event,
+    ExposureExceeded,
     Flight,
+    Granted,
+    HistoryFull,
     Killed,
     MessageRefused,
+    ModelChanged,
     Paused,
     Resumed,
     Tainted,
+    WrapsUp,
 )
+from backstay.kernel.ledger_period import Period
+from backstay.kernel.meter import Bound, Excess, Exposed
 from backstay.kernel.price import Price, Tier
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop, StopReason, Thresholds
@@ -38,6 +50,7 @@ from backstay.kernel.stopping import next_stop
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 PRICE = Price((Tier(0, 1, 1, 1),))
+FAILED = CallOutcome.FAILED
 THRESHOLDS = Thresholds(denials=7, repeats=7, failures=7, malformed=7)
 
 
@@ -144,10 +157,10 @@ def test_a_call_is_counted_when_it_is_held_and_runs_until_it_ends() -> None:
 
 
 def test_the_end_of_a_call_that_does_not_run_changes_nothing() -> None:
-    state = after(admitted(), CallHeld("1-0", "pay", 0), CallEnded("1-0", "pay", CallOutcome.FAILED, "p"))
+    state = after(admitted(), CallHeld("1-0", "pay", 0), CallEnded("1-0", "pay", FAILED))
     for outcome in CallOutcome:
-        assert state.after(CallEnded("1-0", "pay", outcome, "p", usd=9)) == state
-        assert state.after(CallEnded("never", "pay", outcome, "p", usd=9)) == state
+        assert state.after(CallEnded("1-0", "pay", outcome, usd=9)) == state
+        assert state.after(CallEnded("never", "pay", outcome, usd=9)) == state
 
 
 def test_a_call_that_was_denied_at_the_last_moment_costs_nothing() -> None:
@@ -176,29 +189,32 @@ def test_a_call_that_names_another_tool_at_its_end_is_not_lost_silently() -> Non
     ],
 )
 def test_failures_count_in_a_row_until_a_call_succeeds(outcome: CallOutcome, failures: int) -> None:
-    state = after(admitted(), CallHeld("1-0", "pay", 0), CallEnded("1-0", "pay", CallOutcome.FAILED))
-    state = after(state, CallHeld("1-1", "pay", 0), CallEnded("1-1", "pay", outcome))
-    assert state.failures == failures
+    one_by_one = after(admitted(), *(DecisionEnded(step, (end,), ()) for step, end in ((1, FAILED), (2, outcome))))
+    together = after(admitted(), DecisionEnded(1, (FAILED, outcome), ()))
+    assert one_by_one.failures == together.failures == failures
 
 
 def test_the_same_results_count_as_no_progress_unless_a_tool_may_repeat_itself() -> None:
-    state = admitted()
-    for number, fingerprint in enumerate(["p", "p", None, "p"]):
-        held, ended = (
-            CallHeld(f"1-{number}", "pay", 0),
-            CallEnded(f"1-{number}", "pay", CallOutcome.FAILED, fingerprint),
-        )
-        state = after(state, held, ended)
-    assert state.progress.repetitions() == 3
+    prints = [("p",), ("p", "p"), (), ("p",)]
+    state = after(admitted(), *(DecisionEnded(step, (FAILED,), ends) for step, ends in enumerate(prints)))
+    assert state.progress.repetitions == 3
 
 
-@pytest.mark.parametrize("interrupting", [Killed("ann", "enough"), DeadlinePassed(9), CancelRequested()])
+@pytest.mark.parametrize(
+    "interrupting", [Killed("ann", "enough"), DeadlinePassed(9), HistoryFull(9, 9, 9), CancelRequested()]
+)
 def test_what_was_running_when_a_run_is_interrupted_is_kept_with_its_end(interrupting: Event) -> None:
     state = after(admitted(), CallHeld("1-0", "pay", 0), CallHeld("1-1", "mail", 0), CallHeld("1-2", "look", 0))
     state = after(state, interrupting, CallEnded("1-1", "mail", CallOutcome.UNKNOWN), CallReleased("1-2", "look"))
     assert dict(state.in_flight) == {"1-0": Flight("pay"), "1-1": Flight("mail", CallOutcome.UNKNOWN)}
     assert state.unknown_tool is None
     assert after(state, interrupting, Killed("bob", "again")).in_flight == state.in_flight
+
+
+def test_a_full_history_is_named_as_what_ran_out_unless_something_had_run_out_before() -> None:
+    full = HistoryFull(9, 9, 9)
+    assert next_stop(after(admitted(), full)) == Stop(StopReason.BUDGET_EXHAUSTED, "history")
+    assert next_stop(after(admitted(), BudgetShort("usd"), full)) == Stop(StopReason.BUDGET_EXHAUSTED, "usd")
 
 
 def test_the_first_kill_is_the_one_that_counts() -> None:
@@ -257,6 +273,34 @@ def test_an_agent_is_told_to_conclude_for_good() -> None:
     assert admitted().after(Concluding("usd")).concluding
 
 
+def test_a_grant_puts_higher_limits_in_force_and_lets_the_agent_be_told_again() -> None:
+    state = after(admitted(Limits(usd=5)), Concluding("usd"), Granted("ann", "more", Limits(usd=2), Limits(usd=7)))
+    assert (state.budget.limits, state.concluding) == (Limits(usd=7), False)
+
+
+def test_a_last_answer_is_held_beside_a_decision_until_the_run_ends() -> None:
+    last = Amount(steps=1, usd=3)
+    state = admitted(Limits(steps=2, usd=8)).after(DecisionHeld(1, 1, 10, 10, Amount(steps=1, usd=5), last))
+    assert state.budget.held == Amount(steps=2, usd=8)
+    assert state.after(WrapsUp("usd")).wrapped
+    assert state.after(Closed(None)).budget.held == Amount(steps=1, usd=5)
+    short = admitted(Limits(steps=1)).after(DecisionHeld(1, 1, 10, 10, Amount(steps=1), last))
+    assert (short.shortfall, short.decision) == ("steps", None)
+
+
+def test_decisions_are_held_at_the_price_of_the_model_that_the_run_changed_to() -> None:
+    cheap = Price((Tier(0, 0, 0, 1),))
+    state = after(admitted(), ModelChanged("mini", PRICE, "fallback"), ModelChanged("nano", cheap, "near_limit"))
+    assert (state.price, state.models) == (cheap, ("mini", "nano"))
+
+
+@pytest.mark.parametrize("end", [ApprovalEnd.DENIED, ApprovalEnd.EXPIRED])
+def test_a_no_to_more_budget_refuses_no_call(end: ApprovalEnd) -> None:
+    asked = replace(ASKED, kind=ApprovalKind.BUDGET)
+    state = after(admitted(), ApprovalOpened(asked), ApprovalEnded("apr_1", end, "ann"))
+    assert (state.denials, state.last_denial, state.open_approvals) == (0, None, [])
+
+
 def test_an_approval_is_open_until_it_ends() -> None:
     state = admitted().after(ApprovalOpened(ASKED))
     assert state.open_approvals == [ASKED]
@@ -274,3 +318,48 @@ def test_a_vote_that_does_not_count_changes_nothing(by: str) -> None:
     state = after(admitted(), ApprovalOpened(ASKED), ApprovalVoted("apr_1", "ann"))
     assert state.after(ApprovalVoted("apr_1", by)) == state
     assert state.after(ApprovalVoted("apr_2", "bob")) == state
+
+
+METERED = Limits(exposure={"refunds": (Bound(500),)})
+HELD = CallHeld("1-0", "pay", 0, 0, {"refunds": 99})
+
+
+@pytest.mark.parametrize(
+    ("end", "spent", "held"),
+    [
+        (CallEnded("1-0", "pay", CallOutcome.COMPLETED), 99, 0),
+        (CallEnded("1-0", "pay", CallOutcome.COMPLETED, borrowed=True), 0, 0),
+        (CallEnded("1-0", "pay", CallOutcome.FAILED), 0, 0),
+        (CallEnded("1-0", "pay", CallOutcome.FAILED, unclear=True), 0, 99),
+        (CallEnded("1-0", "pay", CallOutcome.FAILED, unclear=True, borrowed=True), 0, 0),
+        (CallEnded("1-0", "pay", CallOutcome.DENIED), 0, 0),
+        (CallEnded("1-0", "pay", CallOutcome.CANCELLED), 0, 0),
+        (CallEnded("1-0", "pay", CallOutcome.UNKNOWN), 0, 99),
+        (CallEnded("1-0", "pay", CallOutcome.UNKNOWN, borrowed=True), 0, 0),
+        (CallReleased("1-0", "pay"), 0, 0),
+    ],
+)
+def test_a_meter_counts_what_happened_and_keeps_what_may_have(end: Event, spent: int, held: int) -> None:
+    state = after(admitted(METERED), HELD, end, end)
+    assert state.budget.spent.exposure.get("refunds", 0) == spent
+    assert state.budget.held.exposure.get("refunds", 0) == held
+    assert (state.budget.held.tool_calls, state.budget.held.tools) == (0, {})
+    assert not isinstance(end, CallEnded) or end.counts == bool(spent or held)
+
+
+def test_a_call_above_the_limit_of_a_meter_is_not_held_unless_people_agreed() -> None:
+    state = after(admitted(METERED), CallHeld("1-0", "pay", 0, 0, {"refunds": 501}))
+    assert state.shortfall == "exposure:refunds"
+    assert state.running == {}
+
+
+def test_a_call_that_was_not_made_for_its_meters_changes_nothing() -> None:
+    state = admitted(METERED)
+    exceeded = ExposureExceeded("1-0", "pay", Excess({"refunds": Exposed(0, 501, 500)}))
+    assert state.after(exceeded) == state
+
+
+def test_a_run_knows_the_last_sums_that_ledgers_told() -> None:
+    first = Counted("1-0", "pay", "meter-1-0", {"refunds": {Period.DAY: 5}, "vouchers": {Period.DAY: 1}}, {})
+    second = Counted("1-1", "pay", "meter-1-1", {"refunds": {Period.DAY: 9}}, {})
+    assert after(admitted(), first, second).counted == {"refunds": {Period.DAY: 9}, "vouchers": {Period.DAY: 1}}

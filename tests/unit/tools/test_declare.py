@@ -1,5 +1,6 @@
 """The options of `@tool`: what they mean, and what they refuse."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -82,3 +83,46 @@ def test_a_duration_is_read_as_seconds(text: str, expected: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is no duration"):
         seconds(text)
+
+
+def test_a_tool_says_what_its_calls_add_to_meters() -> None:
+    def refund(amount: Decimal, fee: Decimal = Decimal("0.5")) -> str:
+        """Refunds."""
+        return str(amount + fee)
+
+    made = tool_of("refund", tool(exposure={"paid": lambda amount, fee: amount + fee, "refunds": lambda: 1})(refund))
+    assert made.spec.exposure == ["paid", "refunds"]
+    assert made.exposure({"amount": Decimal(2), "fee": Decimal(1)}) == {"paid": Decimal(3), "refunds": 1}
+    assert made.exposure({"amount": Decimal(2)}) == {"paid": Decimal("2.5"), "refunds": 1}
+
+
+def test_a_run_notices_where_a_tool_counts_something_else() -> None:
+    def one() -> int:
+        return 1
+
+    declared = (None, {"a": one}, {"a": one, "b": one})
+    digests = {tool_of("pay", tool(exposure=meters)(pay)).spec.digest for meters in declared}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("exposure", "told"),
+    [
+        (["refunds"], "a function for each of at most 10 meters"),
+        ({str(number): pay for number in range(11)}, "at most 10 meters"),
+        ({"refunds usd": lambda: 1}, "`refunds usd` is no name of a meter"),
+        ({"_refunds": lambda: 1}, "no name of a meter"),
+        ({"refunds": 1}, "`refunds` is no plain function"),
+        ({"refunds": pay}, "`refunds` is no plain function"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused_where_it_is_declared(exposure: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        tool(exposure=exposure)
+
+
+def test_a_meter_may_only_read_arguments_of_its_tool() -> None:
+    with pytest.raises(ConfigurationError, match="the exposure `refunds` of `pay` names `amuont`") as refused:
+        tool_of("pay", tool(exposure={"refunds": lambda amuont: amuont})(pay))
+    assert refused.value.mend == "the arguments of `pay` are: `amount`"
+    assert "test_declare.py:" in (refused.value.where or "")

@@ -26,9 +26,8 @@ def result(status: Literal["completed", "failed", "denied", "cancelled", "unknow
 
 
 def shared(told: ToolResult, performances: int = 1, usd: int | None = 7) -> Claimed:
-    return Claimed(
-        result=told.model_copy(update={"usd": usd, "shared": SharedEffect(key="key", performances=performances)})
-    )
+    effect = SharedEffect(key="key", performances=performances)
+    return Claimed(result=told.model_copy(update={"usd": usd, "shared": effect, "borrowed": usd == 0}))
 
 
 def asked(lock: EffectLock, wanted: Claim) -> Claimed:

@@ -23,6 +23,7 @@ from backstay.app import folders
 from backstay.app.application import application
 from backstay.app.worker import sandbox, serving, workers
 from backstay.client.connection import connect
+from backstay.kernel.control import InForce
 from backstay.testing import Call, Reply, Request
 from backstay.testing.runtime import LocalRuntime, local_runtime
 
@@ -52,13 +53,13 @@ class Shop:
         return await self.runtime.start(request)
 
     async def results(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
-        """What the calls of a run brought, once it has ended."""
+        """Returns the results of a run's calls, once it has ended."""
         await asyncio.wait_for(handle.result(), PATIENCE)
         items = (await handle.query("transcript"))["items"]
         return [item["text"] for item in items if item["kind"] == "result"]
 
     async def run(self, *calls: tuple[str, dict[str, Any]], tenant: str | None = None) -> list[str]:
-        """What the calls of a new run bring."""
+        """Starts a run; returns the results of its calls."""
         return await self.results(await self.start(*calls, tenant=tenant))
 
     def lines(self, start: str = "") -> list[str]:
@@ -113,7 +114,7 @@ class Shop:
             async with serving(app, client, **options):
                 yield
             return
-        [runs, _] = workers(app, client, WorkerConfig(**options))
+        runs, *_ = workers(app, client, InForce(), WorkerConfig(**options))
         try:
             async with runs:
                 yield
@@ -129,7 +130,7 @@ class Shop:
         return [flight["outcome"] for flight in result["in_flight"]]
 
     async def answered(self, handle: WorkflowHandle[Any, Any], answer: str) -> list[str]:
-        """What the calls of a run bring once a person has said what became of one."""
+        """Answers for a call of unknown outcome; returns the results of the run's calls."""
         while not (asked := (await handle.query("status"))["pending_approvals"]):
             await asyncio.sleep(0.05)
         said = {"approval_id": asked[0]["approval_id"], "by": "olga", "answer": answer}
@@ -137,7 +138,7 @@ class Shop:
         return await self.results(handle)
 
     async def stopped(self, *calls: tuple[str, dict[str, Any]]) -> str:
-        """Why a new run stops."""
+        """Starts a run; returns the reason why it stops."""
         return (await asyncio.wait_for((await self.start(*calls)).result(), PATIENCE))["stop_reason"]
 
     @contextlib.asynccontextmanager

@@ -1,21 +1,21 @@
 """The model adapter against a real HTTP server that fails in every way, over both APIs."""
 
 import asyncio
+import dataclasses
 import json
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Callable
 
 import httpx2
 import openai
 import pytest
 
+from backstay.adapters.model.dialect import Parameters, Wire
 from backstay.adapters.model.openai import MAX_BYTES, OpenAIModel
-from backstay.adapters.model.openai_errors import LONGEST_WAIT, as_model_error, retry_after
-from backstay.contracts.admission import Api, ModelSpec
-from backstay.contracts.conversation import ModelReply, ModelRequest, Said
+from backstay.adapters.model.openai_errors import as_model_error
+from backstay.contracts.admission import Api
+from backstay.contracts.decision import BilledUsage, Decision
 from backstay.errors import ModelError
 from backstay.testing import (
     Attempts,
@@ -24,60 +24,14 @@ from backstay.testing import (
     Failure,
     Raw,
     Reply,
+    Request,
     ScriptedModel,
     Turn,
 )
 
-KEY = "sk-secret-key-of-this-test"
+from .asking import KEY, Opened, a_request, call_id, failed, replied
+
 LOCAL = "http://127.0.0.1:8080/v1"
-APIS: list[Api] = ["chat", "responses"]
-
-
-@pytest.fixture(params=APIS)
-def api(request: pytest.FixtureRequest) -> Api:
-    return request.param
-
-
-@pytest.fixture
-async def model() -> AsyncIterator[Callable[..., OpenAIModel]]:
-    """Opens adapters that are closed after the test."""
-    opened: list[OpenAIModel] = []
-
-    def open_one(base_url: str, timeout: float = 10.0, key: str | None = KEY) -> OpenAIModel:
-        opened.append(OpenAIModel(key, base_url, timeout))
-        return opened[-1]
-
-    yield open_one
-    for one in opened:
-        await one.close()
-
-
-def a_request(api: Api, step: int = 1) -> ModelRequest:
-    return ModelRequest(
-        model=ModelSpec(name="gpt-6-sol", api=api, max_output_tokens=500, give_up_after=60, price=None),
-        instructions="Be brief.",
-        tools=(),
-        conversation=(Said("where is A17?"),),
-        max_output_tokens=400,
-        idempotency_key=f"run-1/decide-{step}",
-    )
-
-
-def call_id(index: int) -> str:
-    return f"1-{index}"
-
-
-async def replied(open_one: Callable[..., OpenAIModel], api: Api, turn: Turn, limit: float = 10.0) -> ModelReply:
-    async with ScriptedModel([turn]) as server:
-        return await open_one(server.base_url, limit).reply(a_request(api), call_id)
-
-
-async def failed(open_one: Callable[..., OpenAIModel], api: Api, turn: Turn, limit: float = 10.0) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        await replied(open_one, api, turn, limit)
-    assert len(str(caught.value)) <= 300
-    assert KEY not in "".join(traceback.format_exception(caught.value))
-    return caught.value
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -109,7 +63,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
     ],
 )
 async def test_a_status_says_what_to_do_next(
-    api: Api, model: Callable[..., OpenAIModel], status: int, kind: str, retryable: bool, billed: bool
+    api: Api, model: Opened, status: int, kind: str, retryable: bool, billed: bool
 ) -> None:
     async with ScriptedModel([Failure(status, "this is why", retry_after=1.5)]) as server:
         with pytest.raises(ModelError) as caught:
@@ -121,7 +75,7 @@ async def test_a_status_says_what_to_do_next(
     assert error.retry_after == (1.5 if retryable else None)
 
 
-async def test_an_exhausted_quota_is_not_worth_a_retry(api: Api, model: Callable[..., OpenAIModel]) -> None:
+async def test_an_exhausted_quota_is_not_worth_a_retry(api: Api, model: Opened) -> None:
     error = await failed(model, api, Failure(429, "pay up", code="insufficient_quota", retry_after=1))
     assert (error.kind, error.retryable, error.billed, error.retry_after) == ("refused", False, False, None)
 
@@ -139,26 +93,45 @@ async def test_an_exhausted_quota_is_not_worth_a_retry(api: Api, model: Callable
         ('{"error":' * 200 + '"deep"' + "}" * 200, ""),
     ],
 )
-async def test_an_error_in_any_shape_is_told(model: Callable[..., OpenAIModel], body: str, said: str) -> None:
+async def test_an_error_in_any_shape_is_told(model: Opened, body: str, said: str) -> None:
     assert str(await failed(model, "chat", Raw(404, body))) == f"refused: HTTP 404{said}"
 
 
 @pytest.mark.parametrize("shape", ["bad key {key}", "x" * 270 + "{key}", "{key}" * 40, "line\n\nline \ud800 {key}"])
-async def test_the_key_is_never_in_an_error(api: Api, model: Callable[..., OpenAIModel], shape: str) -> None:
+async def test_the_key_is_never_in_an_error(api: Api, model: Opened, shape: str) -> None:
     error = await failed(model, api, Failure(401, shape.format(key=KEY)))
     assert KEY[:12] not in str(error)
     assert "\n" not in str(error)
     str(error).encode()
 
 
-async def test_the_key_is_not_in_an_error_of_a_reply(api: Api, model: Callable[..., OpenAIModel]) -> None:
+async def test_the_key_is_not_in_an_error_of_a_reply(api: Api, model: Opened) -> None:
     assert "[key]" in str(await failed(model, api, Raw(200, json.dumps({"error": {"message": f"no {KEY}"}}))))
 
 
+BAD_CALL = {"code": "tool_use_failed", "message": f"Failed, says {KEY}.", "failed_generation": "<function"}
+
+
+@pytest.mark.parametrize("status", [200, 400, 422, 500])
+async def test_an_error_over_a_bad_call_is_a_reply_without_the_key(api: Api, model: Opened, status: int) -> None:
+    reply = await replied(model, api, Raw(status, json.dumps({"error": BAD_CALL})))
+    assert reply.usage is None
+    assert reply.decision == Decision(
+        problem="your tool call could not be read, and nothing was executed (Failed, says [key].)"
+    )
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_the_bill_of_a_bad_call_is_read(api: Api, model: Opened, inside: bool) -> None:
+    names = ("prompt_tokens", "completion_tokens") if api == "chat" else ("input_tokens", "output_tokens")
+    bill = {"usage": dict(zip(names, (70, 5), strict=True))}
+    sent = {"error": {**BAD_CALL, **bill}} if inside else {"error": BAD_CALL, **bill}
+    reply = await replied(model, api, Raw(400, json.dumps(sent)))
+    assert reply.usage == BilledUsage(input_tokens=70, output_tokens=5)
+
+
 @pytest.mark.parametrize("key", ["sk-line\nbreak", "sk-ümlaut"])
-async def test_a_key_that_no_header_can_hold_is_refused_without_being_told(
-    api: Api, model: Callable[..., OpenAIModel], key: str
-) -> None:
+async def test_a_key_that_no_header_can_hold_is_refused_without_being_told(api: Api, model: Opened, key: str) -> None:
     async with ScriptedModel() as server:
         with pytest.raises(ModelError) as caught:
             await model(server.base_url, key=key).reply(a_request(api), call_id)
@@ -169,7 +142,7 @@ async def test_a_key_that_no_header_can_hold_is_refused_without_being_told(
     assert "sk-ü" not in told
 
 
-async def test_a_key_is_used_without_the_newline_of_its_file(model: Callable[..., OpenAIModel]) -> None:
+async def test_a_key_is_used_without_the_newline_of_its_file(model: Opened) -> None:
     async with ScriptedModel([Reply("ok")]) as server:
         await model(server.base_url, key="sk-1\n").reply(a_request("chat"), call_id)
         assert server.requests[0].headers["Authorization"] == "Bearer sk-1"
@@ -177,7 +150,7 @@ async def test_a_key_is_used_without_the_newline_of_its_file(model: Callable[...
 
 @pytest.mark.parametrize("key", [None, ""])
 async def test_a_local_server_needs_no_key_and_gets_none_of_the_environment(
-    model: Callable[..., OpenAIModel], monkeypatch: pytest.MonkeyPatch, key: str | None
+    model: Opened, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     async with ScriptedModel([Reply("none of it")]) as server:
@@ -201,9 +174,7 @@ def closed_port() -> int:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
-async def test_a_server_that_is_not_there_is_unreachable_and_unbilled(
-    api: Api, model: Callable[..., OpenAIModel], host: str
-) -> None:
+async def test_a_server_that_is_not_there_is_unreachable_and_unbilled(api: Api, model: Opened, host: str) -> None:
     port = closed_port()
     with pytest.raises(ModelError) as caught:
         await model(f"http://{host}:{port}/v1").reply(a_request(api), call_id)
@@ -212,24 +183,20 @@ async def test_a_server_that_is_not_there_is_unreachable_and_unbilled(
 
 
 @pytest.mark.parametrize("base_url", ["ftp://example.invalid/v1", "not an address"])
-async def test_an_address_of_no_use_is_refused(model: Callable[..., OpenAIModel], base_url: str) -> None:
+async def test_an_address_of_no_use_is_refused(model: Opened, base_url: str) -> None:
     with pytest.raises(ModelError) as caught:
         await model(base_url).reply(a_request("chat"), call_id)
     assert (caught.value.kind, caught.value.retryable, caught.value.billed) == ("refused", False, False)
 
 
 @pytest.mark.parametrize("turn", [Drop(), Drop(after_bytes=40)])
-async def test_a_connection_that_breaks_loses_the_reply(
-    api: Api, model: Callable[..., OpenAIModel], turn: Drop
-) -> None:
+async def test_a_connection_that_breaks_loses_the_reply(api: Api, model: Opened, turn: Drop) -> None:
     error = await failed(model, api, turn)
     assert (error.kind, error.retryable, error.billed) == ("lost", True, True)
 
 
 @pytest.mark.parametrize("turn", [Drip(20), Reply("late", delay=20)])
-async def test_a_reply_that_takes_too_long_in_all_times_out(
-    api: Api, model: Callable[..., OpenAIModel], turn: Turn
-) -> None:
+async def test_a_reply_that_takes_too_long_in_all_times_out(api: Api, model: Opened, turn: Turn) -> None:
     start = asyncio.get_running_loop().time()
     error = await failed(model, api, turn, limit=0.4)
     assert asyncio.get_running_loop().time() - start < 5
@@ -263,11 +230,11 @@ def test_every_failure_says_whether_it_may_have_been_billed(
     assert (meaning.kind, meaning.retryable, meaning.billed) == (kind, True, billed)
 
 
-async def test_a_slow_reply_within_the_limit_is_read(api: Api, model: Callable[..., OpenAIModel]) -> None:
+async def test_a_slow_reply_within_the_limit_is_read(api: Api, model: Opened) -> None:
     assert (await replied(model, api, Drip(0.2, Reply("slow")))).decision.text == "slow"
 
 
-async def test_a_body_that_is_not_compressed_as_it_claims_is_unreadable(model: Callable[..., OpenAIModel]) -> None:
+async def test_a_body_that_is_not_compressed_as_it_claims_is_unreadable(model: Opened) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nwhat")
@@ -281,7 +248,7 @@ async def test_a_body_that_is_not_compressed_as_it_claims_is_unreadable(model: C
     assert (caught.value.kind, caught.value.retryable, caught.value.billed) == ("unreadable", True, True)
 
 
-async def test_cancelling_a_request_closes_its_connection(api: Api, model: Callable[..., OpenAIModel]) -> None:
+async def test_cancelling_a_request_closes_its_connection(api: Api, model: Opened) -> None:
     async with ScriptedModel([Reply("never", delay=30)]) as server:
         task = asyncio.create_task(model(server.base_url).reply(a_request(api), call_id))
         await eventually(lambda: bool(server.requests))
@@ -291,7 +258,7 @@ async def test_cancelling_a_request_closes_its_connection(api: Api, model: Calla
         await eventually(lambda: server.cancelled == 1)
 
 
-async def test_a_failed_attempt_does_not_spoil_the_next(api: Api, model: Callable[..., OpenAIModel]) -> None:
+async def test_a_failed_attempt_does_not_spoil_the_next(api: Api, model: Opened) -> None:
     turns = (Failure(500), Drop(), Raw(200, "x" * 2 * MAX_BYTES), Reply("at last"))
     async with ScriptedModel([Attempts(*turns)]) as server:
         one = model(server.base_url)
@@ -302,7 +269,7 @@ async def test_a_failed_attempt_does_not_spoil_the_next(api: Api, model: Callabl
         assert [request.attempt for request in server.requests] == [1, 2, 3, 4]
 
 
-async def test_a_closed_model_can_be_used_again(model: Callable[..., OpenAIModel]) -> None:
+async def test_a_closed_model_can_be_used_again(model: Opened) -> None:
     async with ScriptedModel([Reply("one"), Reply("two")]) as server:
         one = model(server.base_url)
         await one.reply(a_request("chat"), call_id)
@@ -311,29 +278,77 @@ async def test_a_closed_model_can_be_used_again(model: Callable[..., OpenAIModel
         assert (await one.reply(a_request("chat", step=2), call_id)).decision.text == "two"
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "2"}, 2.0),
-        ({"retry-after": "0.25"}, 0.25),
-        ({"retry-after-ms": "150", "retry-after": "9"}, 0.15),
-        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
-        ({"retry-after": "86400"}, LONGEST_WAIT),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}, 0.0),
-    ],
-)
-def test_the_wait_a_provider_asks_for_is_read(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+def refusing(*names: str) -> Turn:
+    """A server that refuses each of these parameters by its name, and then answers."""
+
+    def turn(request: Request) -> Turn:
+        found = next((name for name in names if name in request.body), None)
+        error = {"message": f"Unsupported parameter: {found!r}", "type": "invalid_request_error", "param": found}
+        return Raw(400, json.dumps({"error": error})) if found else Reply("ok")
+
+    return turn
 
 
-def test_a_wait_until_a_date_is_read() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
-    wait = retry_after({"retry-after": date})
-    assert wait is not None
-    assert 110 < wait <= 120
+REFUSED = {"chat": ["max_tokens", "max_completion_tokens"], "responses": ["include", "store"]}
+
+
+async def test_what_a_server_refuses_is_left_out_once_and_for_all(
+    api: Api, model: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = ["max_completion_tokens"] if api == "chat" else REFUSED[api]
+    async with ScriptedModel([refusing(*refused)] * 3) as server:
+        one = model(server.base_url)
+        for step in range(1, 4):
+            assert (await one.reply(a_request(api, step=step), call_id)).decision.text == "ok"
+        assert len(server.requests) == 3 + len(refused)
+        assert not set(refused) & set(server.requests[-1].body)
+        assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 3
+    [logged] = [record.getMessage() for record in caplog.records if record.name == "backstay.model"]
+    assert "`gpt-6-sol` at 127.0.0.1 refuses" in logged
+    assert all(name in logged for name in refused)
+
+
+async def test_the_limit_of_the_output_is_never_left_out(model: Opened) -> None:
+    async with ScriptedModel([refusing(*REFUSED["chat"])]) as server:
+        with pytest.raises(ModelError, match="max_completion_tokens") as caught:
+            await model(server.base_url).reply(a_request("chat"), call_id)
+        assert [sorted(set(REFUSED["chat"]) & set(request.body)) for request in server.requests] == [
+            ["max_completion_tokens"],
+            ["max_tokens"],
+        ]
+    assert (caught.value.kind, caught.value.billed) == ("refused", False)
+
+
+async def test_what_is_learned_of_one_model_says_nothing_of_another(model: Opened) -> None:
+    async with ScriptedModel([refusing("include")] * 2) as server:
+        one = model(server.base_url)
+        await one.reply(a_request("responses"), call_id)
+        other = a_request("responses", step=2)
+        spec = other.model.model_copy(update={"name": "gpt-7"})
+        await one.reply(dataclasses.replace(other, model=spec), call_id)
+        assert [("include" in request.body) for request in server.requests] == [True, False, True, False]
+
+
+async def test_a_refusal_that_stays_is_asked_only_once_more(api: Api, model: Opened) -> None:
+    async with ScriptedModel([Failure(400, "your content, store, include and max_tokens are refused")]) as server:
+        with pytest.raises(ModelError) as caught:
+            await model(server.base_url).reply(a_request(api), call_id)
+        assert 1 <= len(server.requests) <= 4
+    assert (caught.value.kind, caught.value.retryable, caught.value.billed) == ("refused", False, False)
+
+
+async def test_nothing_is_learned_from_a_request_that_fails_all_the_same(model: Opened) -> None:
+    async with ScriptedModel([Attempts(Failure(400, "no include"), Failure(500), Failure(400, "x"))]) as server:
+        one = model(server.base_url)
+        for kind in ("overloaded", "refused"):
+            with pytest.raises(ModelError) as caught:
+                await one.reply(a_request("responses"), call_id)
+            assert caught.value.kind == kind
+        assert [("include" in request.body) for request in server.requests] == [True, False, True]
+
+
+async def test_agent_toml_says_how_a_server_is_asked(model: Opened) -> None:
+    async with ScriptedModel([Reply("ok")]) as server:
+        wire = Wire("groq", Parameters(parallel_tool_calls=False))
+        await model(server.base_url).reply(a_request("responses"), call_id, wire)
+        assert not {"include", "store"} & set(server.requests[0].body)

@@ -11,7 +11,7 @@ from genai_prices import calc_price
 from genai_prices import types as lists
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
-from backstay.adapters.model.prices import price_of
+from backstay.adapters.model.prices import price_of, price_of_reply
 from backstay.errors import ConfigurationError
 from backstay.kernel.price import Price, Tier, Usage
 
@@ -197,6 +197,16 @@ def test_a_model_that_bills_more_than_tokens_has_no_price(sold: Callable[..., No
     assert price_of("m", None, None, at=NOW) is None
 
 
+def test_a_reply_of_a_model_that_bills_each_call_too_costs_that_beside_its_tokens(sold: Callable[..., None]) -> None:
+    rates = {"input_mtok": Decimal(1), "output_mtok": Decimal(2), "requests_kcount": Decimal("12.0005")}
+    sold(openai=[a_model("m", **rates)])
+    price = price_of_reply("m", None, at=NOW)
+    assert price is not None
+    assert price.cost(Usage(1_000, 500)) == 12_001 + 1_000 + 1_000
+    sold(openai=[a_model("m", requests_kcount=Decimal(5))])
+    assert price_of_reply("m", None, at=NOW) is None
+
+
 @pytest.mark.parametrize(("name", "dollars"), [("gpt-6-sol", "2.5"), ("claude-x", "2")])
 def test_input_is_priced_as_a_cache_write_where_the_provider_caches_unasked(
     sold: Callable[..., None], name: str, dollars: str
@@ -231,3 +241,86 @@ def test_the_agents_own_price_comes_before_both() -> None:
         price = price_of(name, LOCAL, own, FALLBACK, NOW)
         assert price is not None
         assert price.source == "agent.toml"
+
+
+def test_other_kinds_of_tokens_have_the_prices_that_the_list_knows(sold: Callable[..., None]) -> None:
+    rates = {"input_mtok": "1", "output_mtok": "2", "cache_write_mtok": "1.25", "cache_write_1h_mtok": "2"}
+    more = {"input_audio_mtok": "32", "input_image_mtok": "5", "output_audio_mtok": "64"}
+    sold(openai=[a_model("claude-x", **{key: Decimal(rate) for key, rate in {**rates, **more}.items()})])
+    assert tiers(price_of("claude-x", None, None, at=NOW)) == (
+        Tier(0, 1_000_000, 1_000_000, 2_000_000, 1_250_000, 32_000_000, 64_000_000),
+    )
+
+
+def test_the_owner_may_say_what_writing_to_a_cache_costs() -> None:
+    price = price_of("m", None, {"input": "3", "cached_input": "0.3", "cache_write": "3.75", "output": "15"})
+    assert tiers(price) == (Tier(0, 3_000_000, 300_000, 15_000_000, 3_750_000),)
+
+
+@pytest.mark.parametrize("name", ["claude-sonnet-4-5-20250929", "claude-3-5-haiku-latest"])
+def test_a_cache_write_is_billed_as_the_list_bills_it_and_never_above_the_hold(name: str) -> None:
+    price = price_of(name, "https://api.anthropic.com/v1/", None, at=NOW)
+    assert price is not None
+    usage = Usage(1_000, 100, cached_tokens=200, written_tokens=700)
+    reported = lists.Usage(input_tokens=1_000, output_tokens=100, cache_read_tokens=200, cache_write_tokens=700)
+    listed = calc_price(reported, name, provider_id="anthropic", genai_request_timestamp=NOW).total_price * 1_000_000
+    assert listed <= price.cost(usage) < listed + 1
+    assert price.cost(Usage(1_000, 100, written_tokens=1_000)) <= price.worst_case(1_000, 100)
+
+
+DEAR = {
+    "o1-pro": (150, 600),
+    "azure/o1-pro": (150, 600),
+    "openai/o1-pro:online": (150, 600),
+    "openai:o1-pro": (150, 600),
+    "o1-pro-2025-03-19": (150, 600),
+    "anthropic/claude-opus-4.1": (15, 75),
+    "claude-opus-4-1-20250805": (15, 75),
+    "us.anthropic.claude-opus-4-1-20250805-v1:0": (15, 75),
+    "vertex_ai/claude-opus-4-1@20250805": (15, 75),
+    "x-ai/grok-4": (3, 15),
+    "models/gemini-2.5-pro": (1.25, 10),
+}
+
+
+@pytest.mark.parametrize(("name", "dollars"), DEAR.items())
+@pytest.mark.parametrize(
+    "base_url", [None, LOCAL, OPENAI, "https://api.groq.com/openai/v1", "https://openrouter.ai/api/v1"]
+)
+def test_the_model_of_a_reply_is_priced_however_a_gateway_spells_it(
+    base_url: str | None, name: str, dollars: tuple[float, float]
+) -> None:
+    first = tiers(price_of_reply(name, base_url, NOW))[0]
+    assert first.input >= dollars[0] * 1_000_000
+    assert first.output >= dollars[1] * 1_000_000
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_a_model_that_is_asked_for_by_a_gateways_name_is_known_at_an_unknown_address(name: str) -> None:
+    price = price_of(name, LOCAL, None, FALLBACK, NOW)
+    assert price is not None
+    assert price.source != "BACKSTAY_MODEL_PRICE"
+
+
+@pytest.mark.parametrize("seller", ["openai", "aaa"])
+def test_a_fee_of_each_call_is_seen_in_any_spelling_of_the_name(sold: Callable[..., None], seller: str) -> None:
+    fee = a_model("m-pro", input_mtok=Decimal(3), output_mtok=Decimal(15), requests_kcount=Decimal(14))
+    sold(**{seller: [a_model("maker/m-pro", input_mtok=Decimal(1), output_mtok=Decimal(1)), fee]})
+    assert price_of("maker/m-pro", OPENAI, None, at=NOW) is None
+    of_reply = price_of_reply("maker/m-pro", OPENAI, at=NOW)
+    assert of_reply is not None
+    assert (of_reply.call, of_reply.tiers[0].input) == (14_000, 3_000_000)
+
+
+def test_a_spelling_never_settles_cheaper_than_the_exact_name(sold: Callable[..., None]) -> None:
+    def of(name: str, dollars: int) -> lists.ModelInfo:
+        return a_model(name, input_mtok=Decimal(dollars), output_mtok=Decimal(dollars))
+
+    sold(aaa=[of("m-pro-2024-01-01", 9), of("m-pro-2025-01-01", 3)], bbb=[of("maker/m-pro", 5)])
+    assert tiers(price_of_reply("other/m-pro:nitro", LOCAL, NOW))[0].input == 9_000_000
+    assert tiers(price_of_reply("maker/m-pro", LOCAL, NOW))[0].input == 5_000_000
+
+
+@pytest.mark.parametrize("name", ["llama3:8b", "qwen3:8b", "scripted", "ft:gpt-4o:acme::x", "gpt-nobody"])
+def test_a_reply_by_a_model_that_nobody_sells_has_no_price_of_its_own(name: str) -> None:
+    assert price_of_reply(name, LOCAL, NOW) is None

@@ -8,7 +8,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DefaultFailureConverterWithEncodedAttributes
 
 from backstay.adapters.payload.codec import EncryptingCodec
-from backstay.adapters.payload.converter import data_converter
+from backstay.adapters.payload.converter import data_converter, for_worker
+from backstay.errors import ConfigurationError
 from backstay.settings import Settings
 
 OLD, NEW = os.urandom(32), os.urandom(32)
@@ -30,3 +31,8 @@ def test_the_converter_follows_the_settings_or_the_environment(monkeypatch: pyte
     for converter in (of_settings, data_converter(), data_converter(Settings())):
         assert isinstance(converter.payload_codec, EncryptingCodec)
         assert converter.failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+
+
+def test_a_strict_worker_without_keys_does_not_start() -> None:
+    with pytest.raises(ConfigurationError, match="BACKSTAY_CODEC_STRICT"):
+        for_worker(data_converter(Settings()), strict=True)

@@ -5,9 +5,10 @@ import html
 import io
 import json
 import logging
+import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -49,6 +50,11 @@ def knowing(*values: str) -> Scrubber:
         html.escape(VALUE),
         html.escape(VALUE, quote=False),
         VALUE.encode().hex(),
+        base64.b32encode(VALUE.encode()).decode(),
+        base64.b32encode(VALUE.encode()).decode().rstrip("=").lower(),
+        base64.b32encode(f"user:{VALUE}!".encode()).decode(),
+        VALUE.encode("utf-7").decode(),
+        re.sub(r"(\W)", r"`\1", VALUE),
     ],
 )
 def test_a_secret_is_found_in_every_spelling(text: str) -> None:
@@ -59,12 +65,15 @@ def test_a_secret_is_found_in_every_spelling(text: str) -> None:
     assert clean.endswith(" after")
 
 
+@pytest.mark.parametrize(("encode", "group"), [(base64.b64encode, 4), (base64.b32encode, 8)])
 @given(st.binary(max_size=9), st.text(st.characters(codec="utf-8"), min_size=6, max_size=30), st.binary(max_size=9))
-def test_a_secret_within_base64_is_found_wherever_it_stands(before: bytes, value: str, after: bytes) -> None:
-    text = base64.b64encode(before + value.encode() + after).decode()
+def test_a_secret_within_base64_or_base32_is_found_wherever_it_stands(
+    encode: Callable[[bytes], bytes], group: int, before: bytes, value: str, after: bytes
+) -> None:
+    text = encode(before + value.encode() + after).decode()
     clean = knowing(value).text(text)
     assert "[secret TOKEN]" in clean
-    assert len(clean.replace("[secret TOKEN]", "")) <= len(base64.b64encode(before + after)) + 4
+    assert len(clean.replace("[secret TOKEN]", "")) <= len(encode(before + after)) + group
 
 
 def test_a_value_that_is_base64_as_a_whole_leaves_nothing_behind() -> None:

@@ -1,9 +1,12 @@
 """What is typed after `backstay run`, as a request."""
 
+import io
+import sys
+
 import pytest
 import typer
 
-from backstay.cli.shell.request import read_arguments, read_budget, read_metadata, read_request
+from backstay.cli.shell.request import read_arguments, read_budget, read_goal, read_metadata, read_request
 from backstay.errors import ConfigurationError, InvalidInputError
 
 
@@ -48,3 +51,20 @@ def test_arguments_are_a_json_object() -> None:
 def test_arguments_in_another_form_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigurationError, match="`--args` is no JSON object; write all arguments"):
         read_arguments(text)
+
+
+def _standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_a_goal_of_a_dash_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    _standard_input(monkeypatch, "zwei Wörter\nund mehr\n".encode())
+    assert read_goal("-") == "zwei Wörter\nund mehr"
+    assert read_goal("--x") == "--x"
+
+
+@pytest.mark.parametrize(("data", "what"), [(b" \n", "is empty"), (b"\xff", "holds no text")])
+def test_standard_input_without_a_goal_is_refused(monkeypatch: pytest.MonkeyPatch, data: bytes, what: str) -> None:
+    _standard_input(monkeypatch, data)
+    with pytest.raises(ConfigurationError, match=what):
+        read_goal("-")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from backstay.cli.views.approval import approvals_table, call_of, facts, how_to_answer, left
+from backstay.cli.views.approval import approvals_table, facts, left, waiting_line
 from backstay.client.fleet import Waiting
 from backstay.contracts.approval import PendingApproval
 
@@ -34,18 +34,40 @@ def in_seconds(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds + 0.5)).isoformat()
 
 
-def printed(renderable: RenderableType) -> str:
+def printed(renderable: RenderableType, width: int = 200) -> str:
     out = StringIO()
-    Console(file=out, width=200).print(renderable)
+    Console(file=out, width=width).print(renderable)
     return out.getvalue()
 
 
 def test_one_approval_is_shown_with_all_that_a_person_needs() -> None:
-    shown = printed(facts(pending()))
-    for word in ("ap-1", "issue_refund", "order_id = 'A17'", "amount = 120", "more than 100 USD", "refund-above-100"):
+    shown = printed(facts("r1", pending()))
+    for word in ("ap-1", "issue_refund", 'order_id = "A17"', "amount = 120", "more than 100 USD", "refund-above-100"):
         assert word in shown
     assert "2 of finance (yes so far: alice)" in shown
     assert "3 h 1 min" in shown
+
+
+def test_who_is_waited_for_and_how_they_answer_stands_on_one_line() -> None:
+    line = waiting_line("r1", pending(required=1, answered_by=[], approvers=["alice@example.com", "bob\x1b[2J"]))
+    assert line.startswith("waiting for finance (alice@example.com, bob\\u001b[2J): backstay approve r1 ap-1 --by YOU")
+    assert line.endswith("expires in 3 h 1 min")
+
+
+def test_where_several_are_needed_the_line_says_how_many_are_still_missing() -> None:
+    several = pending(required=3, answered_by=["alice"], approvers=["bob", "carol"])
+    assert waiting_line("r1", several).startswith("waiting for 2 of finance (bob, carol): ")
+    assert waiting_line("r1", pending(answered_by=["alice"])).startswith("waiting for finance: ")
+
+
+def test_a_call_with_an_unknown_outcome_is_waited_for_by_its_own_command() -> None:
+    assert "backstay answer r1 happened ap-1 --by YOU" in waiting_line("r1", pending(kind="outcome_unknown"))
+
+
+def test_a_list_names_the_approvers() -> None:
+    assert "finance: bob, carol" in printed(
+        approvals_table([Waiting("r1", None, None, pending(approvers=["bob", "carol"]))])
+    )
 
 
 def test_a_list_has_one_line_for_each() -> None:
@@ -64,18 +86,24 @@ def test_the_time_that_is_left_is_said_in_words(seconds: int, said: str) -> None
     assert left(pending(expires_at=in_seconds(seconds))) == said
 
 
-def test_a_call_is_spelled_as_code_and_a_lost_one_as_a_question() -> None:
-    assert call_of(pending()) == "issue_refund(order_id='A17', amount=120)"
-    assert call_of(pending(kind="outcome_unknown")).startswith("what became of issue_refund(")
-
-
-@pytest.mark.parametrize(
-    ("kind", "command"),
-    [("action", "backstay approve r1 ap-1"), ("outcome_unknown", "backstay answer r1 happened ap-1")],
-)
-def test_the_command_that_answers_fits_the_kind(kind: str, command: str) -> None:
-    assert how_to_answer("r1", pending(kind=kind)) == command
+def test_a_call_that_is_shown_in_part_says_where_the_whole_is() -> None:
+    assert "in part" not in printed(facts("r1", pending()))
+    assert "shown in part; the whole: backstay show 'r 1' -o json" in printed(
+        facts("r 1", pending(args={"body": "x" * 201}))
+    )
 
 
 def test_no_text_of_a_model_steers_the_terminal() -> None:
-    assert "\x1b" not in printed(facts(pending(tool="a\x1b[2J", args={"b\x1b[2J": "\x1b[2J"}, reasons=["\x1b[2J"])))
+    shown = pending(tool="a\x1b[2J", args={"b\x1b[2J": "\x1b[2J"}, reasons=["\x1b[2J"], groups=["\x1b[2J"])
+    assert "\x1b" not in printed(facts("r1", shown))
+    assert "\x1b" not in printed(approvals_table([Waiting("r\x1b[2J", None, None, shown)]))
+
+
+def test_on_60_columns_a_list_is_a_block_for_each_approval() -> None:
+    waiting = [Waiting(f"ticket-{n}-of-a-long-name", None, None, pending(approvers=["bob"])) for n in (1, 2)]
+    lines = printed(approvals_table(waiting), 60).splitlines()
+    assert [line.rstrip() for line in lines[:3]] == [
+        "ticket-1-of-a-long-name",
+        '  approval ap-1 · call issue_refund(order_id="A17",',
+        "  amount=120) · who finance: bob · yes 1 of 2 · expires in 3",
+    ]

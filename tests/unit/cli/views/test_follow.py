@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from backstay.cli.views import follow
 from backstay.cli.views.follow import Follower, follow_to_the_end, say_left_alone, say_no_end
 from backstay.client.client import Run
 from backstay.contracts.status import TranscriptItem
@@ -15,14 +16,19 @@ from backstay.errors import NoWorkerError
 class FakeRun:
     """A run with a conversation that grows, and an end that the test decides."""
 
+    run_id = "r1"
+
     def __init__(self, *texts: str) -> None:
         self.items = [TranscriptItem(n=n, step=1, kind="note", text=text) for n, text in enumerate(texts, 1)]
         self.answers = True
+        self.silences = 0
+        """The questions that nobody answers before somebody does."""
         self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def transcript(self, after: int = 0) -> AsyncGenerator[TranscriptItem]:
-        if not self.answers:
-            raise NoWorkerError("r1")
+        if not self.answers or self.silences:
+            self.silences = max(0, self.silences - 1)
+            raise NoWorkerError(self.run_id)
         for item in self.items[after:]:
             yield item
 
@@ -63,6 +69,27 @@ async def test_the_last_items_are_printed_after_the_end() -> None:
     run.ended.set_result("the result")
     assert cast("str", await following) == "the result"
     assert printed == ["· last"]
+
+
+async def test_a_last_question_that_nobody_answered_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "_POLL_SECONDS", 0.01)
+    run = FakeRun("one")
+    run.silences = 3
+    run.ended.set_result("the result")
+    follower, printed = follower_of(run)
+    assert cast("str", await follow_to_the_end(cast("Run", run), follower)) == "the result"
+    assert printed == ["· one"]
+
+
+async def test_who_hears_no_last_steps_is_told_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(follow, "_LAST_LOOK_SECONDS", 0.05)
+    run = FakeRun("one")
+    run.answers = False
+    run.ended.set_result("the result")
+    assert cast("str", await follow_to_the_end(cast("Run", run), follower_of(run)[0])) == "the result"
+    assert capsys.readouterr().err == "no worker told the last steps: backstay transcript r1\n"
 
 
 async def test_a_run_that_breaks_leaves_nobody_following() -> None:

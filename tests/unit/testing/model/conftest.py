@@ -1,4 +1,4 @@
-"""Who asks a scripted model: the official OpenAI client."""
+"""Asks a scripted model, through the official OpenAI client."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack

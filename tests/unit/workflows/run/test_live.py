@@ -5,18 +5,28 @@ import pytest
 from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
 from backstay.contracts.decision import Observation
 from backstay.contracts.status import PageRequest
+from workflows.run.appeal import Appeals
 from workflows.run.approve import Approvals
 from workflows.run.calls import Calls
+from workflows.run.draw import Purse
+from workflows.run.hold import HoldParts
+from workflows.run.ledgers import RunLedgers
 from workflows.run.live import LiveRun
 from workflows.run.messages import Messages
+from workflows.run.meters import Meters
 from workflows.run.publish import Publisher
-from workflows.run.report import status_of
+from workflows.run.report import standing_of
 
 REQUEST = "the input of the next link"
 MADE_ANEW = "is made anew, and wired to the other parts"
 NONE_UNDER_WAY = "nothing is under way between two links"
 READ_BACK = "pages of earlier links are read from their own histories"
 PUBLISHED_AGAIN = "is published in the first task of the next link, the memo even where it is empty"
+ONLY_REPLAYED = "is false only in the replay of a link that began under older code"
+ONE_LINK = "counts the messages of one link, as the engine does"
+FOR_THE_PAGE = "is shown on the page of one link, and no decision depends on it"
+REFUSED_ANYWAY = "only names the limit; a hold beyond what was drawn is refused without it too"
+TOLD_AT_THE_END = "stays held in ledgers until the run ends, where nobody tells them earlier"
 AT_THE_END = "is set where the run ends, and no link follows then"
 
 PARTS = {
@@ -29,46 +39,99 @@ PARTS = {
         "news": "news",
         "last_decision": "last_decision",
         "answer": AT_THE_END,
+        "told": FOR_THE_PAGE,
     },
     "record": {
         "state": "state",
         "audit": "audit",
         "asked": "approvals.calls",
         "closed": AT_THE_END,
+        "troubles": NONE_UNDER_WAY,
+        "model_trouble": NONE_UNDER_WAY,
+        "people": READ_BACK,
+        "refused": READ_BACK,
         "_now": MADE_ANEW,
+        "_run_id": MADE_ANEW,
+        "_request": REQUEST,
+        "_limits": MADE_ANEW,
         "_last_stop": AT_THE_END,
         "_records": READ_BACK,
         "_items": "items",
         "_heeding": MADE_ANEW,
+        "_following": MADE_ANEW,
     },
     "clock": {
         "excludes_waiting": "admission",
+        "wait_at_most": "admission",
+        "_closes": MADE_ANEW,
+        "_deadline_at": MADE_ANEW,
         "_record": MADE_ANEW,
         "_now": MADE_ANEW,
         "_started": "started_ms",
         "_waited": "waited_ms",
-        "_waits_since": "waited_ms",
+        "_frozen": "frozen_ms",
+        "_queued": "queued_ms",
         "_stopped_at": AT_THE_END,
     },
-    "running": {"_record": MADE_ANEW, "_handles": NONE_UNDER_WAY},
+    "running": {"_record": MADE_ANEW, "_priority": REQUEST, "_handles": NONE_UNDER_WAY},
     "publisher": {
         "_request": REQUEST,
-        "_status": MADE_ANEW,
+        "_standing": MADE_ANEW,
         "_has_attributes": MADE_ANEW,
         "_due": NONE_UNDER_WAY,
         "_state": PUBLISHED_AGAIN,
         "_pending": PUBLISHED_AGAIN,
         "_usd_step": PUBLISHED_AGAIN,
         "_memo": PUBLISHED_AGAIN,
+        "_held": PUBLISHED_AGAIN,
     },
-    "calls": {"_run": MADE_ANEW, "_approvals": MADE_ANEW, "_room": NONE_UNDER_WAY},
-    "messages": {"_record": MADE_ANEW, "_clock": MADE_ANEW, "_problems": REQUEST},
+    "calls": {
+        "_run": MADE_ANEW,
+        "_approvals": MADE_ANEW,
+        "_parts": MADE_ANEW,
+        "_room": NONE_UNDER_WAY,
+        "_together": ONLY_REPLAYED,
+    },
+    "appeals": {"_run": MADE_ANEW, "_approvals": MADE_ANEW, "_asking": NONE_UNDER_WAY},
+    "ledgers": {"_run": MADE_ANEW, "_known": "ledgers", "_freed": NONE_UNDER_WAY, "_telling": NONE_UNDER_WAY},
+    "meters": {
+        "_run": MADE_ANEW,
+        "_ledgers": MADE_ANEW,
+        "_counted": "admission",
+        "_revisions": "calls",
+        "_happened": TOLD_AT_THE_END,
+    },
+    "purse": {
+        "_run": MADE_ANEW,
+        "_draws": "admission",
+        "_ledgers": MADE_ANEW,
+        "_asked": "draws",
+        "_dry": REFUSED_ANYWAY,
+    },
+    "messages": {
+        "_record": MADE_ANEW,
+        "_clock": MADE_ANEW,
+        "_problems": REQUEST,
+        "signals": ONE_LINK,
+        "updates": ONE_LINK,
+    },
     "approvals": {
         "_run": MADE_ANEW,
         "_calls": "approvals.calls",
+        "_opened": "state",
         "_edits": "calls",
+        "_holds": MADE_ANEW,
         "_answers": "approvals.answers",
         "_notices": NONE_UNDER_WAY,
+        "standing": MADE_ANEW,
+    },
+    "standing": {
+        "_run": MADE_ANEW,
+        "_drawn": NONE_UNDER_WAY,
+        "_given": ONE_LINK,
+        "giving": NONE_UNDER_WAY,
+        "_freed": NONE_UNDER_WAY,
+        "_telling": NONE_UNDER_WAY,
     },
 }
 """For each attribute of each part: the field of `Carried` that holds it, or why none does."""
@@ -81,16 +144,22 @@ FIELDS = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> None:
-    approvals = Approvals(run)
+    approvals, ledgers = Approvals(run), RunLedgers(run)
+    purse, meters, appeals = Purse(run, ledgers), Meters(run, ledgers), Appeals(run, approvals)
     parts = {
         "run": run,
         "record": run.record,
         "clock": run.clock,
         "running": run.running,
-        "publisher": Publisher(run.request, lambda: status_of(run.record, run.clock, run), lambda: True),
-        "calls": Calls(run, approvals),
+        "publisher": Publisher(run.request, lambda: standing_of(run.record), lambda: True),
+        "calls": Calls(run, approvals, HoldParts(purse, meters, appeals, approvals.standing)),
+        "appeals": appeals,
+        "ledgers": ledgers,
+        "meters": meters,
+        "purse": purse,
         "messages": Messages(run.record, run.clock, []),
         "approvals": approvals,
+        "standing": approvals.standing,
     }
     assert set(vars(parts[part])) == set(PARTS[part])
 
@@ -98,7 +167,7 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
 def test_every_field_holds_what_some_part_remembers() -> None:
     named = {where for part in PARTS.values() for where in part.values()}
     assert FIELDS - {"approvals"} <= named
-    assert set(CarriedNews.model_fields) == {"observations", "notes", "size"}
+    assert set(CarriedNews.model_fields) == {"observations", "notes", "size", "results"}
 
 
 def test_a_result_is_told_to_the_model_and_stands_in_the_transcript(run: LiveRun) -> None:

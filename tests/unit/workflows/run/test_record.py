@@ -45,3 +45,13 @@ def test_a_run_that_was_killed_is_over(record: Record) -> None:
     assert not record.over
     record.apply(Killed("ann", "why"))
     assert record.over
+
+
+def test_what_a_run_waits_for_is_shown_to_whoever_heeds_it_until_it_waits_no_more(record: Record) -> None:
+    seen: list[list[str]] = []
+    record.heed(lambda: seen.append(list(record.troubles)))
+    record.waits_for("a worker")
+    record.waits_for("a worker")
+    record.waits_no_more("a worker")
+    record.waits_no_more("a worker")
+    assert seen == [["a worker"], ["a worker", "a worker"], ["a worker"], []]

@@ -2,7 +2,8 @@ import pytest
 
 from backstay.contracts.admission import Admission
 from backstay.kernel.approval import Approval, ApprovalKind
-from backstay.kernel.events import Admitted, ApprovalOpened, CancelRequested, Event, Killed, Paused
+from backstay.kernel.budget import Amount
+from backstay.kernel.events import Admitted, ApprovalOpened, CancelRequested, DecisionHeld, Event, Killed, Paused
 from backstay.kernel.stop import Stop, StopReason
 from workflows.run.clock import Clock
 from workflows.run.live import LiveRun
@@ -53,3 +54,16 @@ def test_an_open_approval_shows_its_arguments(run: LiveRun, admission: Admission
     run.apply(ASKED)
     (pending,) = status_of(run.record, run.clock, run).pending_approvals
     assert (pending.approval_id, pending.args) == ("apr_1", {"amount": 120})
+
+
+def test_what_is_held_back_for_a_last_answer_stands_by_itself_until_it_is_asked_for(
+    run: LiveRun, admission: Admission
+) -> None:
+    run.apply(admitted(admission))
+    assert status_of(run.record, run.clock, run).held_back is None
+    run.apply(DecisionHeld(1, 1, 10, 10, Amount(steps=1, usd=30), last_answer=Amount(steps=1, usd=9)))
+    status = status_of(run.record, run.clock, run)
+    assert status.held_back is not None
+    assert (status.held.usd, status.held_back.usd) == ("0.000039", "0.000009")
+    run.apply(DecisionHeld(2, 1, 10, 10, Amount(steps=1, usd=9)))
+    assert status_of(run.record, run.clock, run).held_back is None

@@ -1,0 +1,130 @@
+"""Sets and reads the rate of an account's task queue, which the server holds for all its workers."""
+
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTaskQueueConfigRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from backstay.contracts.names import model_queue
+from backstay.contracts.quota import PacedRate
+from backstay.errors import HistoryError
+from backstay.kernel.quota import PER_REQUEST
+
+_ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+_PATIENCE = timedelta(seconds=5)
+_PER_SECOND = 60 * PER_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRate:
+    """The task queue of an account, as the server tells of it.
+
+    Attributes:
+        paced: the rate in force, and why.
+        since: when it was set; None where there is no limit.
+        backlog: how many calls wait, about.
+        oldest_seconds: how long the first of them has waited.
+        pollers: how many workers took calls lately.
+    """
+
+    paced: PacedRate
+    since: datetime | None
+    backlog: int
+    oldest_seconds: float
+    pollers: int
+
+
+async def put_rate(client: Client, account: str, rate: int | None, why: str) -> None:
+    """Sets the rate of an account's queue, never above what is asked; None takes the limit away.
+
+    Args:
+        client: the Temporal client.
+        account: the account.
+        rate: thousandths of a request per minute.
+        why: the reason that the server keeps.
+
+    Raises:
+        RPCError: the server does not answer, or refuses.
+    """
+    asked = UpdateTaskQueueConfigRequest(
+        namespace=client.namespace,
+        identity=client.identity,
+        task_queue=model_queue(account),
+        task_queue_type=_ACTIVITIES,
+    )
+    asked.update_queue_rate_limit.reason = why
+    if rate is not None:
+        asked.update_queue_rate_limit.rate_limit.requests_per_second = at_most(Fraction(rate, _PER_SECOND))
+    await client.workflow_service.update_task_queue_config(asked, timeout=_PATIENCE)
+
+
+async def queue_rate(client: Client, account: str) -> QueueRate:
+    """Reads the rate of an account's queue, and what waits in it.
+
+    Raises:
+        RPCError: the server does not answer, or refuses.
+    """
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=model_queue(account)),
+        task_queue_type=_ACTIVITIES,
+        report_config=True,
+        report_stats=True,
+    )
+    found = await client.workflow_service.describe_task_queue(asked, timeout=_PATIENCE)
+    limit = found.config.queue_rate_limit
+    limited = limit.HasField("rate_limit")
+    rate = round(limit.rate_limit.requests_per_second * _PER_SECOND) if limited else None
+    return QueueRate(
+        paced=PacedRate(rate=rate, why=limit.metadata.reason),
+        since=limit.metadata.update_time.ToDatetime(UTC) if limited else None,
+        backlog=found.stats.approximate_backlog_count,
+        oldest_seconds=found.stats.approximate_backlog_age.ToTimedelta().total_seconds(),
+        pollers=len(found.pollers),
+    )
+
+
+def at_most(exact: Fraction) -> float:
+    """Returns the largest number that the wire can hold, of 32 bits, and that is not above `exact`, which is positive.
+
+    Rounded to the nearest one, the server's rate could be above the one that was asked for.
+    """
+    bits: int = struct.unpack("<I", struct.pack("<f", float(exact)))[0]
+    while Fraction(value := float(struct.unpack("<f", struct.pack("<I", bits))[0])) > exact:
+        bits -= 1
+    return value
+
+
+class Rates:
+    """The rates of accounts, through a Temporal client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def put(self, account: str, rate: int | None, why: str) -> None:
+        """Sets the rate of an account; None takes the limit away.
+
+        Raises:
+            HistoryError: the engine does not take it.
+        """
+        try:
+            await put_rate(self._client, account, rate, why)
+        except RPCError as error:
+            raise HistoryError(f"the engine does not take the rate: {error.message}") from error
+
+    async def of(self, account: str) -> PacedRate:
+        """Returns the rate that is in force for an account.
+
+        Raises:
+            HistoryError: the engine could not be asked.
+        """
+        try:
+            return (await queue_rate(self._client, account)).paced
+        except RPCError as error:
+            raise HistoryError(f"the engine could not be asked: {error.message}") from error

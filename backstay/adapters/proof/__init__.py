@@ -1,0 +1,1 @@
+"""Verifies who sent a message, and signs messages as a person."""

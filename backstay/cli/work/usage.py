@@ -1,0 +1,81 @@
+"""`backstay usage`: adds up what closed runs have used; needs no worker."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+from backstay.client.usage import BY, UNKNOWN, Used
+from backstay.client.usage import usage as used
+from backstay.errors import ConfigurationError
+from backstay.kernel.characters import escaped
+from backstay.kernel.money import format_usd
+from backstay.tools.declare import seconds
+
+from ..shell.choice import known
+from ..shell.connected import connected
+from ..shell.exit import ExitCode
+from ..shell.loop import run_loop
+from ..shell.terminal import clean, say, write, write_json
+from ..views.columns import Columns
+
+FIELDS = ("runs", "model_calls", "tool_calls", "input_tokens", "output_tokens", "usd")
+_FORMULA = ("=", "+", "-", "@")
+
+
+def usage(by: str, since: str, output: str) -> int:
+    """Runs `backstay usage` and returns its exit code."""
+    known("sum", by, BY)
+    return run_loop(_usage(by, _moment(since), output))
+
+
+async def _usage(by: str, since: datetime, output: str) -> int:
+    link = await connected()
+    found = await used(link.client.temporal, by, since, link.client.task_queue)
+    if output == "json":
+        write_json({"by": by, "since": since.isoformat(), "usage": [_row(by, one) for one in found]})
+    elif output == "csv":
+        _write_csv(by, found)
+    elif found:
+        write(_table(by, found))
+    else:
+        say(f"no run has closed since {since.astimezone():%Y-%m-%d %H:%M}")
+    return ExitCode.COMPLETED
+
+
+def _moment(since: str) -> datetime:
+    """Reads a duration before now, or a date in the time zone of this machine."""
+    try:
+        return datetime.fromisoformat(since).astimezone(UTC)
+    except ValueError:
+        pass
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds(since))
+    except (ConfigurationError, OverflowError):
+        mend = "write for example 24h, 7d or 2026-11-01"
+        raise ConfigurationError(f"`{clean(since)}` is no time to begin at", mend=mend) from None
+
+
+def _row(by: str, one: Used) -> dict[str, object]:
+    figures = {name: value for name, value in asdict(one).items() if name in FIELDS}
+    return {by: one.name or None, **figures, "usd": format_usd(one.usd)}
+
+
+def _write_csv(by: str, found: Sequence[Used]) -> None:
+    """Writes the sums as CSV; no name can become a formula in a spreadsheet."""
+    sheet = csv.DictWriter(sys.stdout, (by, *FIELDS), lineterminator="\n")
+    sheet.writeheader()
+    for one in found:
+        name = escaped(one.name)
+        sheet.writerow({**_row(by, one), by: f"'{name}" if name.startswith(_FORMULA) else name})
+    sys.stdout.flush()
+
+
+def _table(by: str, found: Sequence[Used]) -> Columns:
+    table = Columns((by, *(field.replace("_", " ") for field in FIELDS)), tuple(f.replace("_", " ") for f in FIELDS))
+    for one in found:
+        name = "(no result)" if one.name == UNKNOWN else escaped(one.name)
+        figures = (one.runs, one.model_calls, one.tool_calls, one.input_tokens, one.output_tokens)
+        table.add(name, *(f"{figure:,}" for figure in figures), f"${format_usd(one.usd)}")
+    return table

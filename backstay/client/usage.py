@@ -1,0 +1,115 @@
+"""Adds up what closed runs have used, by tenant, agent, model or tool; reads their results and asks no worker."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from temporalio.client import Client
+
+from backstay.adapters.engine.errors import in_our_words
+from backstay.adapters.engine.executions import Execution, listed
+from backstay.adapters.engine.history import RunHistory
+from backstay.contracts import names
+from backstay.contracts.history import RunRef
+from backstay.contracts.run import RunResult
+from backstay.errors import CodecError, ForeignRunError, HistoryError, RunNotFoundError
+from backstay.kernel.money import parse_usd
+
+from .ending import ending_of
+from .run_filter import RunFilter
+
+BY = ("tenant", "agent", "model", "tool")
+UNKNOWN = ""
+"""The name under which runs are counted that left no result, as after they were terminated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Sums up the use of several runs; `usd` is micro-dollars.
+
+    Attributes:
+        name: the tenant, agent, model or tool; `UNKNOWN` for runs without a result.
+        runs: how many runs.
+        model_calls: decisions asked of a model; 0 where tools are counted.
+        tool_calls: calls of tools; of a tool, its calls.
+    """
+
+    name: str
+    runs: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: int = 0
+
+    def __add__(self, other: "Used") -> "Used":
+        return replace(
+            self,
+            runs=self.runs + other.runs,
+            model_calls=self.model_calls + other.model_calls,
+            tool_calls=self.tool_calls + other.tool_calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            usd=self.usd + other.usd,
+        )
+
+
+async def usage(client: Client, by: str, since: datetime, task_queue: str = names.TASK_QUEUE) -> list[Used]:
+    """Adds up the runs that have closed since a moment, the dearest first.
+
+    Args:
+        client: the Temporal client.
+        by: one of `BY`. A tool has no tokens and no US dollars: those are the model's.
+        since: the moment.
+        task_queue: where the runs were served.
+
+    Raises:
+        UnreachableError: Temporal does not answer.
+    """
+    found: dict[str, Used] = {}
+    with in_our_words(client, ""):
+        async for one in _used(client, by, since, task_queue):
+            found[one.name] = found.get(one.name, Used(one.name)) + one
+    return sorted(found.values(), key=lambda one: (-one.usd, -one.tool_calls, one.name))
+
+
+async def _used(client: Client, by: str, since: datetime, task_queue: str) -> AsyncGenerator[Used]:
+    moment = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    query = f"{RunFilter().query(task_queue)} AND CloseTime >= '{moment}'"
+    async for execution in listed(client, query):
+        try:
+            result = (await ending_of(client, execution)).result
+        except (CodecError, RunNotFoundError):
+            result = None
+        if result is None:
+            yield Used(UNKNOWN, runs=1)
+        elif by == "tool":
+            for tool, calls in result.spent.tools.items():
+                yield Used(tool, runs=1, tool_calls=calls)
+        else:
+            yield _of(result, await _name(client, by, execution, result, task_queue))
+
+
+async def _name(client: Client, by: str, execution: Execution, result: RunResult, task_queue: str) -> str:
+    if by == "tenant":
+        return result.tenant
+    if by == "agent":
+        return result.agent
+    try:
+        run = RunRef(execution.workflow_id, execution.run_id)
+        return (await RunHistory(client, task_queue).opening(run)).admission.model.name
+    except (HistoryError, ForeignRunError, CodecError):
+        return UNKNOWN
+
+
+def _of(result: RunResult, name: str) -> Used:
+    spent = result.spent
+    return Used(
+        name,
+        runs=1,
+        model_calls=spent.model_calls,
+        tool_calls=spent.tool_calls,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        usd=parse_usd(spent.usd),
+    )

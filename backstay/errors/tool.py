@@ -1,0 +1,31 @@
+"""Holds the errors that tools raise."""
+
+from .base import BackstayError
+
+
+class ToolError(BackstayError):
+    """Raised by a tool to refuse a call when nothing was done; the model reads its text.
+
+    When the effect may have happened, raise `OutcomeUnknownError`.
+    """
+
+    code = "ToolError"
+
+
+class SecretError(ToolError):
+    """Raised when a tool asks for a secret that it did not declare or that the worker lacks.
+
+    The text names the secret and the mend, never a value. For anything else a tool raises `ToolError`.
+    """
+
+    code = "SecretError"
+
+
+class OutcomeUnknownError(BackstayError):
+    """Raised by a tool when its effect may or may not have happened; nobody then repeats the call on a guess.
+
+    When nothing happened for certain, raise `ToolError`. A `once` tool need not raise this for a timeout, a lost
+    connection or a reply such as 502: left alone, those errors are read the same way.
+    """
+
+    code = "OutcomeUnknown"

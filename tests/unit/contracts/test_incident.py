@@ -1,0 +1,45 @@
+"""What an incident tells a run is read as strictly as the words of people."""
+
+from typing import Any
+
+import pytest
+
+from backstay.contracts.incident import IncidentInput, IncidentOrder
+from backstay.contracts.messages import read_message
+from backstay.contracts.run import plain
+from backstay.kernel.control import Incident, Mode, Told
+from backstay.kernel.scope import Scope
+from backstay.kernel.sweep import Sweep
+
+GOOD = {"incident_id": "i1", "do": "freeze", "by": "olga@example.com", "reason": "it pays twice"}
+
+
+def test_an_order_names_the_incident_and_what_becomes_of_the_run() -> None:
+    order = read_message(IncidentOrder, (GOOD,))
+    assert isinstance(order, IncidentOrder)
+    assert (order.incident_id, order.do, order.by) == ("i1", "freeze", "olga@example.com")
+
+
+@pytest.mark.parametrize(
+    "change", [{"do": "melt"}, {"do": None}, {"incident_id": ""}, {"by": "a\x00"}, {"reason": ""}, {"more": 1}]
+)
+def test_an_order_that_does_not_fit_is_refused(change: dict[str, Any]) -> None:
+    assert isinstance(read_message(IncidentOrder, ({**GOOD, **change},)), list)
+
+
+INCIDENT = Incident("i1", Scope.read("tenant:acme"), Mode.FREEZE, Told("olga", "why", 1), canary=None)
+
+
+def test_a_sweep_is_begun_with_an_incident_and_continued_only_by_itself() -> None:
+    given = plain(IncidentInput(incident=INCIDENT, sweep=Sweep(1).listed(["a"], 5).told(["a"], 5)))
+    read = IncidentInput.read((given,), continued=True)
+    assert isinstance(read, IncidentInput)
+    assert (read.incident, read.sweep) == (INCIDENT, Sweep(1).listed(["a"], 5).told(["a"], 5))
+    refused = IncidentInput.read((given,), continued=False)
+    assert isinstance(refused, list)
+    assert [problem.field for problem in refused] == ["sweep"]
+
+
+@pytest.mark.parametrize("args", [(), ({}, {}), ("x",), ({"incident": {}},)])
+def test_a_sweep_without_an_incident_is_a_list_of_problems(args: tuple[Any, ...]) -> None:
+    assert isinstance(IncidentInput.read(args, continued=False), list)

@@ -1,0 +1,92 @@
+"""Repeats an activity that did nothing, and says so: no worker served it as it was admitted, or a stop held it.
+
+Workers of one task queue may differ while a new version is rolled out. An activity that finds itself on the wrong
+worker does nothing; any worker may take the next attempt. One that the control plane holds does nothing either, and
+waits for as long as the stop lasts.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from backstay.contracts import names
+from backstay.kernel.events import ModelLost
+
+from ..elsewhere import ELSEWHERE
+from ..outcome import nothing_done
+from .live import LiveRun
+
+R = TypeVar("R")
+
+# The engine hands a task to the worker that has waited longest, which may be the same one several times.
+FIRST_PAUSE = timedelta(seconds=0.1)
+GROWTH = 1.25
+LONGEST_PAUSE = {
+    names.UNSERVED: timedelta(seconds=10),
+    names.UNSERVED_TOOL: timedelta(seconds=1),
+    # A stop may last for days. Pauses grow with it, so that the run is late by a fifth of it at most.
+    names.HELD: timedelta(seconds=60),
+}
+FOR_EVER = timedelta(days=36_500)
+TOOL_PATIENCE = timedelta(seconds=15)
+"""The wait for a worker with an earlier version of a tool: it is there now, or will not come back."""
+
+
+async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
+    """Repeats an activity until nothing holds it and a worker serves it, for that up to the agent's `give_up_after`.
+
+    Args:
+        run: the run, which says meanwhile what it waits for.
+        attempt: runs the activity; True makes it take the tools of any worker, so that a tool which differs from the
+            admitted one is refused by its verdict.
+
+    Raises:
+        ActivityError: the activity failed otherwise, the run was interrupted, or no worker came to serve its agent.
+    """
+    began, pause, any_tool = None, FIRST_PAUSE, False
+    while True:
+        try:
+            ELSEWHERE.set(began is not None)
+            result = await attempt(any_tool)
+            ELSEWHERE.set(False)
+            return result
+        except ActivityError as error:
+            failure = nothing_done(error)
+            ELSEWHERE.set(False)
+            if failure is None:
+                raise
+            began = began or workflow.now()
+            left = began + _patience(run, failure.type) - workflow.now()
+            if failure.type == names.UNSERVED_TOOL and left <= timedelta(0):
+                any_tool = True
+                continue
+            if left <= timedelta(0) or not await _waited(run, failure.message, min(pause, left)):
+                raise
+            pause = min(GROWTH * pause, LONGEST_PAUSE[failure.type or names.UNSERVED])
+
+
+async def _waited(run: LiveRun, trouble: str, time: timedelta) -> bool:
+    """Waits for a time, and on while the run is paused; returns False where it was interrupted."""
+    run.record.waits_for(trouble)
+    # Not in a `finally`: a run that leaves its worker is dropped here, and nothing of it may run any more.
+    ahead = not await run.running.interrupted_within(time) and await run.running.go_ahead()
+    run.record.waits_no_more(trouble)
+    return ahead
+
+
+def lost(run: LiveRun, error: ActivityError) -> bool:
+    """Tells whether an activity failed because nobody serves it, and then ends the run, unless that ends otherwise."""
+    failure = nothing_done(error)
+    if failure is not None and not run.record.over:
+        run.apply(ModelLost(failure.message))
+    return failure is not None
+
+
+def _patience(run: LiveRun, kind: str | None) -> timedelta:
+    if kind == names.HELD:
+        return FOR_EVER
+    give_up = timedelta(seconds=run.admission.model.give_up_after)
+    return min(give_up, TOOL_PATIENCE) if kind == names.UNSERVED_TOOL else give_up
