@@ -1,60 +1,51 @@
 """AgentRun: one governed run of an agent. The kernel decides, this obeys."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
-from backstay.contracts.approval import GrantedVoteResult, VoteResult
 from backstay.contracts.deeds import PAYLOADS
 from backstay.contracts.incident import IncidentOrder
 from backstay.contracts.messages import (
-    NOBODY,
-    Answer,
-    Approve,
     Edit,
-    Grant,
-    GrantResult,
-    Hold,
-    Kill,
     MessageState,
-    Vote,
 )
+from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import PageRequest, RunStatusView
 from backstay.contracts.trace import Trace, Untraced
 from backstay.contracts.trouble import ModelTrouble
-from backstay.kernel.approval import Refusal
-from backstay.kernel.events import CancelRequested, Closed, Granted, Killed, Paused, Resumed
+from backstay.kernel.events import CancelRequested, Closed
 from backstay.kernel.stop import RunStatus, Stop
 from backstay.kernel.stopping import wraps_up
-from backstay.kernel.terms import Agreed
 
 from . import options
 from .messages import fitting, invalid_input, occupied, repetitions
 from .reporting import report
+from .run.accepted import accepted
 from .run.admit import ask_admission, begin
+from .run.answers import Answers
 from .run.appeal import Appeals
-from .run.approve import WAITING_BYTES, Approvals
-from .run.authorize import Judged
+from .run.approve import Approvals
 from .run.calls import Calls
 from .run.clock import Clock, closed_by_engine, wall_clock
 from .run.decide import decide, wrap_up
 from .run.draw import Purse
-from .run.grant import granted
 from .run.history import guard
 from .run.hold import HoldParts
 from .run.incident import change_of
 from .run.ledgers import RunLedgers
 from .run.live import LiveRun
 from .run.measure import run_closed
-from .run.messages import Messages, accepts
+from .run.messages import Messages
 from .run.meters import Meters
+from .run.orders import Orders
 from .run.page import details
 from .run.prove import Proofs
 from .run.publish import Publisher, clear_start_claims
@@ -64,16 +55,7 @@ from .run.reports import RunReports
 from .run.running import Running
 from .run.turn import Turn
 
-_APPROVE = f"Release the call of an open approval. Payload: {PAYLOADS[names.APPROVE]}"
-_DENY = f"Refuse the call. Payload: {PAYLOADS[names.DENY]}"
-_ANSWER = f"Say what became of a call. Payload: {PAYLOADS[names.ANSWER]}"
 _EDIT = f"Change the arguments. Payload: {PAYLOADS[names.EDIT]}"
-_GRANT = f"Add to limits of the run. Payload: {PAYLOADS[names.GRANT]}"
-_KILL = f"End the run. Payload: {PAYLOADS[names.KILL]}"
-_PAUSE = f"No new decision or action until resumed. Payload: {PAYLOADS[names.PAUSE]}"
-_RESUME = f"Let a paused run go on. Payload: {PAYLOADS[names.RESUME]}"
-
-OUTCOMES = ("happened", "not_happened", "stop")
 
 
 @workflow.defn(name=names.AGENT_RUN)
@@ -91,11 +73,21 @@ class AgentRun:
         self._admission: Admission | None = None
         self._turn: Turn | None = None
         self._run: LiveRun | None = None  # from its turn on
-        self._approvals: Approvals | None = None
         self._ledgers: RunLedgers | None = None
         requester = self._request.requested_by if self._request else None
         self._proofs = Proofs(self._record, self._clock, self._running, requester)
-        self.messages = Messages(self._record, self._clock, self._problems)
+        self.messages = Messages(self._record, self._clock, self._problems, self._proofs)
+        self._orders = Orders(self._record, self._clock, self.messages)
+        self._answers = Answers(self.messages)
+        self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
+            names.APPROVE: self._answers.approve,
+            names.ANSWER: self._answers.answer,
+            names.DENY: self._answers.deny,
+            names.GRANT: self._orders.grant,
+            names.KILL: self._orders.kill,
+            names.PAUSE: self._orders.pause,
+            names.RESUME: self._orders.resume,
+        }
         self.trace: Trace = Untraced()  # a worker that traces puts its own here
         self._record.heed(self._clock.heed)
         self._record.heed(self._running.heed)
@@ -154,9 +146,11 @@ class AgentRun:
             ledgers = self._ledgers = RunLedgers(run)
             self._turn = Turn(run, ledgers)
             if not admission.queues or await self._turn.come():
-                self._run, self._approvals = run, Approvals(run)
+                approvals = Approvals(run)
+                self._run, self._answers.approvals = run, approvals
+                self._orders.begin(run, approvals)
                 begin(run)
-                await self._steps(run, self._approvals, ledgers)
+                await self._steps(run, approvals, ledgers)
         return None if self._record.state.cancelled else self._record.stop
 
     async def _steps(self, run: LiveRun, approvals: Approvals, ledgers: RunLedgers) -> None:
@@ -189,9 +183,9 @@ class AgentRun:
         self._close(stop)
         if self._request is not None:
             run_closed(self._request.agent, stop, self._record.state.budget.spent.usd)
-        if self._approvals is not None:
-            await self._approvals.announced()
-            await self._approvals.standing.told()
+        if (approvals := self._answers.approvals) is not None:
+            await approvals.announced()
+            await approvals.standing.told()
         if self._ledgers is not None:
             await self._ledgers.close()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -217,141 +211,27 @@ class AgentRun:
 
     # Each message comes as a signal and as an update of one name; both are read in `messages`.
 
-    async def _on_kill(self, args: tuple[Any, ...]) -> MessageState:
-        kill = self.messages.kill(args)
-        # A kill always kills, and waits for no proof: where names must be proven, it names nobody.
-        by = NOBODY if self._proofs.stance == "required" else kill.by
-        self._record.apply(Killed(by, kill.reason))
-        return self.messages.state()
-
-    async def _on_grant(self, args: tuple[Any, ...]) -> GrantResult:
-        grant = self.messages.read(names.GRANT, Grant, args)
-        # Until the run is admitted nobody knows who may grant.
-        await workflow.wait_condition(lambda: self._run is not None or self._record.over or self._record.closed)
-        self._clock.check_deadline()
-        self._granted(grant)  # nothing is verified for a message that is refused anyway
-        await self._proven(names.GRANT, grant)
-        # While the proof was verified the run may have ended, and other grants may have taken the room.
-        event = self._granted(grant)
-        self._record.apply(event)
-        if self._approvals is not None:
-            self._approvals.raised(event)
-        return GrantResult(state=self.messages.state().state, budget=self._record.limits())
-
-    def _granted(self, grant: Grant) -> Granted:
-        after = granted(self._run, grant)
-        if isinstance(after, Refusal):
-            raise self.messages.refused(names.GRANT, after.code, after.text, grant.by)
-        return after
-
-    async def _on_pause(self, args: tuple[Any, ...]) -> MessageState:
-        pause = self.messages.read(names.PAUSE, Hold, args)
-        await self._proven(names.PAUSE, pause)
-        self._record.apply(Paused(pause.by, pause.reason))
-        return self.messages.state()
-
-    async def _on_resume(self, args: tuple[Any, ...]) -> MessageState:
-        resume = self.messages.read(names.RESUME, Hold, args)
-        await self._proven(names.RESUME, resume)
-        self._record.apply(Resumed(resume.by, resume.reason))
-        return self.messages.state()
-
-    async def _on_approve(self, args: tuple[Any, ...]) -> VoteResult:
-        vote = self.messages.read(names.APPROVE, Approve, args)
-        self._agreed(vote, self._open(names.APPROVE, vote))  # nothing is verified for a message that is refused anyway
-        approvals = await self._proven_open(names.APPROVE, vote)
-        terms = self._agreed(vote, approvals)
-        return approvals.vote(vote) if terms is None else await self._granting(vote, approvals, terms)
-
-    def _agreed(self, vote: Approve, approvals: Approvals) -> Agreed | None:
-        """Returns the standing grant that a yes wants to give, where the rules that ask allow it."""
-        terms = approvals.agreed(vote)
-        if isinstance(terms, Refusal):
-            raise self.messages.refused(names.APPROVE, terms.code, terms.text, vote.by)
-        return terms
-
-    async def _granting(self, vote: Approve, approvals: Approvals, terms: Agreed) -> GrantedVoteResult:
-        """Gives a standing grant and counts the yes that it comes with: both, or neither."""
-        async with approvals.standing.giving:
-            self._open(names.APPROVE, vote)  # another answer may have come first
-            grant = await approvals.grant(vote, terms)
-            if isinstance(grant, Refusal):
-                raise self.messages.refused(names.APPROVE, grant.code, grant.text, vote.by)
-            try:
-                self._open(names.APPROVE, vote)  # while it was given, the approval may have expired
-            except ApplicationError:
-                await approvals.standing.revoke(grant)
-                raise
-            given = approvals.standing.granted(grant)
-            return GrantedVoteResult(**approvals.vote(vote).model_dump(), grant=given)
-
-    async def _on_deny(self, args: tuple[Any, ...]) -> VoteResult:
-        vote = self.messages.read(names.DENY, Vote, args)
-        return (await self._proven_open(names.DENY, vote)).deny(vote)
-
-    async def _on_answer(self, args: tuple[Any, ...]) -> VoteResult:
-        answer = self.messages.read(names.ANSWER, Answer, args)
-        approvals = await self._proven_open(names.ANSWER, answer, releases=False)
-        if answer.answer not in OUTCOMES:
-            text = f"the answer is one of {', '.join(OUTCOMES)}"
-            raise self.messages.refused(names.ANSWER, "InvalidAnswer", text, answer.by)
-        return approvals.answered(answer)
-
     @workflow.update(name=names.EDIT, description=_EDIT)
     async def edit(self, *args: Any) -> dict[str, Any]:
         """Replaces the arguments of a waiting call, which then goes through policy as a new action."""
         self.messages.updates += 1
-        edit = self.messages.read(names.EDIT, Edit, args)
-        try:
-            judged = await (await self._proven_open(names.EDIT, edit)).judge_edit(edit)
-            approvals = self._changeable(edit, judged)
-            judged = await approvals.recounted(edit, judged, lambda: self._open(names.EDIT, edit))
-        except ActivityError as error:
-            text = f"the edited call cannot be judged now: {error.cause}; try again"
-            raise self.messages.refused(names.EDIT, names.UNSERVED, text, edit.by) from None
-        return plain(approvals.edited(edit, judged))
-
-    def _changeable(self, edit: Edit, judged: Judged) -> Approvals:
-        """Returns the run's approvals, where a call can be replaced by the edited one."""
-        if judged.verdict.unusable:
-            text = f"the arguments do not fit: {judged.verdict.message}"
-            raise self.messages.refused(names.EDIT, "InvalidArguments", text)
-        # While policy was asked the approval may have been answered, or have expired.
-        approvals = self._open(names.EDIT, edit)
-        if not approvals.has_room(edit, judged.call):
-            text = f"the arguments of all waiting calls would be longer than {WAITING_BYTES} bytes together"
-            raise self.messages.refused(names.EDIT, "InvalidArguments", text, edit.by)
-        return approvals
+        return plain(await self._answers.edit(args))
 
     @edit.validator
     def _edit_fits(self, *args: Any) -> None:
         self.messages.validate(Edit, args)
 
-    def _open(self, name: str, vote: Vote, *, releases: bool = True) -> Approvals:
-        """Returns the run's approvals, where a message answers an open one and its sender may answer it."""
-        if self._approvals is None:
-            raise self.messages.unknown_approval(name, vote)
-        self.messages.check_approval(name, vote, releases=releases)
-        return self._approvals
+    async def receive(self, name: str, args: tuple[Any, ...]) -> Contract:
+        """Does what a message of people asks for."""
+        return await self._meant[name](args)
 
-    async def _proven_open(self, name: str, vote: Vote, *, releases: bool = True) -> Approvals:
-        """Returns the run's approvals, where its sender may answer the open one and is who the message says."""
-        self._open(name, vote, releases=releases)  # nothing is verified for a message that is refused anyway
-        await self._proven(name, vote)
-        # While the proof was verified the approval may have been answered, or have expired.
-        return self._open(name, vote, releases=releases)
-
-    async def _proven(self, name: str, message: Vote | Hold | Grant) -> None:
-        if refusal := await self._proofs.refuses(name, message):
-            raise self.messages.refused(name, refusal.code, refusal.text, message.by)
-
-    approve_signal, approve = accepts(names.APPROVE, _APPROVE, Approve, _on_approve)
-    answer_signal, answer = accepts(names.ANSWER, _ANSWER, Answer, _on_answer)
-    deny_signal, deny = accepts(names.DENY, _DENY, Vote, _on_deny)
-    grant_signal, grant = accepts(names.GRANT, _GRANT, Grant, _on_grant)
-    kill_signal, kill = accepts(names.KILL, _KILL, Kill, _on_kill)
-    pause_signal, pause = accepts(names.PAUSE, _PAUSE, Hold, _on_pause)
-    resume_signal, resume = accepts(names.RESUME, _RESUME, Hold, _on_resume)
+    approve_signal, approve = accepted(names.APPROVE)
+    answer_signal, answer = accepted(names.ANSWER)
+    deny_signal, deny = accepted(names.DENY)
+    grant_signal, grant = accepted(names.GRANT)
+    kill_signal, kill = accepted(names.KILL)
+    pause_signal, pause = accepted(names.PAUSE)
+    resume_signal, resume = accepted(names.RESUME)
 
     @workflow.signal(name=names.MODEL_TROUBLE, description="Workers tell of a failing model.")
     async def model_trouble(self, *args: Any) -> None:

@@ -37,7 +37,7 @@ SIGNALS_PER_LINK = 2_000
 AGAIN = timedelta(seconds=5)
 """The wait after the control plane could not be told."""
 ASKED_EVERY_MS = 2_000
-"""How often it asks at most whether a stop was lifted."""
+"""The shortest time between two questions whether a stop was lifted."""
 _REPORTS = "Tells what ended on a worker, and by which rules that is judged. Sent by the runtime."
 
 

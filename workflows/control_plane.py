@@ -64,7 +64,7 @@ class ControlPlane:
             self._state = given.state or InForce(confirmed=not given.lost)
         self._changes = 0
         self._changed_incidents: dict[str, Incident] = {}
-        """What the sweeps of incidents were not told yet."""
+        """The changes that the sweeps of incidents were not told yet."""
 
     @workflow.run
     async def run(self, *args: Any) -> None:

@@ -40,7 +40,7 @@ WATCHED_EVERY = timedelta(seconds=1)
 MOST_EVENTS = 8_000
 BY_CANARY = "the runs that went first"
 ENOUGH_FAILED = 0.3
-"""The share of the runs that go first whose failure puts the stop in force again."""
+"""The share of failed runs among those that go first which puts the stop in force again."""
 _CHANGED = "The control plane tells what is in force of the incident. Sent by the runtime."
 
 

@@ -45,7 +45,7 @@ _ENDED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
 
 
 class PlaneState(StrEnum):
-    """How the control plane stands."""
+    """Shows the state of the control plane."""
 
     CONFIRMED = "confirmed"
     UNCONFIRMED = "unconfirmed"

@@ -1,4 +1,4 @@
-"""What workers tell the workflow that keeps the breakers, what it has done when one trips, and what people read."""
+"""Defines the reports of workers to the breakers, the orders when one trips, and the view for people."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ MOST_RULES = 100
 MOST_REPORTS = 10_000
 MOST_LOOKED_AT = 100
 MOST_SHOWN = 200
-"""How many windows are shown, those that are not well first."""
+"""The most windows that are shown, those that are not well first."""
 
 
 def _bounded(rule: Breaker) -> Breaker:
@@ -33,7 +33,7 @@ QueueName = Annotated[str, Field(min_length=1, max_length=1_000, strict=True)]
 
 
 class Reports(Contract):
-    """What a worker saw end since it last told, and the rules of its org.toml.
+    """Holds the ends that a worker saw since it last told, and the rules of its org.toml.
 
     Attributes:
         rules: by which these reports are judged, and no others.
@@ -155,7 +155,7 @@ class TripNotice(Contract):
 
 
 class WindowView(Contract):
-    """What a breaker knows of one scope.
+    """Describes one scope as its breaker knows it.
 
     Attributes:
         scope: such as `agent:support`.

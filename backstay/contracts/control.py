@@ -1,4 +1,4 @@
-"""What people tell the control plane, and what it tells the workers."""
+"""Defines the messages to the control plane, and the state that workers read."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -98,7 +98,7 @@ class ConfirmOrder(Order):
 
 
 class ControlView(Contract):
-    """What is in force, as people and workers read it.
+    """Describes the state in force, as people and workers read it.
 
     Attributes:
         state: all that is in force.

@@ -1,4 +1,4 @@
-"""What an incident tells the runs in its scope, and what it reports of them."""
+"""Defines the orders of an incident to the runs in its scope, and its report of them."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -47,7 +47,7 @@ class CallInFlight(Contract):
 
 
 class Held(Contract):
-    """What a run shows in its memo while incidents hold it.
+    """Stands in a run's memo while incidents hold it.
 
     Attributes:
         by: the execution that wrote it: nobody knows it who writes a start.
@@ -63,7 +63,7 @@ class Held(Contract):
 
 
 class RunReport(Contract):
-    """What became of a run in the scope of an incident.
+    """Reports one run in the scope of an incident.
 
     Attributes:
         run_id: the run.
@@ -131,7 +131,7 @@ class AccountInput(Contract):
 
 
 class AccountResult(Contract):
-    """What became of runs; those that are open and not held are told as `could_not_stop`."""
+    """Reports runs; those that are open and not held are told as `could_not_stop`."""
 
     reports: list[RunReport]
 
@@ -171,7 +171,7 @@ class IncidentChange(Contract):
 
 
 class IncidentView(Contract):
-    """How far the sweep of an incident has come.
+    """Describes the progress of an incident's sweep.
 
     Attributes:
         incident: the incident.

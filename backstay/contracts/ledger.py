@@ -198,7 +198,7 @@ class EnqueueInput(Contract):
 
 
 class EnqueueResult(Contract):
-    """What a run holds as one of those at once; or its place among those that wait in a ledger, `waits_in`."""
+    """Holds the place of a run among those at once, or among those that wait in a ledger, `waits_in`."""
 
     held: list[Reserved] = Field(default_factory=list[Reserved])
     place: Place | None = None

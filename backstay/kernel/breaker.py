@@ -26,7 +26,7 @@ DEFAULT_ON = (
     StopReason.OUTCOME_UNKNOWN,
     StopReason.TOOL_FAILURES,
 )
-"""What counts as a failure where a rule names nothing: the ends that no person, rule or budget chose."""
+"""The failures that count where a rule names none: the ends that no person, rule or budget chose."""
 PER_MILLE = 1_000
 
 _TELLING = frozenset(reason.value for reason in (*DEFAULT_ON, StopReason.COMPLETED))
@@ -36,7 +36,7 @@ NAMES = tuple(sorted({one.value for kinds in (StopReason, Code) for one in kinds
 
 
 class Then(StrEnum):
-    """What a breaker does when it trips: hold the runs in scope, end them, or only tell people."""
+    """Names the effect of a trip: hold the runs in scope, end them, or only tell people."""
 
     FREEZE = "freeze"
     STOP = "stop"
@@ -152,7 +152,7 @@ def likeness(words: str) -> str:
 
 
 class ReportKind(StrEnum):
-    """What a report is about."""
+    """Names the subject of a report."""
 
     RUN = "run"
     CALL = "call"
@@ -178,7 +178,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a worker saw end in a moment, of one agent, tenant, tool and model; `usd` is what it cost."""
+    """Counts the ends that a worker saw in a moment, of one agent, tenant, tool and model; `usd` is their cost."""
 
     kind: ReportKind
     agent: str

@@ -1,4 +1,4 @@
-"""What one scope spends, against what it usually does: ten minutes beside all ten minutes of the last day."""
+"""Compares the spend of one scope with the usual: ten minutes beside all ten minutes of the last day."""
 
 from dataclasses import dataclass, replace
 from itertools import accumulate

@@ -13,9 +13,9 @@ CANARIES = 10
 TRIPS_AGAIN = 300
 """The part of them, in thousandths, that trips again where it fails in the same way."""
 _SLICES = 20
-"""What is older than the last reports is kept as sums, of this many parts of the time for which a share must hold."""
+"""The number of sums in which older reports are kept, each over a part of the time for which a share must hold."""
 _NAMED = 10
-"""How many runs and agents a trip names."""
+"""The most runs and agents that a trip names."""
 
 
 class Phase(StrEnum):
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """How many reports came in a short time, and how many of them failed."""
+    """Counts the reports of a short time, and the failures among them."""
 
     at_ms: int
     total: int
@@ -47,7 +47,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a rule knows of one scope.
+    """Remembers the reports on one scope for a rule.
 
     Attributes:
         recent: the last reports, the latest last.
@@ -69,12 +69,12 @@ class Window:
 
     @property
     def total(self) -> int:
-        """How many reports it looks at."""
+        """The number of reports that it looks at."""
         return len(self.recent) + sum(one.total for one in self.older)
 
     @property
     def failures(self) -> int:
-        """How many of them failed."""
+        """The number of failures among them."""
         return sum(1 for one in self.recent if one.fingerprint) + sum(one.failed for one in self.older)
 
     @property

@@ -10,7 +10,7 @@ from .scope import Scope
 
 MOST_WINDOWS = 1_000
 MOST_SPENDINGS = 150
-"""How many scopes are watched at once; beyond them the healthy ones that were told of longest ago are forgotten."""
+"""The most scopes watched at once; beyond them the healthy ones that were told of longest ago are forgotten."""
 MOST_TRIPS = 50
 FORGOTTEN_MS = 86_400_000
 """A rule that no worker told for so long is forgotten, with what it knows."""
@@ -27,7 +27,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the breakers of all fleets watch.
+    """Watches the scopes of all breakers.
 
     Attributes:
         rules: by digest.

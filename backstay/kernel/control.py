@@ -1,4 +1,4 @@
-"""What the control plane has in force, as one value: stops of parts of the fleet, tools that are blocked, limits.
+"""Holds the state of the control plane as one value: stops of parts of the fleet, tools that are blocked, limits.
 
 INVARIANT: a state that nobody confirmed allows nothing but reads, because with the control plane a stop may have been
 lost.
@@ -15,7 +15,7 @@ REMEMBERED = 50
 
 
 class Stage(StrEnum):
-    """What a stop closes, in the order in which it is lifted again."""
+    """Names the stages of a stop, in the order in which they are lifted again."""
 
     READS = "reads"
     MODELS = "models"
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Mode(StrEnum):
-    """What becomes of the runs in scope: they end, or they wait until the stop is lifted."""
+    """Names the fate of the runs in scope: they end, or they wait until the stop is lifted."""
 
     STOP = "stop"
     FREEZE = "freeze"
@@ -40,7 +40,7 @@ class Refused(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Who changed something, why, and when."""
+    """Records a change: by whom, why, and when."""
 
     by: str
     reason: str

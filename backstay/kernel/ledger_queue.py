@@ -34,7 +34,7 @@ class AtWork:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What somebody found out about the runs of a ledger.
+    """Holds the news that somebody found out about the runs of a ledger.
 
     Attributes:
         over: the keys of runs that have closed.

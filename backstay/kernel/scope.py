@@ -7,7 +7,7 @@ LONGEST_NAME = 200
 
 
 class ScopeKind(StrEnum):
-    """What a scope is told by."""
+    """Names the kind of a scope."""
 
     ALL = "all"
     TENANT = "tenant"

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 IN_FORCE_EVERYWHERE_MS = 2_000
 APART_MS = 1_000
 AGAIN_MS = 10_000
-"""How long a run that was told has time to obey before it is told again."""
+"""The time in which a run that was told has to obey; after it the run is told again."""
 PATIENCE_MS = 30_000
-"""How long a run has time to obey before it is reported as one that could not be stopped."""
+"""The time in which a run has to obey; after it the run is reported as one that could not be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is known of the runs in scope; times are milliseconds since the epoch.
+    """Knows the runs in scope; times are milliseconds since the epoch.
 
     Attributes:
         began_ms: when the stop was put in force.

@@ -10,7 +10,7 @@ from backstay.kernel.scope import Subject
 
 
 class Control(Protocol):
-    """What the control plane has in force, as this worker knows it."""
+    """Knows what the control plane has in force."""
 
     def holds(self, stage: Stage, subject: Subject) -> Held | None:
         """Returns why a run may not do something now; None where it may."""

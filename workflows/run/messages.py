@@ -1,16 +1,15 @@
 """Reads and refuses the messages of people, so that none of them harms the run."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.deeds import PAYLOADS, instead
-from backstay.contracts.messages import Kill, MessageState, Vote, read_message
+from backstay.contracts.messages import Grant, Hold, Kill, MessageState, Vote, read_message
 from backstay.contracts.problems import C, Contract, Problem, summary
-from backstay.contracts.run import plain
 from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.characters import escaped
 from backstay.kernel.events import MessageRefused
@@ -18,6 +17,7 @@ from backstay.kernel.history import MOST_UPDATES
 
 from ..messages import fitting, invalid_input
 from .clock import Clock
+from .prove import Proofs
 from .record import Record
 from .report import open_state
 
@@ -33,10 +33,11 @@ class Messages:
     count what entered the history, whatever it held.
     """
 
-    def __init__(self, record: Record, clock: Clock, problems: list[Problem]) -> None:
+    def __init__(self, record: Record, clock: Clock, problems: list[Problem], proofs: Proofs) -> None:
         self._record = record
         self._clock = clock
         self._problems = problems
+        self._proofs = proofs
         self.signals = 0
         self.updates = 0
 
@@ -113,6 +114,20 @@ class Messages:
             # Only the replay of a run that refused this spelling of a member once.
             raise self.refused(name, "NotInGroup", "only members may answer", vote.by)
 
+    async def check_sender(self, name: str, message: Vote | Hold | Grant) -> None:
+        """Checks that a message is from the person it names, as far as the run wants proofs of it.
+
+        Raises:
+            ApplicationError: it is not, or that cannot be told now.
+        """
+        if refusal := await self._proofs.refuses(name, message):
+            raise self.refused(name, refusal.code, refusal.text, message.by)
+
+    @property
+    def proofs_required(self) -> bool:
+        """True where the run counts no message without a proof."""
+        return self._proofs.stance == "required"
+
     def validate(self, model: type[C], args: tuple[Any, ...]) -> None:
         """Rejects an update before it enters the history: where the run never began, or the run had too many.
 
@@ -142,36 +157,3 @@ class Messages:
     def state(self) -> MessageState:
         """Returns what an accepted message answers."""
         return MessageState(state=open_state(self._record.state))
-
-
-class Receiver(Protocol):
-    """A workflow that receives messages."""
-
-    @property
-    def messages(self) -> Messages:
-        """Reads and refuses them."""
-        ...
-
-
-def accepts(
-    name: str, description: str, model: type[Contract], handle: Callable[[Any, tuple[Any, ...]], Awaitable[Contract]]
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Returns the signal and the update of one name, for the body of a workflow class; `handle` does what both mean.
-
-    They take any arguments and read them by hand: a message that does not fit is refused, and harms nothing.
-    """
-
-    @workflow.signal(name=name, description=description)
-    async def signal(self: Receiver, *args: Any) -> None:
-        await self.messages.quietly(lambda given: handle(self, given), args)
-
-    @workflow.update(name=name, description=description)
-    async def update(self: Receiver, *args: Any) -> dict[str, Any]:
-        self.messages.updates += 1
-        return plain(await handle(self, args))
-
-    @update.validator
-    def fits(self: Receiver, *args: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        self.messages.validate(model, args)
-
-    return signal, update

@@ -20,7 +20,7 @@ _OF_CALLS = frozenset({StopReason.TOOL_FAILURES, StopReason.OUTCOME_UNKNOWN, Sto
 
 
 class RunReports:
-    """What breakers are told of one run; it follows the run's record."""
+    """Tells breakers of one run; it follows the run's record."""
 
     def __init__(self, run_id: str, request: RunRequest, tell: Callable[[Report], None]) -> None:
         self._run_id = run_id

@@ -29,7 +29,7 @@ _LOG = logging.getLogger("backstay.breakers")
 
 
 class BreakerReports:
-    """What ended on this worker and is still to be told; `kept` tells it."""
+    """Gathers what ended on this worker until `kept` tells it."""
 
     def __init__(self, client: Client, rules: Sequence[Breaker], queue: str) -> None:
         """Takes the rules of this worker's org.toml, and its task queue."""

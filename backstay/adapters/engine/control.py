@@ -33,7 +33,7 @@ _LOG = logging.getLogger("backstay.control")
 
 
 class ControlCopy:
-    """What is in force, as this worker knows it; `keep` keeps it up to date."""
+    """Knows what is in force; `kept` keeps it up to date."""
 
     def __init__(self, client: Client) -> None:
         self._client = unencrypted(client)

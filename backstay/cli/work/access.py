@@ -30,7 +30,7 @@ _NO_LIMIT = "none"
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """What a block is about, as it was typed."""
+    """Holds the target of a block as it was typed."""
 
     tool: str
     agent: str | None

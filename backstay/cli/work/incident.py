@@ -27,7 +27,7 @@ from ..views.incident import incident_json, incidents_table, moment, report_json
 
 _EVERY_SECONDS = 0.5
 _SILENT_SECONDS = 10.0
-"""How long a sweep may take to begin before the command says that no worker begins it."""
+"""The seconds in which a sweep begins; after them the command says that no worker begins it."""
 
 
 @dataclass(frozen=True, slots=True)

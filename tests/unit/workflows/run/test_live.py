@@ -14,6 +14,7 @@ from workflows.run.ledgers import RunLedgers
 from workflows.run.live import LiveRun
 from workflows.run.messages import Messages
 from workflows.run.meters import Meters
+from workflows.run.prove import Proofs
 from workflows.run.publish import Publisher
 from workflows.run.report import standing_of
 
@@ -112,6 +113,7 @@ PARTS = {
         "_record": MADE_ANEW,
         "_clock": MADE_ANEW,
         "_problems": REQUEST,
+        "_proofs": MADE_ANEW,
         "signals": ONE_LINK,
         "updates": ONE_LINK,
     },
@@ -157,7 +159,7 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
         "ledgers": ledgers,
         "meters": meters,
         "purse": purse,
-        "messages": Messages(run.record, run.clock, []),
+        "messages": Messages(run.record, run.clock, [], Proofs(run.record, run.clock, run.running, None)),
         "approvals": approvals,
         "standing": approvals.standing,
     }
