@@ -1,6 +1,7 @@
 """Serves all tests: one real Temporal server for the whole session."""
 
 import base64
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,15 @@ def fleet_key() -> Iterator[None]:
         environment.setenv("BACKSTAY_FLEET_KEY", base64.b64encode(os.urandom(32)).decode())
         environment.delenv("COLUMNS", raising=False)  # whoever runs the tests may have a narrow terminal
         yield
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Sets the level of Temporal's log back: a command that a test runs in this process changes it."""
+    logger = logging.getLogger("temporalio")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
