@@ -28,7 +28,7 @@ from backstay.kernel.stopping import wraps_up
 from . import options
 from .messages import fitting, invalid_input, occupied, repetitions
 from .reporting import report
-from .run.accepted import accepted
+from .run.accepted import ACCEPTED
 from .run.admit import ask_admission, begin
 from .run.answers import Answers
 from .run.appeal import Appeals
@@ -225,13 +225,13 @@ class AgentRun:
         """Does what a message of people asks for."""
         return await self._meant[name](args)
 
-    approve_signal, approve = accepted(names.APPROVE)
-    answer_signal, answer = accepted(names.ANSWER)
-    deny_signal, deny = accepted(names.DENY)
-    grant_signal, grant = accepted(names.GRANT)
-    kill_signal, kill = accepted(names.KILL)
-    pause_signal, pause = accepted(names.PAUSE)
-    resume_signal, resume = accepted(names.RESUME)
+    approve_signal, approve = ACCEPTED[names.APPROVE]
+    answer_signal, answer = ACCEPTED[names.ANSWER]
+    deny_signal, deny = ACCEPTED[names.DENY]
+    grant_signal, grant = ACCEPTED[names.GRANT]
+    kill_signal, kill = ACCEPTED[names.KILL]
+    pause_signal, pause = ACCEPTED[names.PAUSE]
+    resume_signal, resume = ACCEPTED[names.RESUME]
 
     @workflow.signal(name=names.MODEL_TROUBLE, description="Workers tell of a failing model.")
     async def model_trouble(self, *args: Any) -> None:

@@ -1,6 +1,5 @@
 """The messages that a run takes as a signal and as an update of one name."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -38,13 +37,11 @@ class Receiver(Protocol):
         ...
 
 
-@functools.cache  # what the SDK reads of a handler is the same for each run, and takes long
-def accepted(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _accepted(name: str, meaning: str, model: type[Contract]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Returns the signal and the update of one name, for the body of a workflow class.
 
     They take any arguments and read them by hand: a message that does not fit is refused, and harms nothing.
     """
-    meaning, model = _MEANT[name]
     description = f"{meaning}. Payload: {PAYLOADS[name]}"
 
     @workflow.signal(name=name, description=description)
@@ -61,3 +58,8 @@ def accepted(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         self.messages.validate(model, args)
 
     return signal, update
+
+
+# Made once: what the SDK reads of a handler is the same for each run, and takes long.
+ACCEPTED = {name: _accepted(name, *meant) for name, meant in _MEANT.items()}
+"""The signal and the update of each name."""

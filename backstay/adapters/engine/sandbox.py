@@ -1,13 +1,10 @@
-"""Speeds up the workflow sandbox by entering it less often, and through doors that are built once."""
+"""Speeds up the workflow sandbox by entering it less often."""
 
-import functools
-from types import CodeType
 from typing import Any
 
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
-from temporalio.worker.workflow_sandbox._runner import _Instance  # pyright: ignore[reportPrivateUsage]
 
 
 class LeanSandbox(SandboxedWorkflowRunner):
@@ -22,19 +19,7 @@ class LeanSandbox(SandboxedWorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Returns a sandboxed instance that answers questions about payloads outside its sandbox."""
-        return _LeanInstance(_Compiled(det, self.runner_class, self.restrictions), self.placed)
-
-
-class _Compiled(_Instance):
-    """A sandboxed instance that compiles the few lines by which the SDK enters it once, not with each task."""
-
-    def _run_code(self, code: Any, **extra_globals: Any) -> None:
-        super()._run_code(_compiled(code), **extra_globals)
-
-
-@functools.lru_cache(maxsize=100)
-def _compiled(lines: str) -> CodeType:
-    return compile(lines, "workflow_sandbox.py", "exec")
+        return _LeanInstance(super().create_instance(det), self.placed)
 
 
 class _LeanInstance(WorkflowInstance):
