@@ -1,5 +1,6 @@
 """Calls Cedar, alone among all modules: parse, validate, evaluate. cedarpy's own annotations are partial."""
 
+import functools
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from cedarpy import Entities, PolicySet, Schema, pst
 from ..bundle.source import is_too_deep
 
 _FOR_POLICY = "for policy `policy0`, "
+_REMEMBERED = 256
+_REMEMBERED_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,35 @@ def faults(template: pst.Template, schema: Schema) -> list[str]:
 
 
 def evaluate(policies: PolicySet, request: Request, entities: Entities, schema: Schema | None) -> Response:
-    """Asks Cedar once, and has it check the context against a schema. Anything but a clear decision is an error."""
-    asked = {
-        "principal": {"type": "Agent", "id": request.agent},
-        "action": {"type": "Action", "id": request.tool},
-        "resource": {"type": "Tenant", "id": request.tenant},
-        "context": json.dumps({**request.context, "approvals": sorted(request.approvals)}),
-    }
+    """Asks Cedar, and has it check the context against a schema. Anything but a clear decision is an error.
+
+    A short question that was asked before is answered from memory: most calls are judged twice in a second, when they
+    are proposed and just before their side effect.
+    """
     try:
-        result = cedarpy.is_authorized(asked, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
-        errors, decision = tuple(result.diagnostics.errors), result.decision
+        context = json.dumps({**request.context, "approvals": sorted(request.approvals)})
+        ask = _remembered if len(context) <= _REMEMBERED_CHARACTERS else _ask
+        return ask(policies, entities, schema, request.agent, request.tool, request.tenant, context)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         return Response(False, (), (f"{type(error).__name__}: {error}",))
+
+
+def _ask(
+    policies: PolicySet, entities: Entities, schema: Schema | None, agent: str, tool: str, tenant: str, context: str
+) -> Response:
+    asked = {
+        "principal": {"type": "Agent", "id": agent},
+        "action": {"type": "Action", "id": tool},
+        "resource": {"type": "Tenant", "id": tenant},
+        "context": context,
+    }
+    result = cedarpy.is_authorized(asked, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
+    errors, decision = tuple(result.diagnostics.errors), result.decision
     # INVARIANT: Cedar skips a rule that fails, even a forbid; so one error outweighs any decision.
     if errors or decision is cedarpy.Decision.NoDecision:
         return Response(False, (), errors or ("Cedar came to no decision",))
     return Response(decision is cedarpy.Decision.Allow, tuple(sorted(result.diagnostics.reasons)), ())
+
+
+# A decision depends on nothing but these, each of which is compared whole: rules and schemas by their identity.
+_remembered = functools.lru_cache(maxsize=_REMEMBERED)(_ask)

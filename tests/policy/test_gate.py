@@ -2,7 +2,9 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
 
+import cedarpy
 import pytest
 
 from backstay.contracts.policy import Consent
@@ -203,3 +205,44 @@ def test_where_one_rule_that_asks_allows_no_grant_or_two_people_are_asked_nothin
     call = ask("issue_refund", REFUND)
     assert gate_with(bundle).judge(call).grantable is None
     assert gate_with(bundle).judge(replace(call, consent=Consent(use=use_of(bundle, "large")))).outcome is APPROVAL
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Lists the questions that are put to Cedar."""
+    asked: list[Any] = []
+    real = cedarpy.is_authorized
+
+    def counted(*given: Any) -> Any:
+        asked.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(cedarpy, "is_authorized", counted)
+    return asked
+
+
+def test_a_question_is_put_to_cedar_once_and_anything_else_about_it_is_a_new_question(
+    shop: Bundle, rules: Rules, ask: Ask, asked: list[Any]
+) -> None:
+    gate, call = gate_with(shop), ask("lookup_order", {"order_id": "asked twice"})
+    assert gate.judge(call).outcome is ALLOW
+    assert gate.judge(call).outcome is ALLOW
+    assert len(asked) == 1
+    changed = [
+        replace(call, now=call.now + 1),
+        replace(call, tenant="another"),
+        replace(call, run=call.run.model_copy(update={"step": call.run.step + 1})),
+        replace(call, arguments={"order_id": "asked once"}),
+    ]
+    assert [gate.judge(one).outcome for one in changed] == [ALLOW] * 4
+    assert len(asked) == 5
+    gate.put(rules("forbid(principal, action, resource);", call.tool), GROUPS)
+    assert gate.judge(call).outcome is DENY
+
+
+def test_a_long_question_is_put_to_cedar_each_time_because_it_would_fill_the_memory(
+    shop: Bundle, ask: Ask, asked: list[Any]
+) -> None:
+    gate, call = gate_with(shop), ask("lookup_order", {"order_id": 5_000 * "9"})
+    assert [gate.judge(call).outcome for _ in range(2)] == [ALLOW, ALLOW]
+    assert len(asked) == 2

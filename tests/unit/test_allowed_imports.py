@@ -38,7 +38,7 @@ ALLOWED = {
     "backstay/contracts": VALUES - {"hashlib"} | {"contextlib", "datetime", "decimal", "pydantic", "shlex", "types"},
     "workflows": VALUES - {"functools", "hashlib", "re"}
     | {"asyncio", "contextlib", "contextvars", "datetime", "decimal", "shlex", "temporalio"},
-    "policies": VALUES - {"functools"} | {"cedarpy", "decimal", "threading"},
+    "policies": VALUES | {"cedarpy", "decimal", "threading"},
     "activities": VALUES - {"enum"}
     | {"asyncio", "contextlib", "contextvars", "datetime", "errno", "rfc8785", "sys", "temporalio"}
     | {"threading", "traceback", "pathlib.PurePath", "queue", "subprocess.CalledProcessError", "time.thread_time"},

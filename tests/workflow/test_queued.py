@@ -159,7 +159,8 @@ async def test_of_five_runs_two_work_at_a_time_and_the_others_wait_in_the_order_
         assert waits["trouble"].endswith(" UTC: 2 at once, by the limit runs_at_once:tenant")
         for number in range(5):
             working = await shop.at_work(min(5, number + 2), SOON)
-            assert working[: number + 1] == [run.id for run in runs[: number + 1]]
+            assert set(working[:2]) == {run.id for run in runs[:2]}  # which of two at once is first is chance
+            assert working[2:] == [run.id for run in runs[2 : len(working)]]
             shop.open(runs[number])
             await result(runs[number])
         assert sorted(shop.told("in")) == sorted(run.id for run in runs)

@@ -1,17 +1,13 @@
 """Brings one released call to its end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
-from backstay.contracts.decision import ProposedCall
-from backstay.contracts.metering import Metered
-from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
 from backstay.kernel.events import OutcomeLearned, Tainted
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
@@ -56,27 +52,33 @@ class Ended:
     unclear: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """Counts the tries at a call: `again` after the first, under the `key` of a shared effect, where it is one."""
+
+    key: str | None = None
+    again: int = 0
+
+
 async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Released) -> Ended:
     """Executes a call; where nobody saw its end, asks the tool, then people, and does nothing on a guess."""
-    call, tool = released.call, hold.tool
-    given = _given(run, released, hold.metered)
-    ended = await _executed(run, hold, given, released)
+    call, tool, tried = released.call, hold.tool, _Tried()
+    ended = await _executed(run, hold, released, tried)
     # While the tool and people are asked the run may be killed, paused or run out of time.
     while ended.status == "unknown" and not interruption(run.state):
         if tool.untrusted:
             run.apply(Tainted(call.tool))  # it was begun: its words count, also where another try is refused
         if ended.shared is not None:
             # What became of it is asked for under the key it was performed with, which may be another call's.
-            known = {"key": ended.shared.key, "again": ended.shared.performances}
-            given = given.model_copy(update=known)
-        truth = await _reconciled(run, tool, given)
+            tried = _Tried(ended.shared.key, ended.shared.performances)
+        truth = await _reconciled(run, hold, released, tried)
         if truth.answer != "happened" and ended.goes_on:
             # What has not happened yet still may: whoever is asked is asked again, or first, once it is over.
             if await run.running.interrupted_within(ended.goes_on):
                 return ended
-            truth = await _reconciled(run, tool, given)
+            truth = await _reconciled(run, hold, released, tried)
         if truth.answer == "unknown":
-            truth = await approvals.outcome(call, given.digest)
+            truth = await approvals.outcome(call, released.verdict.digest)
         if truth.answer == "unknown":
             return ended
         run.apply(OutcomeLearned(call.call_id, call.tool, truth.answer == "happened"))
@@ -85,13 +87,14 @@ async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Rele
         if not await run.running.go_ahead():
             return Ended("cancelled", STOPPED)
         if tool.dedupe is None:
-            given = given.model_copy(update={"again": given.again + 1})
-        ended = await _executed(run, hold, given, released)
+            tried = replace(tried, again=tried.again + 1)
+        ended = await _executed(run, hold, released, tried)
     return ended
 
 
-def _given(run: LiveRun, released: Released, metered: Metered | None) -> ActInput:
-    call = released.call
+def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_tool: bool) -> ActInput:
+    """Returns what a worker is told of a call, with the run's facts of now."""
+    call, metered = released.call, hold.metered
     before: Counts = sums_before(metered.sums, metered.exposure) if metered else {}
     return ActInput(
         run_key=run.key,
@@ -101,20 +104,19 @@ def _given(run: LiveRun, released: Released, metered: Metered | None) -> ActInpu
         tool=call.tool,
         digest=released.verdict.digest,
         content=short_digest(call.content),
-        facts=_facts(run, call),
+        facts=run_facts(run, [call], run.state.budget.exposed_before(act_id(call.call_id))),
         now=run.clock.now_ms() // 1000,
         consent=released.consent,
         arguments=call.arguments if released.edited else None,
+        key=tried.key,
+        again=tried.again,
+        any_tool=any_tool,
         exposure=dict(released.verdict.exposure),
         counted={name: dict(sums) for name, sums in before.items()},
     )
 
 
-def _facts(run: LiveRun, call: ProposedCall) -> RunFacts:
-    return run_facts(run, [call], run.state.budget.exposed_before(act_id(call.call_id)))
-
-
-async def _executed(run: LiveRun, hold: CallHold, given: ActInput, released: Released) -> Ended:
+async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Ended:
     tool, call = hold.tool, released.call
     how: ActivityConfig = {
         **options.act_options(tool, hold.paid),
@@ -125,16 +127,13 @@ async def _executed(run: LiveRun, hold: CallHold, given: ActInput, released: Rel
     }
 
     async def attempt(any_tool: bool) -> ToolResult:
-        now = {"facts": _facts(run, call), "now": run.clock.now_ms() // 1000}
-        return await run.running.execute(
-            names.ACT, given.model_copy(update={**now, "any_tool": any_tool}), ToolResult, how
-        )
+        return await run.running.execute(names.ACT, _given(run, hold, released, tried, any_tool), ToolResult, how)
 
     try:
         result = await served(run, attempt)
     except ActivityError as error:
         if lost(run, error):
-            return Ended("cancelled", f"not executed: {error.cause}", begun=given.again > 0)
+            return Ended("cancelled", f"not executed: {error.cause}", begun=tried.again > 0)
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
         return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
     return Ended(
@@ -156,17 +155,17 @@ def _why(released: Released) -> str:
     return f"approved by {names_words(people)}" if people else "allowed"
 
 
-async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconciled:
-    if not tool.reconciles:
+async def _reconciled(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Reconciled:
+    if not hold.tool.reconciles:
         return Reconciled(answer="unknown")
     how: ActivityConfig = {
         **options.RECONCILE,
-        "activity_id": reconcile_id(given.call_id),
-        "summary": f"step {given.step} · what became of {inert(given.tool)}?",
+        "activity_id": reconcile_id(released.call.call_id),
+        "summary": f"step {run.state.step} · what became of {inert(hold.tool.name)}?",
     }
 
     async def attempt(any_tool: bool) -> Reconciled:
-        asked = given.model_copy(update={"any_tool": any_tool})
+        asked = _given(run, hold, released, tried, any_tool)
         return await run.running.execute(names.RECONCILE, asked, Reconciled, how)
 
     try:
