@@ -236,7 +236,7 @@ def test_a_question_is_put_to_cedar_once_and_anything_else_about_it_is_a_new_que
     ]
     assert [gate.judge(one).outcome for one in changed] == [ALLOW] * 4
     assert len(asked) == 5
-    gate.put(rules("forbid(principal, action, resource);", call.tool), GROUPS)
+    gate.put(rules('@id("none") forbid(principal, action, resource);', call.tool), GROUPS)
     assert gate.judge(call).outcome is DENY
 
 
