@@ -1,7 +1,7 @@
 """Admits a run: fixes what it may do and spend, before anything happens."""
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
@@ -55,7 +55,8 @@ class Admit:
         held = self._at_once.control.holds(Stage.STARTS, Subject(run, given.agent, given.tenant, model=model))
         if held is not None:
             kind = names.HELD if held.incident is None else names.INCIDENT_STOP
-            raise ApplicationError(held.why, held.incident, type=kind, non_retryable=True)
+            benign = ApplicationErrorCategory.BENIGN
+            raise ApplicationError(held.why, held.incident, type=kind, non_retryable=True, category=benign)
 
     async def _check_proof(self, given: AdmitInput) -> None:
         """Checks who asks for the run, where they prove it or must; a proof starts one run.

@@ -3,7 +3,7 @@
 import asyncio
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from backstay.contracts import names
 from backstay.contracts.ledger import EnqueueInput, EnqueueResult, LedgerRef, Reserved, TurnAsked
@@ -44,7 +44,8 @@ class Enqueue:
         if (given.holder, given.tenant, given.agent) != (opening.run_key, opening.tenant, opening.agent):
             raise ApplicationError("a run asks for itself alone", type=ForeignRunError.code, non_retryable=True)
         if held := self._at_once.unknown(given.tenant, given.agent, run.workflow_id):
-            raise ApplicationError(held.why, type=names.HELD, non_retryable=True)
+            benign = ApplicationErrorCategory.BENIGN
+            raise ApplicationError(held.why, type=names.HELD, non_retryable=True, category=benign)
         holder = Holder(given.holder, run.workflow_id, run.run_id, given.agent)
         waiter = Waiter(holder, activity.info().task_queue, given.started_us)
         try:

@@ -1,7 +1,7 @@
 """`admit`: what a run may do and spend, or every reason why it may not start."""
 
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.admit import Admit
 from activities.at_once import AtOnce
@@ -118,6 +118,7 @@ async def test_a_start_in_the_scope_of_a_stop_is_refused_and_one_that_nobody_kno
         with pytest.raises(ApplicationError) as refused:
             await admitted(world)
         assert (refused.value.type, refused.value.non_retryable) == (kind, True)
+        assert refused.value.category is ApplicationErrorCategory.BENIGN, "a log of many runs would be full of it"
 
 
 async def test_a_run_queues_where_its_tenant_may_not_have_any_number_of_runs_at_once(world: World) -> None:
