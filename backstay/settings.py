@@ -32,6 +32,8 @@ class Settings(BaseSettings):
         conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
         prometheus: `host:port` where a worker serves its metrics.
+        health: `host:port`, or a port of 127.0.0.1, where a worker answers `GET /livez` and `GET /readyz`; default:
+            nowhere.
         log: `text` or `json`, the form of a worker's log.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
         secrets: a folder with one file for each secret of tools.
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
     prometheus: str | None = None
+    health: str | None = None
     log: str = Field(default="text", pattern="^(text|json)$")
     shutdown_seconds: float = Field(default=10.0, ge=0)
     secrets: Path | None = None
@@ -96,6 +99,16 @@ class Settings(BaseSettings):
         if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "cache_write", "output"}:
             raise ValueError("write it as `input=0.25,cached_input=0.025,output=2.00`, in USD per million tokens")
         return prices
+
+    @field_validator("health")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        host, _, port = value.strip().rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) <= 65_535:
+            raise ValueError("write `host:port`, or the port alone for 127.0.0.1, such as `8081`")
+        return f"{host or '127.0.0.1'}:{int(port)}"
 
     def agent_folders(self, shipped: Path) -> list[Path]:
         """Returns the folders to load agents from.

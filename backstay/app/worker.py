@@ -39,6 +39,7 @@ from backstay.adapters.tool.function import running_calls
 from backstay.adapters.tool.watchdog import watching_once_it_moves
 from backstay.app import folders
 from backstay.app.application import Application, policy_folders
+from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
 from backstay.contracts import names
@@ -152,12 +153,17 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
             await _load_prices(app)
             control = ControlCopy(client)
             reports = BreakerReports(client, app.breakers, app.settings.task_queue)
+            health = Health(lambda: control.fresh, running_calls)
+            together = workers(app, client, control, _reporting(reports, options))
             async with (
+                answering(app.settings.health, health),
                 control.kept(),
                 reports.kept(),
-                serving_together(workers(app, client, control, _reporting(reports, options))) as worker,
+                health.logged(),
+                serving_together(together) as worker,
                 _watching(app),
                 watching_once_it_moves("the worker's loop"),
+                health.working(together),
             ):
                 yield worker
         finally:
@@ -225,17 +231,14 @@ def workers(app: Application, client: Client, control: ports.Control, options: W
         **options,
     }
     queue = app.settings.task_queue
-    built = [_worker(app, client, {"task_queue": queue, **runs})]
+    own: list[WorkerConfig] = [{"task_queue": queue, **runs}]
     if shared:
         identity = marked(client.identity, fingerprint(key))
-        effects: WorkerConfig = {
-            "task_queue": names.effects_queue(queue),
-            "activities": [perform],
-            "identity": identity,
-        }
-        built.append(_worker(app, client, effects))
-    shared_queues = [*queued, _control(app, client)]
-    return [*built, *(_worker(app, client, {**one, "deployment_config": _beside_others()}) for one in shared_queues)]
+        own.append({"task_queue": names.effects_queue(queue), "activities": [perform], "identity": identity})
+    beside: list[WorkerConfig] = [
+        {**one, "deployment_config": _beside_others()} for one in (*queued, _control(app, client))
+    ]
+    return [_worker(app, client, one) for one in (*own, *beside)]
 
 
 def _beside_others() -> WorkerDeploymentConfig:
