@@ -154,7 +154,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
             control = ControlCopy(client)
             reports = BreakerReports(client, app.breakers, app.settings.task_queue)
             health = Health(lambda: control.fresh, running_calls)
-            together = workers(app, client, control, _reporting(reports, options))
+            together = workers(app, client, control, reports, _reporting(reports, options))
             async with (
                 answering(app.settings.health, health),
                 control.kept(),
@@ -207,7 +207,9 @@ async def _watching(app: Application) -> AsyncGenerator[None]:
             await watch
 
 
-def workers(app: Application, client: Client, control: ports.Control, options: WorkerConfig) -> list[Worker]:
+def workers(
+    app: Application, client: Client, control: ports.Control, reports: ports.BreakerReports, options: WorkerConfig
+) -> list[Worker]:
     """Builds the workers of runs, of shared effects if a tool has any, of each provider's account, and of control.
 
     A call that waits for a shared effect takes up a slot of its worker. The effect runs in a slot of another worker,
@@ -217,11 +219,12 @@ def workers(app: Application, client: Client, control: ports.Control, options: W
         app: what is served.
         client: the connection to Temporal.
         control: what is in force over all runs.
+        reports: where breakers are told of alarms.
         options: of the worker of runs, in place of our own.
     """
     shared = app.shares_effects()
     key = fleet_key(app.settings) if shared else b""
-    activities, perform, queued = _activities(app, client, control, key)
+    activities, perform, queued = _activities(app, client, control, reports, key)
     runs: WorkerConfig = {
         "workflows": [folders.agent_run.AgentRun, folders.effect.Effect],
         "activities": activities,
@@ -315,7 +318,7 @@ Activity = Callable[..., Any]
 
 
 def _activities(
-    app: Application, client: Client, control: ports.Control, key: bytes
+    app: Application, client: Client, control: ports.Control, reports: ports.BreakerReports, key: bytes
 ) -> tuple[list[Activity], Activity, list[WorkerConfig]]:
     """Binds each adapter to its port, and returns the activities of runs, of shared effects and of accounts' queues."""
     catalog: ports.Catalog = app.catalog
@@ -339,7 +342,7 @@ def _activities(
     )
     conversations = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
     effect_ids = folders.claim.EffectIds(key)
-    preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control)
+    preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control, reports)
     asking = folders.decide.Asking(conversations, models, control)
     at_once = folders.at_once.AtOnce(allowances, control)
     holds = folders.hold.Holds(ledgers, notifier)

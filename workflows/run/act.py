@@ -13,7 +13,7 @@ from backstay.contracts.decision import ProposedCall
 from backstay.contracts.metering import Metered
 from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
-from backstay.kernel.events import OutcomeLearned, Tainted
+from backstay.kernel.events import AlarmRaised, OutcomeLearned, Tainted
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
@@ -137,6 +137,8 @@ async def _executed(run: LiveRun, hold: CallHold, given: ActInput, released: Rel
             return Ended("cancelled", f"not executed: {error.cause}", begun=given.again > 0)
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
         return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
+    if result.alarm is not None and not result.borrowed:
+        run.apply(AlarmRaised(call.call_id, call.tool, result.alarm))
     return Ended(
         result.status,
         result.text,
@@ -170,6 +172,9 @@ async def _reconciled(run: LiveRun, tool: ToolSpec, given: ActInput) -> Reconcil
         return await run.running.execute(names.RECONCILE, asked, Reconciled, how)
 
     try:
-        return await served(run, attempt)
+        answer = await served(run, attempt)
     except ActivityError:
         return Reconciled(answer="unknown")
+    if answer.alarm is not None:
+        run.apply(AlarmRaised(given.call_id, given.tool, answer.alarm))
+    return answer
