@@ -1,5 +1,6 @@
 """Reads the settings of workers and commands from the environment."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ from backstay.contracts.problems import problems_of
 from backstay.errors import ConfigurationError
 
 DEFAULT_MODEL = "gpt-5-mini"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The parts of the machine's memory and CPU up to which a worker takes more work, from 0 to 1."""
+
+    memory: float = 0.8
+    cpu: float = 0.9
 
 
 class Settings(BaseSettings):
@@ -31,6 +40,8 @@ class Settings(BaseSettings):
         ui: address of the Temporal UI, for links; a local development server is found without it.
         conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
+        slots: `fixed`, 100 activities at once; or `resources`, as many as fit while less than 80 % of the memory and
+            90 % of the CPU are in use; or other parts, as `memory=0.7,cpu=0.8`; default: `fixed`.
         prometheus: `host:port` where a worker serves its metrics.
         health: `host:port`, or a port of 127.0.0.1, where a worker answers `GET /livez` and `GET /readyz`; default:
             nowhere.
@@ -64,6 +75,7 @@ class Settings(BaseSettings):
     ui: str | None = None
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
+    slots: Annotated[Targets | None, NoDecode] = None
     prometheus: str | None = None
     health: str | None = None
     log: str = Field(default="text", pattern="^(text|json)$")
@@ -99,6 +111,22 @@ class Settings(BaseSettings):
         if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "cache_write", "output"}:
             raise ValueError("write it as `input=0.25,cached_input=0.025,output=2.00`, in USD per million tokens")
         return prices
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _targets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip() in ("fixed", "resources"):
+            return None if value.strip() == "fixed" else Targets()
+        pairs = [part.partition("=") for part in value.split(",")]
+        try:
+            targets = Targets(**{name.strip(): float(part) for name, _, part in pairs})
+        except (TypeError, ValueError):
+            targets = None
+        if targets is None or not all(0 < part <= 1 for part in (targets.memory, targets.cpu)):
+            raise ValueError("write `fixed`, `resources`, or parts of the machine as `memory=0.8,cpu=0.9`")
+        return targets
 
     @field_validator("health")
     @classmethod

@@ -42,6 +42,7 @@ from backstay.app.application import Application, policy_folders
 from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
+from backstay.app.slots import with_slots
 from backstay.contracts import names
 from backstay.telemetry.setup import flush, worker_plugins
 
@@ -238,10 +239,12 @@ def workers(
     if shared:
         identity = marked(client.identity, fingerprint(key))
         own.append({"task_queue": names.effects_queue(queue), "activities": [perform], "identity": identity})
+    # Control keeps its fixed slots: a machine that is full must obey a stop all the same.
     beside: list[WorkerConfig] = [
-        {**one, "deployment_config": _beside_others()} for one in (*queued, _control(app, client))
+        {**one, "deployment_config": _beside_others()}
+        for one in (*with_slots(queued, app.settings.slots), _control(app, client))
     ]
-    return [_worker(app, client, one) for one in (*own, *beside)]
+    return [_worker(app, client, one) for one in (*with_slots(own, app.settings.slots), *beside)]
 
 
 def _beside_others() -> WorkerDeploymentConfig:
