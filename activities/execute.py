@@ -29,7 +29,7 @@ async def executed(prepared: PreparedCall, secrets: Secrets) -> ToolResult:
     end = await _run(prepared)
     # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
     result = _cut(end.status, secrets.scrubbed(end.text), end.limit)
-    return result.model_copy(update={"usd": _cost(prepared), "unclear": end.unclear})
+    return result.model_copy(update={"usd": _cost(prepared), "unclear": end.unclear, "alarm": prepared.alarm.words})
 
 
 def _cost(prepared: PreparedCall) -> int | None:

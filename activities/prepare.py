@@ -17,9 +17,10 @@ from backstay.errors import HeldError, NothingDoneError
 from backstay.kernel.control import Stage
 from backstay.kernel.scope import Subject
 from backstay.kernel.verdict import Code, Outcome, Verdict
-from backstay.ports import Control, Secrets, Tool
+from backstay.ports import BreakerReports, Control, Secrets, Tool
 from backstay.tools import ToolCall
 
+from .alarm import CallAlarm
 from .conversation import Conversations
 from .review import Reviewer
 
@@ -31,6 +32,7 @@ class PreparedCall:
     Attributes:
         arguments: as the model wrote them, in JSON.
         values: the arguments in the tool's own types.
+        alarm: takes an alarm that the tool raises.
         costs: gains every cost that the tool reports, in micro-dollars.
     """
 
@@ -38,6 +40,7 @@ class PreparedCall:
     arguments: Mapping[str, Any]
     values: Mapping[str, Any]
     call: ToolCall
+    alarm: CallAlarm
     costs: list[int] = field(default_factory=list[int])
 
 
@@ -49,6 +52,7 @@ class Preparer:
     reviewer: Reviewer
     secrets: Secrets
     control: Control
+    reports: BreakerReports
 
     async def opening(self, run: RunRef) -> Opening:
         """Reads who asked for what, and what was admitted."""
@@ -82,6 +86,7 @@ class Preparer:
         if verdict.allowed:
             self._check_stops(opening, fitting.tool.spec, asks=asks)
         costs: list[int] = []
+        alarm = CallAlarm(opening, fitting.tool.spec.name, self.secrets, self.reports)
         call = ToolCall(
             run_id=opening.run_id,
             step=given.step,
@@ -92,8 +97,9 @@ class Preparer:
             metadata=opening.metadata,
             read_secret=self.secrets.reader(fitting.tool.spec.name, fitting.tool.secrets),
             take_cost=costs.append,
+            take_alarm=alarm.take,
         )
-        return verdict, PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, costs)
+        return verdict, PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, alarm, costs)
 
     def _check_stops(self, opening: Opening, tool: ToolSpec, *, asks: bool) -> None:
         stage = Stage.READS if asks or tool.effect == "read" else Stage.WRITES

@@ -53,4 +53,5 @@ class Reconcile:
         if prepared is None:
             return Reconciled(answer="unknown")
         async with asyncio.timeout(prepared.tool.spec.timeout):
-            return await prepared.tool.reconcile(prepared.call, prepared.values)
+            answer = await prepared.tool.reconcile(prepared.call, prepared.values)
+        return answer.model_copy(update={"alarm": prepared.alarm.words})

@@ -1,5 +1,6 @@
 """Reads the settings of workers and commands from the environment."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ from backstay.contracts.problems import problems_of
 from backstay.errors import ConfigurationError
 
 DEFAULT_MODEL = "gpt-5-mini"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The parts of the machine's memory and CPU up to which a worker takes more work, from 0 to 1."""
+
+    memory: float = 0.8
+    cpu: float = 0.9
 
 
 class Settings(BaseSettings):
@@ -31,7 +40,11 @@ class Settings(BaseSettings):
         ui: address of the Temporal UI, for links; a local development server is found without it.
         conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
+        slots: `fixed`, 100 activities at once; or `resources`, as many as fit while less than 80 % of the memory and
+            90 % of the CPU are in use; or other parts, as `memory=0.7,cpu=0.8`; default: `fixed`.
         prometheus: `host:port` where a worker serves its metrics.
+        health: `host:port`, or a port of 127.0.0.1, where a worker answers `GET /livez` and `GET /readyz`; default:
+            nowhere.
         log: `text` or `json`, the form of a worker's log.
         shutdown_seconds: how long a worker that is told to stop lets running activities finish.
         secrets: a folder with one file for each secret of tools.
@@ -62,7 +75,9 @@ class Settings(BaseSettings):
     ui: str | None = None
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
+    slots: Annotated[Targets | None, NoDecode] = None
     prometheus: str | None = None
+    health: str | None = None
     log: str = Field(default="text", pattern="^(text|json)$")
     shutdown_seconds: float = Field(default=10.0, ge=0)
     secrets: Path | None = None
@@ -96,6 +111,32 @@ class Settings(BaseSettings):
         if not {"input", "output"} <= set(prices) <= {"input", "cached_input", "cache_write", "output"}:
             raise ValueError("write it as `input=0.25,cached_input=0.025,output=2.00`, in USD per million tokens")
         return prices
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _targets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip() in ("fixed", "resources"):
+            return None if value.strip() == "fixed" else Targets()
+        pairs = [part.partition("=") for part in value.split(",")]
+        try:
+            targets = Targets(**{name.strip(): float(part) for name, _, part in pairs})
+        except (TypeError, ValueError):
+            targets = None
+        if targets is None or not all(0 < part <= 1 for part in (targets.memory, targets.cpu)):
+            raise ValueError("write `fixed`, `resources`, or parts of the machine as `memory=0.8,cpu=0.9`")
+        return targets
+
+    @field_validator("health")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        host, _, port = value.strip().rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) <= 65_535:
+            raise ValueError("write `host:port`, or the port alone for 127.0.0.1, such as `8081`")
+        return f"{host or '127.0.0.1'}:{int(port)}"
 
     def agent_folders(self, shipped: Path) -> list[Path]:
         """Returns the folders to load agents from.

@@ -39,8 +39,10 @@ from backstay.adapters.tool.function import running_calls
 from backstay.adapters.tool.watchdog import watching_once_it_moves
 from backstay.app import folders
 from backstay.app.application import Application, policy_folders
+from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
+from backstay.app.slots import with_slots
 from backstay.contracts import names
 from backstay.telemetry.setup import flush, worker_plugins
 
@@ -152,12 +154,17 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
             await _load_prices(app)
             control = ControlCopy(client)
             reports = BreakerReports(client, app.breakers, app.settings.task_queue)
+            health = Health(lambda: control.fresh, running_calls)
+            together = workers(app, client, control, reports, _reporting(reports, options))
             async with (
+                answering(app.settings.health, health),
                 control.kept(),
                 reports.kept(),
-                serving_together(workers(app, client, control, _reporting(reports, options))) as worker,
+                health.logged(),
+                serving_together(together) as worker,
                 _watching(app),
                 watching_once_it_moves("the worker's loop"),
+                health.working(together),
             ):
                 yield worker
         finally:
@@ -201,7 +208,9 @@ async def _watching(app: Application) -> AsyncGenerator[None]:
             await watch
 
 
-def workers(app: Application, client: Client, control: ports.Control, options: WorkerConfig) -> list[Worker]:
+def workers(
+    app: Application, client: Client, control: ports.Control, reports: ports.BreakerReports, options: WorkerConfig
+) -> list[Worker]:
     """Builds the workers of runs, of shared effects if a tool has any, of each provider's account, and of control.
 
     A call that waits for a shared effect takes up a slot of its worker. The effect runs in a slot of another worker,
@@ -211,11 +220,12 @@ def workers(app: Application, client: Client, control: ports.Control, options: W
         app: what is served.
         client: the connection to Temporal.
         control: what is in force over all runs.
+        reports: where breakers are told of alarms.
         options: of the worker of runs, in place of our own.
     """
     shared = app.shares_effects()
     key = fleet_key(app.settings) if shared else b""
-    activities, perform, queued = _activities(app, client, control, key)
+    activities, perform, queued = _activities(app, client, control, reports, key)
     runs: WorkerConfig = {
         "workflows": [folders.agent_run.AgentRun, folders.effect.Effect],
         "activities": activities,
@@ -225,17 +235,16 @@ def workers(app: Application, client: Client, control: ports.Control, options: W
         **options,
     }
     queue = app.settings.task_queue
-    built = [_worker(app, client, {"task_queue": queue, **runs})]
+    own: list[WorkerConfig] = [{"task_queue": queue, **runs}]
     if shared:
         identity = marked(client.identity, fingerprint(key))
-        effects: WorkerConfig = {
-            "task_queue": names.effects_queue(queue),
-            "activities": [perform],
-            "identity": identity,
-        }
-        built.append(_worker(app, client, effects))
-    shared_queues = [*queued, _control(app, client)]
-    return [*built, *(_worker(app, client, {**one, "deployment_config": _beside_others()}) for one in shared_queues)]
+        own.append({"task_queue": names.effects_queue(queue), "activities": [perform], "identity": identity})
+    # Control keeps its fixed slots: a machine that is full must obey a stop all the same.
+    beside: list[WorkerConfig] = [
+        {**one, "deployment_config": _beside_others()}
+        for one in (*with_slots(queued, app.settings.slots), _control(app, client))
+    ]
+    return [_worker(app, client, one) for one in (*with_slots(own, app.settings.slots), *beside)]
 
 
 def _beside_others() -> WorkerDeploymentConfig:
@@ -312,7 +321,7 @@ Activity = Callable[..., Any]
 
 
 def _activities(
-    app: Application, client: Client, control: ports.Control, key: bytes
+    app: Application, client: Client, control: ports.Control, reports: ports.BreakerReports, key: bytes
 ) -> tuple[list[Activity], Activity, list[WorkerConfig]]:
     """Binds each adapter to its port, and returns the activities of runs, of shared effects and of accounts' queues."""
     catalog: ports.Catalog = app.catalog
@@ -336,7 +345,7 @@ def _activities(
     )
     conversations = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
     effect_ids = folders.claim.EffectIds(key)
-    preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control)
+    preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control, reports)
     asking = folders.decide.Asking(conversations, models, control)
     at_once = folders.at_once.AtOnce(allowances, control)
     holds = folders.hold.Holds(ledgers, notifier)

@@ -71,7 +71,8 @@ class ToolResult(Contract):
     `verdict` is that of the boundary, just before the side effect, where it was no. `cut` says that the result was
     longer; `usd` is what the call reported as its cost, in micro-dollars. `shared` stands in the results of a tool with
     `dedupe`: they are then those of one effect, whichever call performed it; `borrowed` where that was another call.
-    `unclear`: the call failed in a way that leaves open whether its effect happened.
+    `unclear`: the call failed in a way that leaves open whether its effect happened. `alarm` is the reason of an alarm
+    that the tool raised meanwhile.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
@@ -82,10 +83,15 @@ class ToolResult(Contract):
     shared: SharedEffect | None = None
     borrowed: bool = False
     unclear: bool = False
+    alarm: str | None = None
 
 
 class Reconciled(Contract):
-    """The truth about a call with an unknown outcome; `text` is its result, where it happened."""
+    """The truth about a call with an unknown outcome; `text` is its result, where it happened.
+
+    `alarm` is the reason of an alarm that the tool raised when it was asked.
+    """
 
     answer: Literal["happened", "not_happened", "unknown"]
     text: str = ""
+    alarm: str | None = None

@@ -17,7 +17,8 @@ from .scope import Scope, ScopeError, ScopeKind
 from .stop import StopReason
 from .verdict import Code
 
-USD = "usd"
+USD, ALARM = "usd", "alarm"
+"""What a rule may name beside stop reasons and codes of verdicts: money, and alarms of tools."""
 DEFAULT_ON = (
     StopReason.DEADLINE_EXCEEDED,
     StopReason.MALFORMED_CALLS,
@@ -107,6 +108,11 @@ class Breaker:
     spend: Spend | None = None
 
     @property
+    def heeds_alarms(self) -> bool:
+        """Tells whether alarms of tools trip it."""
+        return ALARM in self.on
+
+    @property
     def digest(self) -> str:
         """Tells two rules apart that have the same name and say something else."""
         return _digest(self)
@@ -120,6 +126,14 @@ class Breaker:
             return True
         return False if reasons[:1] and reasons[0] in _TELLING else None
 
+    def judged_in(self, report: "Report") -> Scope | None:
+        """Returns the scope in which it judges a report; None where the report tells it nothing."""
+        if self.spend is not None:
+            return report.spent_in(self.scope)
+        if report.kind is ReportKind.ALARM and not self.heeds_alarms:
+            return None
+        return report.scope(self.scope)
+
     def words(self) -> str:
         """Says in one line when it trips."""
         named = ", ".join(self.on)
@@ -127,7 +141,8 @@ class Breaker:
             share = f"{self.share.per_mille / 10:g} % of the last {self.share.of_last}"
             return f"{share} with {named}, in {self.share.min_runs} runs, for {self.share.hold_ms / 1_000:g} s"
         if self.count is not None:
-            return f"{self.count.most} with {named} in {self.count.window_ms / 1_000:g} s"
+            told = alarms(self.count.most) if self.heeds_alarms else f"{self.count.most} with {named}"
+            return f"{told} in {self.count.window_ms / 1_000:g} s"
         spend = self.spend or Spend()
         limit = f", or {format_usd(spend.limit)} USD" if spend.limit is not None else ""
         return f"10 minutes cost {spend.times} times the usual, {format_usd(spend.floor)} USD at least{limit}"
@@ -151,17 +166,23 @@ def likeness(words: str) -> str:
     return short_digest(_CHANGING.sub("#", words[:_LONGEST_WORDS]).casefold())
 
 
+def alarms(number: int) -> str:
+    """Returns a number of alarms in words."""
+    return "1 alarm" if number == 1 else f"{number} alarms"
+
+
 class ReportKind(StrEnum):
     """Names the subject of a report."""
 
     RUN = "run"
     CALL = "call"
     DECISION = "decision"
+    ALARM = "alarm"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that ended without an answer, or a call that failed.
+    """A run that ended without an answer, a call that failed, or one in which a tool raised an alarm.
 
     Attributes:
         run: its run.
@@ -190,9 +211,12 @@ class Report:
     failed: tuple[Failure, ...] = ()
 
     def scope(self, kind: ScopeKind) -> Scope | None:
-        """Returns the scope of a kind that it judges: a call its tool, a run all others; None where it judges none."""
+        """Returns the scope of a kind that it judges; None where it judges none.
+
+        A call judges its tool, a run all others, and an alarm all of them.
+        """
         judging = ReportKind.CALL if kind is ScopeKind.TOOL else ReportKind.RUN
-        return self._of(kind) if self.kind is judging else None
+        return self._of(kind) if self.kind in (judging, ReportKind.ALARM) else None
 
     def spent_in(self, kind: ScopeKind) -> Scope | None:
         """Returns the scope of a kind in which money was spent; None where there was none, or nothing was."""
@@ -230,6 +254,12 @@ class Report:
             yield failure
         if self.good > before:
             yield self.good - before
+
+
+def alarm_of(run: str, agent: str, tenant: str, tool: str, model: str) -> Report:
+    """Returns the report of an alarm that a tool raised in a run; all alarms are alike."""
+    raised = Failure(run, (ALARM,), likeness(ALARM))
+    return Report(ReportKind.ALARM, agent, tenant, tool, model, failed=(raised,))
 
 
 @dataclass(frozen=True, slots=True)

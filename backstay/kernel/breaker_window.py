@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from .breaker import PER_MILLE, Breaker, Count, Failure, Report, Share, Then, Trip
+from .breaker import PER_MILLE, Breaker, Count, Failure, Report, Share, Then, Trip, alarms
 from .scope import Scope
 
 CANARIES = 10
@@ -168,7 +168,9 @@ class Window:
         first = self.trial[:wanted]
         like = self.trip.fingerprint if self.trip else ""
         failed = [one for one in first if one.fingerprint and like in ("", one.fingerprint)]
-        if len(failed) * PER_MILLE >= wanted * TRIPS_AGAIN:
+        # A rule that a few alarms trip is tripped by as few again.
+        enough = rule.count.most if rule.heeds_alarms and rule.count else wanted
+        if len(failed) >= enough or len(failed) * PER_MILLE >= wanted * TRIPS_AGAIN:
             return self._tripped(rule, scope, failed, now_ms, f"{len(failed)} of {len(first)} canaries failed again")
         if len(first) < wanted:
             return self, None
@@ -220,4 +222,7 @@ def _alike(failed: list[Seen]) -> str:
 
 
 def _counted(rule: Breaker, failed: list[Seen]) -> str:
-    return f"{len(failed)} failed within {(rule.count or Count(1)).window_ms / 1_000:g} s"
+    within = f"within {(rule.count or Count(1)).window_ms / 1_000:g} s"
+    if rule.heeds_alarms:
+        return f"{alarms(len(failed))} {within}, the last in the run {failed[-1].run}"
+    return f"{len(failed)} failed {within}"

@@ -58,7 +58,7 @@ class Watched:
         touched: set[str] = set()
         for report in reports:
             for digest, rule in given.items():
-                scope = report.scope(rule.scope) if rule.spend is None else report.spent_in(rule.scope)
+                scope = rule.judged_in(report)
                 if scope is None:
                     continue
                 key = f"{digest} {scope}"

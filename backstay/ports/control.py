@@ -93,5 +93,5 @@ class BreakerReports(Protocol):
     """The way to tell breakers what ends on this worker."""
 
     def tell(self, report: Report) -> None:
-        """Takes down what ended, to be told soon; neither waits nor raises, and may be called from any thread."""
+        """Takes down what ended, or an alarm, to be told soon; neither waits nor raises; any thread may call it."""
         ...

@@ -44,6 +44,10 @@ def no_bill(micros: int) -> None:
     """Drops a reported cost, for a `ToolCall` that no worker made."""
 
 
+def no_alarm(reason: str) -> None:
+    """Drops an alarm, for a `ToolCall` that no worker made."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """Tells a tool about its call; a tool gets it by naming it as its first parameter.
@@ -59,6 +63,7 @@ class ToolCall:
         metadata: what the start of the run carried.
         read_secret: reads a secret for `secret`; the call itself holds no value.
         take_cost: takes what `report_cost` reports, in micro-dollars.
+        take_alarm: takes the reason that `raise_alarm` gives.
     """
 
     run_id: str
@@ -70,6 +75,7 @@ class ToolCall:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     read_secret: Callable[[str], str] = field(default=no_secret, repr=False, compare=False)
     take_cost: Callable[[int], None] = field(default=no_bill, repr=False, compare=False)
+    take_alarm: Callable[[str], None] = field(default=no_alarm, repr=False, compare=False)
 
     def report_cost(self, usd: str) -> None:
         """Reports what the call really cost; the last report counts.
@@ -83,6 +89,16 @@ class ToolCall:
             MoneyError: the text is no amount of US dollars.
         """
         self.take_cost(parse_usd(usd))
+
+    def raise_alarm(self, reason: str) -> None:
+        """Asks for a stop, where a breaker of org.toml heeds alarms (`on = "alarm"`); the call goes on as it would.
+
+        The alarm stands in the worker's log and in the run's audit. An attempt raises one; further ones are dropped.
+
+        Args:
+            reason: what is wrong, in a sentence; secrets are taken out, and at most 500 characters are kept.
+        """
+        self.take_alarm(str(reason))
 
     def secret(self, name: str) -> str:
         """Returns the present value of a secret that the tool declares: `@tool(secrets=["SHOP_TOKEN"])`.

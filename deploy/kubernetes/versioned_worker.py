@@ -1,7 +1,7 @@
 """Serves runs as one version of a worker deployment: each run stays on the version that it began on.
 
 The Temporal Worker Controller sets `TEMPORAL_DEPLOYMENT_NAME` and `TEMPORAL_WORKER_BUILD_ID`; so does any Deployment
-that names its versions itself. It listens on no port.
+that names its versions itself. It listens on the ports of its metrics and of its health, where they are set.
 """
 
 import asyncio

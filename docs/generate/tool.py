@@ -25,7 +25,11 @@ def tool() -> str:
     shown = [field.name for field in dataclasses.fields(ToolCall) if field.repr]
     told = documented(ToolCall, shown)
     fields = [(code(name), told[name]) for name in shown]
-    methods = [(code("secret(name)"), prose(ToolCall.secret)), (code("report_cost(usd)"), prose(ToolCall.report_cost))]
+    methods = [
+        (code("secret(name)"), prose(ToolCall.secret)),
+        (code("report_cost(usd)"), prose(ToolCall.report_cost)),
+        (code("raise_alarm(reason)"), prose(ToolCall.raise_alarm)),
+    ]
     return page(
         "@tool",
         _TEXT,

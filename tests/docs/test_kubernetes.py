@@ -12,6 +12,7 @@ import yaml
 from temporalio.client import Client
 
 from backstay.adapters.engine.dev_server import DevServer, temporal_binary
+from backstay.app.health import LIVE, READY
 from backstay.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,20 @@ def test_every_worker_reads_the_shared_settings_and_may_do_nothing_else() -> Non
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         grace = {one["name"]: one["value"] for one in container["env"]}["BACKSTAY_SHUTDOWN_SECONDS"]
         assert pod["terminationGracePeriodSeconds"] > int(grace)
+
+
+def test_every_worker_is_asked_for_its_health_where_it_answers() -> None:
+    address = BY_KIND["ConfigMap"]["data"]["BACKSTAY_HEALTH"]
+    port = int(address.removeprefix("0.0.0.0:"))  # probes come to the address of the pod
+    for pod in pods():
+        (container,) = pod["containers"]
+        assert port in {one["containerPort"] for one in container["ports"]}
+        asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+        assert asked == {
+            "startup": {"path": LIVE, "port": port},
+            "liveness": {"path": LIVE, "port": port},
+            "readiness": {"path": READY, "port": port},
+        }
 
 
 def test_each_version_is_scaled_by_a_template_of_its_own() -> None:

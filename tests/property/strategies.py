@@ -8,6 +8,7 @@ from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
 from backstay.kernel.events import (
     Admitted,
+    AlarmRaised,
     ApprovalEnded,
     ApprovalOpened,
     ApprovalVoted,
@@ -154,6 +155,7 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     call_ended(NOT_FAILED),
     decision_ended(NOT_FAILED, st.just(())),
     st.builds(CallReleased, CALL_IDS, TOOLS),
+    st.builds(AlarmRaised, CALL_IDS, TOOLS, st.just("why")),
     st.builds(BudgetShort, st.sampled_from(["usd", "tokens"])),
     st.builds(Killed, st.sampled_from(["ann", "bob"]), st.just("why")),
     st.builds(Paused, st.just("ann")),

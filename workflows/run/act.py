@@ -9,7 +9,7 @@ from temporalio.workflow import ActivityConfig
 from backstay.contracts import names
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
 from backstay.kernel.counted import sums_before
-from backstay.kernel.events import OutcomeLearned, Tainted
+from backstay.kernel.events import AlarmRaised, OutcomeLearned, Tainted
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
@@ -136,6 +136,8 @@ async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tr
             return Ended("cancelled", f"not executed: {error.cause}", begun=tried.again > 0)
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
         return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
+    if result.alarm is not None and not result.borrowed:
+        run.apply(AlarmRaised(call.call_id, call.tool, result.alarm))
     return Ended(
         result.status,
         result.text,
@@ -169,6 +171,9 @@ async def _reconciled(run: LiveRun, hold: CallHold, released: Released, tried: _
         return await run.running.execute(names.RECONCILE, asked, Reconciled, how)
 
     try:
-        return await served(run, attempt)
+        answer = await served(run, attempt)
     except ActivityError:
         return Reconciled(answer="unknown")
+    if answer.alarm is not None:
+        run.apply(AlarmRaised(given.call_id, given.tool, answer.alarm))
+    return answer

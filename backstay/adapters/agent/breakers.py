@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from backstay.contracts.money import Usd
 from backstay.contracts.problems import Contract
-from backstay.kernel.breaker import DEFAULT_ON, NAMES, RUNAWAY_SPEND, USD, Breaker, Count, Share, Spend, Then
+from backstay.kernel.breaker import ALARM, DEFAULT_ON, NAMES, RUNAWAY_SPEND, USD, Breaker, Count, Share, Spend, Then
 from backstay.kernel.money import parse_usd
 from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.scope import ScopeKind
@@ -29,9 +29,9 @@ def _listed(value: object) -> object:
 
 
 def _known(reason: str) -> str:
-    if reason != USD and reason not in NAMES:
-        meant = did_you_mean(reason, (USD, *NAMES))
-        mend = meant or 'write for example "tool_failures", or "usd"'
+    if reason not in (USD, ALARM, *NAMES):
+        meant = did_you_mean(reason, (USD, ALARM, *NAMES))
+        mend = meant or 'write for example "tool_failures", "usd" or "alarm"'
         raise ValueError(f"`{reason}` is no stop reason and no code of a verdict; {mend}")
     return reason
 
@@ -58,14 +58,14 @@ class BreakerTable(Contract):
             an earlier one of its name; `runaway-spend` replaces the one that is on by default.
         scope: what it judges and stops: each `agent`, `tool`, `tenant` or `model`; for `usd` also `all` together.
             A tool is judged by its calls, all others by runs that end.
-        on: the stop reasons and codes of verdicts that count as failures, or `usd`; default: those that no person, rule
-            or budget chose.
+        on: the stop reasons and codes of verdicts that count as failures, or `usd`, or `alarm`, which tools raise with
+            `call.raise_alarm(reason)`; default: those that no person, rule or budget chose.
         share: trips when at least this part of the last reports failed; default: 0.4, where there is no `count`.
         of_last: how many reports `share` looks at; more where more come within `hold`; default: 20.
         min_runs: in how many different runs there must be failures; default: 5 with `share`, 1 with `count`.
         hold: for how long `share` must be exceeded, so that a short outage trips nothing; default: 60s.
         within: reports that are older do not count for `share`; default: 30m.
-        count: trips at this many failures within `window`.
+        count: trips at this many failures within `window`; default with `alarm`: 1.
         window: the time in which `count` failures trip; default: 60s.
         times: with `usd`: trips when ten minutes cost this many times what ten minutes of the last day seldom exceed;
             default: 3 with `warn`, else 5.
@@ -94,19 +94,20 @@ class BreakerTable(Contract):
     @model_validator(mode="after")
     def _fits(self) -> "BreakerTable":
         given = self.model_fields_set
-        if self.spends and len(self.on or ()) > 1:
-            raise ValueError("`usd` stands alone in `on`: write another breaker for the rest")
+        for alone in (USD, ALARM):
+            if alone in (self.on or ()) and len(self.on or ()) > 1:
+                raise ValueError(f"`{alone}` stands alone in `on`: write another breaker for the rest")
         if self.scope == "all" and not self.spends:
             raise ValueError('the scope `all` is for `on = "usd"`: name `agent`, `tool`, `tenant` or `model`')
         mistaken = (*_SHARE, *_COUNT, "min_runs") if self.spends else _SPEND
         self._refuse(given, mistaken, "does not go with `usd`" if self.spends else 'is for `on = "usd"`')
-        if self.count is not None:
-            self._refuse(given, _SHARE, "does not go with `count`")
+        if self.most is not None:
+            self._refuse(given, _SHARE, f"does not go with `{ALARM if self.heeds_alarms else 'count'}`")
         else:
             self._refuse(given, ("window",), "is for `count`: a share has `hold`")
-        if self.count is None and (self.min_runs or 1) > (self.of_last or Share().of_last):
+        if self.most is None and (self.min_runs or 1) > (self.of_last or Share().of_last):
             raise ValueError("`min_runs` is more than `of_last`, so that it would never trip")
-        if self.count is not None and (self.min_runs or 1) > self.count:
+        if self.most is not None and (self.min_runs or 1) > self.most:
             raise ValueError("`min_runs` is more than `count`: the last failures come from no more runs than that")
         return self
 
@@ -121,6 +122,16 @@ class BreakerTable(Contract):
         return USD in (self.on or ())
 
     @property
+    def heeds_alarms(self) -> bool:
+        """Tells whether it is about alarms of tools."""
+        return ALARM in (self.on or ())
+
+    @property
+    def most(self) -> int | None:
+        """The failures, or the alarms, at which it trips; None where it looks at a share, or at money."""
+        return self.count or (1 if self.heeds_alarms else None)
+
+    @property
     def named(self) -> str:
         """Its own name, or one made of its scope and of what it counts."""
         return self.name or "-".join([self.scope, *(self.on or ["failures"])]).replace("_", "-")[:64]
@@ -131,9 +142,9 @@ class BreakerTable(Contract):
         rule = Breaker(name, ScopeKind(self.scope), then, tuple(sorted(set(self.on or DEFAULT_ON))))
         if self.spends:
             return replace(rule, on=(), spend=self._spend(then))
-        if self.count is not None:
+        if self.most is not None:
             window = _milliseconds(self.window) or Count(1).window_ms
-            return replace(rule, count=Count(self.count, window, self.min_runs or 1))
+            return replace(rule, count=Count(self.most, window, self.min_runs or 1))
         return replace(rule, share=self._share())
 
     def _spend(self, then: Then) -> Spend:

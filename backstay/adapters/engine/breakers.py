@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from backstay.contracts import names
 from backstay.contracts.breakers import BreakersInput, Reports
 from backstay.contracts.run import plain
-from backstay.kernel.breaker import Breaker, Report
+from backstay.kernel.breaker import Breaker, Report, ReportKind
 
 from .control import unencrypted
 
@@ -42,7 +42,7 @@ class BreakerReports:
 
     def tell(self, report: Report) -> None:
         """Takes down what ended, to be told soon; neither waits nor raises, and may be called from any thread."""
-        if not self._rules:
+        if not self._rules or (report.kind is ReportKind.ALARM and not self._heeded(report)):
             return
         with self._lock:
             before = self._taken.get(report.about)
@@ -50,6 +50,10 @@ class BreakerReports:
             if self._failures > MOST_FAILURES or (before is None and len(self._taken) >= MOST_KINDS):
                 return
             self._taken[report.about] = before.with_more(report) if before else report
+
+    def _heeded(self, alarm: Report) -> bool:
+        # Breakers of an older release do not read alarms: they are told where somebody wants to know.
+        return any(rule.judged_in(alarm) for rule in self._rules)
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:

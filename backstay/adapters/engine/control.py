@@ -49,9 +49,14 @@ class ControlCopy:
         """The seconds since the copy was asked for."""
         return time.monotonic() - self._asked_at
 
+    @property
+    def fresh(self) -> bool:
+        """True while there is a copy that is at most two seconds old."""
+        return self._state is not None and self.age <= OLDEST_SECONDS
+
     def holds(self, stage: Stage, subject: Subject) -> Held | None:
         """Returns why a run may not go through a stage now; None where it may."""
-        if self._state is not None and self.age <= OLDEST_SECONDS:
+        if self._state is not None and self.fresh:
             return self._state.holds(stage, subject)
         if stage is Stage.READS:
             return None if self._state is None else self._state.holds(stage, subject)

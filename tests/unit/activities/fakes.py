@@ -17,6 +17,7 @@ from backstay.contracts.problems import Problem
 from backstay.contracts.proof import Stance, VerifyInput, VerifyResult
 from backstay.contracts.trouble import ModelTrouble
 from backstay.errors import HistoryGoneError, InvalidInputError, ToolError
+from backstay.kernel.breaker import Report
 from backstay.kernel.budget import Limits
 from backstay.kernel.control import Block, Held, InForce, Stage
 from backstay.kernel.scope import Subject
@@ -239,6 +240,16 @@ class FakeAlarms:
 
     def model_fails(self, run: RunRef, trouble: ModelTrouble) -> None:
         self.told.append((run, trouble))
+
+
+class FakeReports:
+    """Keeps what breakers were told."""
+
+    def __init__(self) -> None:
+        self.told: list[Report] = []
+
+    def tell(self, report: Report) -> None:
+        self.told.append(report)
 
 
 @dataclass

@@ -247,6 +247,27 @@ async def test_a_failed_call_costs_what_it_reported(world: World) -> None:
     assert (await run(world, cost=40)).usd == 10
 
 
+@pytest.mark.parametrize("error", [None, ToolError("the card was refused")])
+async def test_an_alarm_stands_beside_the_result_and_changes_nothing_of_it(
+    world: World, error: Exception | None
+) -> None:
+    without = await run(world)
+
+    async def body(call: ToolCall, values: Mapping[str, Any]) -> str:
+        call.raise_alarm("the till does not add up")
+        if error is not None:
+            raise error
+        return without.text
+
+    world.tool.body = body
+    result = await run(world)
+    assert result.alarm == "the till does not add up"
+    assert without.alarm is None
+    assert result.status == ("failed" if error else "completed")
+    if error is None:
+        assert result.model_copy(update={"alarm": None}) == without
+
+
 @pytest.mark.parametrize("error", [None, ToolError, OutcomeUnknownError, ValueError])
 async def test_no_secret_is_left_in_what_the_model_reads(world: World, error: type[Exception] | None) -> None:
     text = "the token is canary-4242"

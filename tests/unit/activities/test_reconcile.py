@@ -57,6 +57,15 @@ async def test_the_tool_is_asked_about_its_key_and_its_answer_stands(world: Worl
     assert world.tool.ran == []
 
 
+async def test_an_alarm_of_a_tool_that_is_asked_stands_beside_its_answer(world: World) -> None:
+    async def alarmed() -> Reconciled:
+        world.tool.asked[-1].raise_alarm("it was paid twice")
+        return Reconciled(answer="happened", text="paid")
+
+    world.tool.answer = alarmed
+    assert await reconciled(world) == Reconciled(answer="happened", text="paid", alarm="it was paid twice")
+
+
 async def test_a_tool_is_asked_even_where_policy_would_not_let_the_call_through_now(world: World) -> None:
     world.tool.answer = answering(Reconciled(answer="happened", text="paid"))
     given = await world.handed()

@@ -29,6 +29,7 @@ from .fakes import (
     FakeHistory,
     FakeModels,
     FakeNotifier,
+    FakeReports,
     FakeSecrets,
     FakeTool,
     opening,
@@ -47,6 +48,7 @@ class World:
         self.history = FakeHistory({RUN: opening(*(tool.spec for tool in self.tools.values()))})
         self.models = FakeModels()
         self.alarms = FakeAlarms()
+        self.reports = FakeReports()
         self.attempts = FakeAttempts()
         self.effects = FakeEffects()
         self.effect_ids = EffectIds(b"the fleet's own")
@@ -55,7 +57,7 @@ class World:
         self.conversations = Conversations(self.history, 1_000_000)
         self.control = FakeControl()
         self.reviewer = Reviewer(self.catalog, self.gate, self.control)
-        self.preparer = Preparer(self.conversations, self.reviewer, self.secrets, self.control)
+        self.preparer = Preparer(self.conversations, self.reviewer, self.secrets, self.control, self.reports)
         self.asking = Asking(self.conversations, self.models, self.control)
         self.beats: list[tuple[Any, ...]] = []
         self.env = ActivityEnvironment()

@@ -19,6 +19,7 @@ from backstay.kernel.breaker import (
     Spend,
     Then,
     Trip,
+    alarm_of,
     likeness,
 )
 from backstay.kernel.scope import Scope, ScopeKind
@@ -107,6 +108,32 @@ def test_a_rule_says_when_it_trips() -> None:
     limited = replace(RUNAWAY_SPEND, spend=Spend(limit=50_000_000))
     assert limited.words() == "10 minutes cost 3 times the usual, 5.00 USD at least, or 50.00 USD"
     assert replace(RUNAWAY_SPEND, spend=None).words() == RUNAWAY_SPEND.words()
+
+
+ALARMS = Breaker("alarms", ScopeKind.AGENT, Then.FREEZE, ("alarm",), count=Count(1))
+
+
+def test_an_alarm_is_judged_in_every_kind_of_scope_by_the_rules_that_heed_it() -> None:
+    alarm = alarm_of("run-1", "clerk", "acme", "pay", "gpt-5-mini")
+    named = ["None", "tenant:acme", "agent:clerk", "tool:pay", "model:gpt-5-mini"]
+    heeding = [replace(ALARMS, scope=kind) for kind in ScopeKind]
+    assert [str(rule.judged_in(alarm)) for rule in heeding][1:] == named[1:]
+    assert [RULE.judged_in(alarm), RUNAWAY_SPEND.judged_in(alarm)] == [None, None]
+    [failure] = alarm.failed
+    assert (failure.run, ALARMS.failed(failure.reasons), RULE.failed(failure.reasons)) == ("run-1", True, None)
+    assert failure == alarm_of("run-1", "cook", "globex", "mail", "m").failed[0]
+
+
+def test_a_rule_judges_ends_and_spend_in_its_own_kind_of_scope() -> None:
+    assert str(RULE.judged_in(RUN)) == "agent:clerk"
+    assert str(ALARMS.judged_in(RUN)) == "agent:clerk"
+    assert RUNAWAY_SPEND.judged_in(RUN) is None
+    assert str(RUNAWAY_SPEND.judged_in(replace(RUN, usd=5))) == "agent:clerk"
+
+
+def test_a_rule_that_heeds_alarms_says_at_how_many_it_trips() -> None:
+    assert ALARMS.words() == "1 alarm in 60 s"
+    assert replace(ALARMS, count=Count(3, 600_000)).words() == "3 alarms in 600 s"
 
 
 def test_the_same_trip_is_the_same_incident_and_another_rule_scope_or_start_another() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstay.kernel.breaker import Breaker, Count, Failure, Report, ReportKind, Share, Then, Trip
+from backstay.kernel.breaker import Breaker, Count, Failure, Report, ReportKind, Share, Then, Trip, alarm_of
 from backstay.kernel.breaker_window import Phase, Window
 from backstay.kernel.scope import Scope, ScopeKind
 
@@ -158,3 +158,37 @@ def test_a_rule_without_a_condition_trips_at_the_first_failure() -> None:
     window, trip = told("f", 0, rule=bare)
     assert trip is not None
     assert window.stopped
+
+
+ALARMS = Breaker("alarms", ScopeKind.AGENT, Then.FREEZE, ("alarm",), count=Count(2))
+
+
+def alarmed(run: str, at_ms: int, window: Window | None = None) -> tuple[Window, Trip | None]:
+    alarm = alarm_of(run, "clerk", "acme", "pay", "m")
+    return (window or Window()).told(ALARMS, alarm, at_ms).judged(ALARMS, CLERK, at_ms)
+
+
+def test_alarms_within_the_time_trip_and_failures_do_not() -> None:
+    window, trip = told("ffff", 0, rule=ALARMS)
+    assert (trip, window.recent) == (None, ())
+    window, trip = alarmed("r1", 1, window)
+    assert trip is None
+    window, trip = alarmed("r2", 2, window)
+    assert trip is not None
+    assert trip.why == "2 alarms within 60 s, the last in the run r2: 2 alarms in 60 s"
+    assert (trip.runs, trip.agents) == (("r2", "r1"), ("clerk",))
+
+
+def test_after_a_lift_as_many_alarms_trip_again_and_ten_ends_without_one_close_it() -> None:
+    def lifted() -> Window:
+        window, trip = alarmed("r2", 2, alarmed("r1", 1)[0])
+        assert trip is not None
+        return window.lifted(3)
+
+    window, trip = alarmed("r3", 4, told("ggf", 4, lifted(), ALARMS)[0])
+    assert (trip, window.phase) == (None, Phase.HALF_OPEN)
+    window, trip = alarmed("r4", 5, window)
+    assert trip is not None
+    assert trip.why.startswith("2 of 5 canaries failed again")
+    window, trip = told("gggggfgggg", 4, lifted(), ALARMS)
+    assert (trip, window.phase) == (None, Phase.CLOSED)

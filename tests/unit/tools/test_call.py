@@ -1,4 +1,4 @@
-"""What a tool can do with its call: read a secret, report a cost."""
+"""What a tool can do with its call: read a secret, report a cost, raise an alarm."""
 
 from typing import Any
 
@@ -47,3 +47,14 @@ def test_a_call_that_no_worker_made_drops_the_cost_but_reads_it() -> None:
 def test_two_calls_are_equal_whatever_reads_their_secrets_and_show_none_of_it() -> None:
     assert call(read_secret=lambda name: "s3cr3t") == call()
     assert "read_secret" not in repr(call())
+
+
+def test_an_alarm_is_taken_with_its_reason_in_words() -> None:
+    taken: list[str] = []
+    call(take_alarm=taken.append).raise_alarm("the till does not add up")
+    call(take_alarm=taken.append).raise_alarm(ValueError("the till is gone"))  # type: ignore[arg-type]
+    assert taken == ["the till does not add up", "the till is gone"]
+
+
+def test_a_call_that_no_worker_made_drops_its_alarm() -> None:
+    call().raise_alarm("nobody hears it")

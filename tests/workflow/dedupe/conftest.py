@@ -18,6 +18,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer, WorkerConfig
 
+from backstay.adapters.engine.breakers import BreakerReports
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
 from backstay.app.application import application
@@ -114,7 +115,8 @@ class Shop:
             async with serving(app, client, **options):
                 yield
             return
-        runs, *_ = workers(app, client, InForce(), WorkerConfig(**options))
+        reports = BreakerReports(client, (), app.settings.task_queue)
+        runs, *_ = workers(app, client, InForce(), reports, WorkerConfig(**options))
         try:
             async with runs:
                 yield

@@ -65,6 +65,17 @@ def test_a_count_has_a_window_and_needs_one_run(tmp_path: Path) -> None:
     assert breaker(tmp_path / "more", 'scope = "model"\ncount = 5\nmin_runs = 5').count == Count(5, 60_000, 5)
 
 
+def test_one_alarm_freezes_unless_the_rule_says_something_else(tmp_path: Path) -> None:
+    on = ("alarm",)
+    [_, first, second] = rules(
+        tmp_path,
+        '[[breakers]]\nscope = "agent"\non = "alarm"\n'
+        '[[breakers]]\nscope = "tool"\non = "alarm"\ncount = 3\nmin_runs = 2\nwindow = "10m"\nthen = "stop"',
+    )
+    assert first == Breaker("agent-alarm", ScopeKind.AGENT, Then.FREEZE, on, count=Count(1, 60_000, 1))
+    assert second == Breaker("tool-alarm", ScopeKind.TOOL, Then.STOP, on, count=Count(3, 600_000, 2))
+
+
 @pytest.mark.parametrize(
     ("text", "spend", "then"),
     [
@@ -96,7 +107,7 @@ def test_breakers_of_all_folders_hold_and_a_name_stands_for_the_last_of_it(tmp_p
         ('scope = "agent"\non = ["tool_failure"]', 3, "`tool_failure` is no stop reason and no code of a verdict"),
         ('scope = "agent"\non = ["tool_failure"]', 3, "did you mean `tool_failures`?"),
         ('scope = "agent"\non = ["completed"]', 3, "`completed` is no stop reason"),
-        ('scope = "agent"\non = ["zzz"]', 3, 'write for example "tool_failures", or "usd"'),
+        ('scope = "agent"\non = ["zzz"]', 3, 'write for example "tool_failures", "usd" or "alarm"'),
         ('scope = "agent"\non = []', 3, "`breakers.0.on`"),
         ('scope = "agent"\nshare = 0', 3, "`breakers.0.share`"),
         ('scope = "agent"\nshare = 40', 3, "`breakers.0.share`"),
@@ -110,6 +121,12 @@ def test_breakers_of_all_folders_hold_and_a_name_stands_for_the_last_of_it(tmp_p
         ('scope = "agent"\nlimit = "5"', 1, '`limit` is for `on = "usd"`'),
         ('scope = "agent"\non = "usd"\nhold = "1s"', 1, "`hold` does not go with `usd`"),
         ('scope = "agent"\non = ["usd", "killed"]', 1, "`usd` stands alone in `on`"),
+        ('scope = "agent"\non = ["alarm", "killed"]', 1, "`alarm` stands alone in `on`"),
+        ('scope = "agent"\non = "alarm"\nhold = "1s"', 1, "`hold` does not go with `alarm`"),
+        ('scope = "agent"\non = "alarm"\nlimit = "5"', 1, '`limit` is for `on = "usd"`'),
+        ('scope = "agent"\non = "alarm"\nmin_runs = 2', 1, "`min_runs` is more than `count`"),
+        ('scope = "agent"\non = "alarms"', 3, "did you mean `alarm`?"),
+        ('scope = "all"\non = "alarm"', 1, 'the scope `all` is for `on = "usd"`'),
         ('scope = "all"', 1, 'the scope `all` is for `on = "usd"`'),
         ('scope = "agent"\nof_last = 4\nmin_runs = 5', 1, "`min_runs` is more than `of_last`"),
         ('scope = "agent"\ncount = 4\nmin_runs = 5', 1, "`min_runs` is more than `count`"),
