@@ -175,5 +175,5 @@ async def _reconciled(run: LiveRun, hold: CallHold, released: Released, tried: _
     except ActivityError:
         return Reconciled(answer="unknown")
     if answer.alarm is not None:
-        run.apply(AlarmRaised(given.call_id, given.tool, answer.alarm))
+        run.apply(AlarmRaised(released.call.call_id, hold.tool.name, answer.alarm))
     return answer
