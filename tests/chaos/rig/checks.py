@@ -103,8 +103,10 @@ def no_budget_is_exceeded(found: Evidence) -> Iterator[str]:
 def no_exposure_is_exceeded(found: Evidence) -> Iterator[str]:
     refunds = [one for one in found.effects if one.tool == "refund"]
     days = {datetime.fromtimestamp(one.at).date() for one in refunds}
-    if (total := sum(one.amount for one in refunds)) > found.limits.refunds * max(1, len(days)):
-        yield f"{total} USD were refunded, and the day has {found.limits.refunds}"
+    for tenant in {one.tenant for one in refunds}:
+        total = sum(one.amount for one in refunds if one.tenant == tenant)
+        if total > found.limits.refunds * len(days):
+            yield f"{total} USD were refunded for {tenant}, and its day has {found.limits.refunds}"
     for seen in found.seen:
         mine = sum(one.amount for one in refunds if one.run == seen.run)
         if mine > found.limits.run:
@@ -119,13 +121,13 @@ def _counts(seen: Seen) -> bool:
 
 
 def no_ledger_is_exceeded(found: Evidence) -> Iterator[str]:
-    refunded = sum(one.amount for one in found.effects if one.tool == "refund" and one.tenant == "acme")
     for view in found.ledgers:
         tenant = view.ledger.tenant
         results = [one.result for one in found.seen if one.result and tenant in (None, one.plan.tenant)]
         yield from _sums(view, "usd", sum(parse_usd(one.spent.usd) for one in results), _most_usd(found, tenant))
-        if tenant == "acme":
-            least, most = int(read_amount(refunded)), int(read_amount(found.limits.refunds))
+        if tenant is not None:
+            refunded = sum(one.amount for one in found.effects if (one.tool, one.tenant) == ("refund", tenant))
+            least, most = read_amount(refunded), read_amount(found.limits.refunds)
             yield from _sums(view, "exposure:refunds_usd", least, most)
 
 

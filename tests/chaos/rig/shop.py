@@ -17,7 +17,13 @@ from typing import Any
 
 from aiohttp import web
 
-TABLE = "CREATE TABLE effects (key TEXT, tool TEXT, run TEXT, call TEXT, tenant TEXT, agent TEXT, item TEXT, amount INT, at REAL)"
+from ..worker_process import ROOT
+
+TABLE = """
+CREATE TABLE effects (
+    key TEXT, tool TEXT, run TEXT, call TEXT, tenant TEXT, agent TEXT, item TEXT, amount INTEGER, at REAL
+)
+"""
 BOOK = "INSERT INTO effects VALUES (:key, :tool, :run, :call, :tenant, :agent, :item, :amount, :at)"
 
 
@@ -71,7 +77,7 @@ def effects_in(books: Path) -> list[Effect]:
 async def serving(books: Path) -> Any:
     """Serves the shop in a process of its own; yields its port."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __spec__.name, str(books), cwd=Path(__file__).parents[3], stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.chaos.rig.shop", str(books), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
