@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class Seen:
     plan: Plan
     result: RunResult | None
     ended: str | None
-    audit: list[Record]
+    audit: Sequence[Record]
     pending: list[tuple[str, int]]
     task: int
     failed_tasks: list[str]
@@ -151,7 +151,7 @@ async def _end(handle: Any) -> tuple[RunResult | None, str | None]:
             return None, cause.type or "a failure without a type"
 
 
-async def _failed_tasks(handle: Any) -> Any:
+async def _failed_tasks(handle: Any) -> AsyncGenerator[str]:
     async for event in handle.fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes

@@ -42,7 +42,7 @@ KINDS = {
     "unclear": Kind(("wire",), turns=(1, 3)),
     "shared": Kind(("share",), tenants=("acme",)),
     "exposure": Kind(("refund",), tenants=("acme",), turns=(3, 5)),
-    "dry": Kind(("look", "store"), turns=(12, 16), budget={"usd": "0.02"}),
+    "dry": Kind(("look", "store"), turns=(12, 16), budget={"usd": "0.004"}),
     "paused": Kind(("store", "send"), paused=True),
     "queued": Kind(("look", "store"), tenants=("busy",)),
     "left": Kind(("transfer",), agent="patient", turns=(1, 1), left=True),

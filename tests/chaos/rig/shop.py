@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 import sys
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def effects_in(books: Path) -> list[Effect]:
 
 
 @contextlib.asynccontextmanager
-async def serving(books: Path) -> Any:
+async def serving(books: Path) -> AsyncGenerator[int]:
     """Serves the shop in a process of its own; yields its port."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.chaos.rig.shop", str(books), cwd=ROOT, stdout=asyncio.subprocess.PIPE
