@@ -56,7 +56,7 @@ def no_effect_is_lost(found: Evidence) -> Iterator[str]:
     for seen in found.seen:
         ends = {one["call_id"]: one for one in of_event(seen.audit, "call_ended")}
         for call_id, end in ends.items():
-            item = _item(seen, call_id)
+            item = seen.items.get(call_id)
             if end["outcome"] == "completed" and (seen.plan.tenant, end["tool"], item) not in items:
                 yield f"{seen.run}: {end['tool']} {item} is said to be completed, and never happened"
         for (run, call_id), effect in booked.items():
@@ -67,12 +67,6 @@ def no_effect_is_lost(found: Evidence) -> Iterator[str]:
 def _admits(end: Record | None) -> bool:
     """Tells whether the end of a call says that it happened, or may have."""
     return end is not None and (end["outcome"] in ("completed", "unknown") or end["unclear"])
-
-
-def _item(seen: Seen, call_id: str) -> Any:
-    step, _, index = call_id.partition("-")
-    arguments: Any = seen.plan.turns[int(step) - 1][int(index)].args
-    return arguments["item"]
 
 
 def no_budget_is_exceeded(found: Evidence) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """Gathers what is known at the end: what each run says of itself, what the engine says of it, and the books."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,6 +42,7 @@ class Seen:
         pending: the activities that it has left, with the number of their attempt.
         task: the attempt at which its present workflow task is; 0 without one.
         failed_tasks: why workflow tasks of it failed.
+        items: the item that the model named in each call, by the call's id.
     """
 
     plan: Plan
@@ -49,6 +52,7 @@ class Seen:
     pending: list[tuple[str, int]]
     task: int
     failed_tasks: list[str]
+    items: Mapping[str, Any]
 
     @property
     def open(self) -> bool:
@@ -132,7 +136,16 @@ async def _seen(world: World, plan: Plan) -> Seen:
         pending=[(one.activity_type.name, one.attempt) for one in raw.pending_activities],
         task=raw.pending_workflow_task.attempt,
         failed_tasks=[text async for text in _failed_tasks(handle)],
+        items=_items(world, plan.run),
     )
+
+
+def _items(world: World, run: str) -> dict[str, Any]:
+    wanted = {step: calls for (whose, step), calls in world.mind.wanted.items() if whose == run}
+    arguments: dict[str, Any] = {
+        f"{step}-{index}": call.args for step, calls in wanted.items() for index, call in enumerate(calls)
+    }
+    return {call_id: args["item"] for call_id, args in arguments.items()}
 
 
 async def _end(handle: Any) -> tuple[RunResult | None, str | None]:
@@ -172,6 +185,15 @@ def _billed(world: World) -> Mapping[str, int]:
     for request, input_tokens, output_tokens in world.model.served:
         billed[request.goal.partition("<")[2].partition(">")[0]] += input_tokens + 8 * output_tokens
     return billed
+
+
+def keep(found: Evidence, folder: Path) -> None:
+    """Writes what was found into a folder, for whoever looks for the cause of a violation."""
+    folder.mkdir()
+    for seen in found.seen:
+        (folder / f"{seen.run}.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in seen.audit))
+    lines = [json.dumps(asdict(one)) for one in (*found.effects, *found.closed)]
+    (folder / "effects.jsonl").write_text("\n".join(lines))
 
 
 def of_event(records: Iterable[Record], *events: str) -> list[Record]:

@@ -17,6 +17,8 @@ from .world import PATIENCE, World, insist, now
 WHO = {"by": "olga@example.com", "reason": "wait a moment"}
 FIRST = 0.6
 """The share of the fleet that is started before any harm is done."""
+SELDOM = 5
+"""How much longer it takes until the next start while starts are refused."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Fleet:
                     await self._start(plan)
                     if plan.of.paused:
                         group.create_task(self._paused(plan.run, dice.uniform(1, 4)))
-                await asyncio.sleep(dice.uniform(0.1, 0.8))
+                await asyncio.sleep(dice.uniform(0.1, 0.8) * (SELDOM if self.world.stopped else 1))
 
     async def _open(self) -> int:
         counted = await insist(lambda: self.world.client.count_workflows(f"{self._mine} AND CloseTime IS NULL"))

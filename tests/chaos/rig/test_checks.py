@@ -63,7 +63,7 @@ def seen(
         **more,
     }
     plan = Plan(run, run.partition("-")[0], tenant, 0, [[Call(tool, {"item": "item"})]])
-    return Seen(plan, RunResult.model_validate(result), None, audit, [], 0, [])
+    return Seen(plan, RunResult.model_validate(result), None, audit, [], 0, [], {"1-0": "item"})
 
 
 def effect(at: float = 2, **more: Any) -> Effect:

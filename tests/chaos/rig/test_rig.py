@@ -11,7 +11,7 @@ import pytest
 
 from ..worker_process import SOAK
 from .checks import violations
-from .evidence import Evidence, gathered
+from .evidence import Evidence, gathered, keep
 from .fleet import Fleet
 from .mischief import do_harm, mend
 from .people import People
@@ -64,4 +64,5 @@ def told(one: World, found: Evidence) -> str:
 async def test_all_books_agree_after_everything_that_was_done_to_the_fleet(tmp_path: Path, seed: str) -> None:
     async with world(tmp_path, seed, SIZE, LIMITS if SOAK else FEW) as one:
         found = await lived_through(one)
-    assert violations(found) == [], f"seed {seed}"
+    keep(found, tmp_path / "evidence")
+    assert violations(found) == [], f"seed {seed}; see {tmp_path / 'evidence'}"

@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 
 from backstay.client.connection import connect
 from backstay.errors import BackstayError, OrderRefusedError
-from backstay.testing import Reply, Request, ScriptedModel
+from backstay.testing import Call, Reply, Request, ScriptedModel
 from backstay.testing.model.wire import assistant_turns
 
 from ..refund_shop import Server, restartable
@@ -77,11 +77,34 @@ class Closed:
 
 
 @dataclass(slots=True)
+class Mind:
+    """What the model says: what is planned for a run, at the place where its conversation is.
+
+    Attributes:
+        plans: the plans of the runs that were started, by their id.
+        wanted: the calls that it asked for, by the run and the number of the step.
+    """
+
+    plans: dict[str, Plan] = field(default_factory=dict[str, Plan])
+    wanted: dict[tuple[str, str], list[Call]] = field(default_factory=dict[tuple[str, str], list[Call]])
+
+    def turn(self, request: Request) -> Reply:
+        """Returns the reply to a request."""
+        named = _NAMED.search(request.goal)
+        assert named is not None, request.goal
+        plan, place = self.plans[named[1]], assistant_turns(request.api, request.body)
+        if not request.body.get("tools") or place >= len(plan.turns):
+            return Reply("done", delay=plan.delay)
+        step = request.headers["Idempotency-Key"].rpartition("-")[2]
+        calls = self.wanted.setdefault((plan.run, step), plan.turns[place])
+        return Reply(calls=calls, delay=plan.delay)
+
+
+@dataclass(slots=True)
 class World:
     """Everything that runs work with.
 
     Attributes:
-        started: the runs that were started, by their id.
         harm: how often each harm was done.
         closed: the spans in which effects had to wait.
         calm: set once no more harm is done.
@@ -98,11 +121,16 @@ class World:
     model: ScriptedModel
     to_model: Endpoint
     to_shop: Endpoint
-    started: dict[str, Plan] = field(default_factory=dict[str, Plan])
+    mind: Mind
     harm: Counter[str] = field(default_factory=Counter[str])
     closed: list[Closed] = field(default_factory=list[Closed])
     calm: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def started(self) -> dict[str, Plan]:
+        """The plans of the runs that were started, by their id."""
+        return self.mind.plans
 
     @property
     def books(self) -> Path:
@@ -112,6 +140,11 @@ class World:
     def dice(self, *names: object) -> random.Random:
         """Returns dice of their own for somebody, which fall the same in every run of the seed."""
         return random.Random(" ".join(map(str, (self.seed, *names))))
+
+    @property
+    def stopped(self) -> bool:
+        """Tells whether starts are refused, or wait."""
+        return any(one.until is None and not one.scope.startswith("tool:") for one in self.closed)
 
     def handle(self, run: str) -> Any:
         """Returns the handle of a run."""
@@ -146,21 +179,11 @@ async def world(folder: Path, seed: str, size: Size, limits: Limits) -> AsyncGen
         folder / "org", organisation=limits.organisation_usd, acme=limits.acme_usd, at_once=limits.at_once
     )
     queue = f"rig-{uuid.uuid4()}"
-    started: dict[str, Plan] = {}
-
-    def turn(request: Request) -> Reply:
-        named = _NAMED.search(request.goal)
-        assert named is not None, request.goal
-        plan = started[named[1]]
-        place = assistant_turns(request.api, request.body)
-        if not request.body.get("tools") or place >= len(plan.turns):
-            return Reply("done", delay=plan.delay)
-        return Reply(calls=plan.turns[place], delay=plan.delay)
-
+    mind = Mind()
     async with contextlib.AsyncExitStack() as stack:
         shop = await stack.enter_async_context(serving(folder / "shop.sqlite3"))
         to_shop = await stack.enter_async_context(Endpoint.to(shop))
-        model = await stack.enter_async_context(ScriptedModel(default=turn))
+        model = await stack.enter_async_context(ScriptedModel(default=mind.turn))
         to_model = await stack.enter_async_context(Endpoint.to(int(model.base_url.split(":")[2].split("/")[0])))
         server = await stack.enter_async_context(restartable(folder / "temporal.db"))
         environment = {
@@ -171,7 +194,7 @@ async def world(folder: Path, seed: str, size: Size, limits: Limits) -> AsyncGen
         }
         client = await connect(target_host=server.address, namespace="default")
         crew = await stack.enter_async_context(Crew.at_work(environment, folder, size.workers))
-        yield World(seed, size, limits, folder, client, queue, server, crew, model, to_model, to_shop, started)
+        yield World(seed, size, limits, folder, client, queue, server, crew, model, to_model, to_shop, mind)
 
 
 def now() -> float:
