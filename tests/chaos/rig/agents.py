@@ -59,6 +59,11 @@ async def share(call: ToolCall, item: str) -> str:
     """Does for all runs of a tenant what must happen once for them all."""
     return await done(call, "share", item, always=True)
 
+@tool(effect="write", timeout="3s", dedupe="tenant")
+async def publish(call: ToolCall, item: str) -> str:
+    """Does the same, once for each key: only runs that asked under keys of their own could do it twice."""
+    return await done(call, "publish", item)
+
 @tool(effect="write", timeout="3s", exposure={"refunds_usd": lambda amount: amount})
 async def refund(call: ToolCall, item: str, pause: float, amount: int) -> str:
     """Refunds an amount, once for each key."""

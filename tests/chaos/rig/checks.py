@@ -13,6 +13,7 @@ from backstay.kernel.stop import StopReason
 
 from ..run_books import TOTALS, Tally
 from .evidence import Evidence, Record, Seen, of_event
+from .plans import SHARED
 from .shop import Effect
 
 TYPED_ENDS = ("IncidentStop",)
@@ -37,12 +38,12 @@ def every_run_has_a_typed_end_or_waits_for_a_person(found: Evidence) -> Iterator
 
 
 def no_effect_happened_twice(found: Evidence) -> Iterator[str]:
-    shared = Counter((one.tenant, one.item) for one in found.effects if one.tool == "share")
-    for (tenant, item), count in shared.items():
+    shared = Counter((one.tenant, one.tool, one.item) for one in found.effects if one.tool in SHARED)
+    for (tenant, tool, item), count in shared.items():
         if count > 1:
-            runs = sorted({f"{one.run} {one.call} {one.key[-20:]}" for one in found.effects if one.item == item})
-            yield f"{item} of {tenant} happened {count} times, by {runs}"
-    own = Counter((one.run, one.tool, one.item) for one in found.effects if one.tool not in ("share", "look"))
+            calls = sorted(f"{one.run} {one.call}" for one in found.effects if (one.tool, one.item) == (tool, item))
+            yield f"{tool} {item} of {tenant} happened {count} times, by the calls {calls}"
+    own = Counter((one.run, one.tool, one.item) for one in found.effects if one.tool not in (*SHARED, "look"))
     for (run, tool, item), count in own.items():
         if count > 1:
             keys = {one.key for one in found.effects if one.item == item}

@@ -8,6 +8,8 @@ from typing import Any
 from backstay.testing import Call
 
 LONGEST_PAUSE = 0.5
+SHARED = ("share", "publish")
+"""The tools whose effects all runs of a tenant share."""
 SHARED_ITEMS = 4
 
 
@@ -40,13 +42,13 @@ KINDS = {
     "once": Kind(("send",)),
     "approval": Kind(("transfer",)),
     "unclear": Kind(("wire",), turns=(1, 3)),
-    "shared": Kind(("share",), tenants=("acme",)),
+    "shared": Kind(SHARED, tenants=("acme",)),
     "exposure": Kind(("refund",), tenants=("acme",), turns=(3, 5)),
     "dry": Kind(("look", "store"), turns=(12, 16), budget={"usd": "0.004"}),
     "paused": Kind(("store", "send"), paused=True),
     "queued": Kind(("look", "store"), tenants=("busy",)),
     "left": Kind(("transfer",), agent="patient", turns=(1, 1), left=True),
-    "mixed": Kind(("look", "store", "send", "transfer", "wire", "share", "refund"), turns=(3, 6)),
+    "mixed": Kind(("look", "store", "send", "transfer", "wire", *SHARED, "refund"), turns=(3, 6)),
 }
 
 
@@ -92,7 +94,7 @@ def _plan(run: str, kind: str, dice: random.Random) -> Plan:
 
 def _call(tool: str, item: str, dice: random.Random) -> Call:
     pause = round(dice.uniform(0, LONGEST_PAUSE), 2)
-    if tool == "share":
+    if tool in SHARED:
         return Call(tool, {"item": f"for-all-{dice.randrange(SHARED_ITEMS)}"})
     if tool == "refund":
         return Call(tool, {"item": item, "pause": pause, "amount": dice.randint(10, 99)})
