@@ -26,8 +26,8 @@ from .shop import Effect, effects_in
 from .world import Closed, Limits, World, insist
 
 AT_ONCE = 8
-FORGIVEN = ("UNHANDLED_COMMAND", "RESET_WORKFLOW", "RESET_STICKY_TASK_QUEUE")
-"""Causes of failed tasks that are no fault: the engine takes a task back."""
+FORGIVEN = ("UNHANDLED_COMMAND", "RESET_WORKFLOW", "RESET_STICKY_TASK_QUEUE", "FORCE_CLOSE_COMMAND")
+"""Causes of failed tasks that are no fault: the engine took a task back, or somebody terminated the workflow in it."""
 Record = Mapping[str, Any]
 
 
