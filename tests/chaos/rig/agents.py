@@ -29,42 +29,42 @@ async def booked(call: ToolCall, item: str, pause: float = 0.2):
     said = await ask("/booked", {"key": call.idempotency_key})
     return Happened(f"booked {item}") if said["booked"] else NOT_HAPPENED
 
-@tool(effect="read", timeout="3s")
+@tool(effect="read", timeout="2s")
 async def look(call: ToolCall, item: str, pause: float) -> str:
     """Looks something up; the shop books that, too."""
     return await done(call, "look", item, pause)
 
-@tool(effect="write", timeout="3s")
+@tool(effect="write", timeout="2s")
 async def store(call: ToolCall, item: str, pause: float) -> str:
     """Stores something, once for each key."""
     return await done(call, "store", item, pause)
 
-@tool(effect="once", timeout="3s", reconcile=booked)
+@tool(effect="once", timeout="2s", reconcile=booked)
 async def send(call: ToolCall, item: str, pause: float) -> str:
     """Sends something, each time that it is asked; can tell later whether it did."""
     return await done(call, "send", item, pause, always=True)
 
-@tool(effect="once", timeout="3s")
+@tool(effect="once", timeout="2s")
 async def wire(call: ToolCall, item: str, pause: float) -> str:
     """Wires something, each time that it is asked; only people can tell whether it did."""
     return await done(call, "wire", item, pause, always=True)
 
-@tool(effect="once", timeout="3s", reconcile=booked)
+@tool(effect="once", timeout="2s", reconcile=booked)
 async def transfer(call: ToolCall, item: str, pause: float) -> str:
     """Transfers something, with a person's consent."""
     return await done(call, "transfer", item, pause, always=True)
 
-@tool(effect="once", timeout="3s", reconcile=booked, dedupe="tenant")
+@tool(effect="once", timeout="2s", reconcile=booked, dedupe="tenant")
 async def share(call: ToolCall, item: str) -> str:
     """Does for all runs of a tenant what must happen once for them all."""
     return await done(call, "share", item, always=True)
 
-@tool(effect="write", timeout="3s", dedupe="tenant")
+@tool(effect="write", timeout="2s", dedupe="tenant")
 async def publish(call: ToolCall, item: str) -> str:
     """Does the same, once for each key: only runs that asked under keys of their own could do it twice."""
     return await done(call, "publish", item)
 
-@tool(effect="write", timeout="3s", exposure={"refunds_usd": lambda amount: amount})
+@tool(effect="write", timeout="2s", exposure={"refunds_usd": lambda amount: amount})
 async def refund(call: ToolCall, item: str, pause: float, amount: int) -> str:
     """Refunds an amount, once for each key."""
     return await done(call, "refund", item, pause, amount=amount)

@@ -18,7 +18,7 @@ from .shop import Effect
 
 TYPED_ENDS = ("IncidentStop",)
 """How runs may end without a result: a start that a stop refused."""
-AT_THE_BOUNDARY = 5.5
+AT_THE_BOUNDARY = 4.5
 """The seconds after a stop in which an effect may still begin: the age of a worker's copy, and the time of a tool."""
 UNREACHABLE = 5
 """The exit code of a worker that finds no server when it starts."""

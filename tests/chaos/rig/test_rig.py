@@ -20,8 +20,8 @@ from .world import Limits, Size, World, now, world
 SEEDS = [os.environ["BACKSTAY_SEED"]] if "BACKSTAY_SEED" in os.environ else ["rig"]
 if SOAK and "BACKSTAY_SEED" not in os.environ:
     SEEDS = [uuid.uuid4().hex[:8] for _ in range(3)]
-SECONDS = float(os.environ.get("BACKSTAY_RIG_SECONDS", "600" if SOAK else "11"))
-SIZE = Size(SECONDS, 40, 10_000, 3, 4.0, 15.0) if SOAK else Size(SECONDS, 16, 20, 2, 0.9, 2.5)
+SECONDS = float(os.environ.get("BACKSTAY_RIG_SECONDS", "600" if SOAK else "10"))
+SIZE = Size(SECONDS, 40, 10_000, 3, 4.0, 15.0) if SOAK else Size(SECONDS, 16, 24, 2, 0.8, 2.5)
 LIMITS = Limits(refunds=4_000, run=300, acme_usd="20", organisation_usd="40", at_once=4)
 FEW = Limits(refunds=300, run=200, acme_usd="1.5", organisation_usd="5", at_once=2)
 
@@ -52,6 +52,8 @@ def told(one: World, found: Evidence) -> str:
     ends: dict[str, Counter[str]] = {}
     for seen in found.seen:
         reason = seen.result.stop_reason if seen.result else seen.ended or "open"
+        if seen.result and seen.result.status == "failed":
+            reason = f"{reason}: {seen.result.stop_detail}"
         ends.setdefault(seen.plan.kind, Counter())[reason] += 1
     lines = [f"  {kind:9} {dict(counts)}" for kind, counts in sorted(ends.items())]
     effects = Counter(effect.tool for effect in found.effects)
