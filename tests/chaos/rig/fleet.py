@@ -12,10 +12,11 @@ from backstay.contracts import names
 
 from .people import People
 from .plans import Plan, plans
+from .shop import effects_in
 from .world import PATIENCE, World, insist, now
 
 WHO = {"by": "olga@example.com", "reason": "wait a moment"}
-FIRST = 0.6
+FIRST = 0.8
 """The share of the fleet that is started before any harm is done."""
 SELDOM = 5
 """How much longer it takes until the next start while starts are refused."""
@@ -35,9 +36,12 @@ class Fleet:
         return cls(world, people, plans(world.dice("plans")))
 
     async def begin(self) -> None:
-        """Starts the first runs."""
+        """Starts the first runs, and waits until they are at work."""
         for _ in range(round(self.world.size.fleet * FIRST)):
             await self._start(next(self.planned))
+        async with asyncio.timeout(PATIENCE):
+            while not effects_in(self.world.books):
+                await asyncio.sleep(0.1)
 
     async def keep_going(self) -> None:
         """Starts a run whenever there is room in the fleet, until the time is over."""

@@ -82,7 +82,7 @@ async def cut_shop(scene: Scene) -> None:
 
 async def lose_shops_answers(scene: Scene) -> None:
     scene.world.to_shop.mute = True
-    await asyncio.sleep(scene.a_while() / 4)
+    await asyncio.sleep(scene.dice.uniform(0.7, 2))
     scene.world.to_shop.mute = False
 
 
