@@ -67,4 +67,5 @@ async def test_all_books_agree_after_everything_that_was_done_to_the_fleet(tmp_p
     async with world(tmp_path, seed, SIZE, LIMITS if SOAK else FEW) as one:
         found = await lived_through(one)
     keep(found, tmp_path / "evidence")
-    assert violations(found) == [], f"seed {seed}; see {tmp_path / 'evidence'}"
+    wrong = violations(found)
+    assert not wrong, "\n".join((f"seed {seed}; see {tmp_path / 'evidence'}", *wrong))
