@@ -28,6 +28,7 @@ CLAIMS_PER_LINK = 1_000
 """After how many claims the effect continues as new; Temporal accepts about 2,000 updates in one link of a chain."""
 
 LEAVES_IN_TIME = "an effect continues as new before its history is full"
+KEEPS_ITS_KEY = "an effect that failed and may have happened is repeated under its key"
 
 UNCLAIMED = timedelta(seconds=10)
 SERVED = timedelta(seconds=10)
@@ -103,7 +104,10 @@ class Effect:
         """Lets the performer perform, unless every call has withdrawn, and records the result."""
         before = lock.performances
         self._cut_short = False
-        lock.ended(await self._result(given, lock), self._cut_short)
+        result = await self._result(given, lock)
+        # One that may have happened keeps its key: under another one it could happen a second time.
+        unclear = result.status == "failed" and result.unclear and given.effect == "write"
+        lock.ended(result, self._cut_short, unclear and workflow.patched(KEEPS_ITS_KEY))
         if lock.performances > before:
             self._until = workflow.now() + timedelta(seconds=given.window)
 

@@ -32,7 +32,7 @@ class EffectLock:
     """The lock and the stored result of one effect.
 
     INVARIANT: performances never overlap, and a second one starts only where the first has certainly not happened, or
-    was cut short and may be repeated under the same key.
+    was cut short or lost its answer, and may be repeated under the same key.
     """
 
     def __init__(self, given: EffectInput) -> None:
@@ -85,12 +85,13 @@ class EffectLock:
         """Withdraws a call for good."""
         self._withdrawn.add(call)
 
-    def ended(self, result: ToolResult, cut_short: bool) -> None:
+    def ended(self, result: ToolResult, cut_short: bool, unclear: bool = False) -> None:
         """Records the result of the performance and moves the lock to its next state.
 
         Args:
             result: the result of the performance.
             cut_short: we cancelled the performance, because every waiting call had withdrawn.
+            unclear: it failed with an error that leaves open whether its effect happened, and may be repeated.
         """
         self._waiting.clear()
         if result.status in ("denied", "cancelled"):
@@ -101,7 +102,9 @@ class EffectLock:
         self.performances += 1
         shared = SharedEffect(key=self._given.key, performances=self.performances)
         self._result = self._results[self.performer] = result.model_copy(update={"shared": shared})
-        if result.status == "failed":
+        if unclear:
+            self.state = LockState.FREE
+        elif result.status == "failed":
             self.state = LockState.RELEASED
         elif result.status == "unknown" and cut_short and self._given.effect == "write":
             self.state = LockState.FREE

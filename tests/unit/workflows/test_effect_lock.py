@@ -58,6 +58,19 @@ def test_a_failure_is_told_to_those_who_wait_and_releases() -> None:
     assert lock.answer(claim("b")) == shared(result("failed"), usd=0)
 
 
+def test_a_failure_that_may_have_happened_is_repeated_by_the_next_who_asks() -> None:
+    lock = lock_of("write")
+    lock.enter(claim("a"))
+    lock.enter(claim("b"))
+    lock.ended(result("failed"), cut_short=False, unclear=True)
+    assert lock.state is LockState.FREE
+    assert lock.answer(claim("a")) == shared(result("failed"))
+    assert lock.answer(claim("b")) == Claimed()
+    assert lock.enter(claim("b"))
+    lock.ended(result(), cut_short=False)
+    assert (lock.state, lock.performances) == (LockState.HELD, 2)
+
+
 def test_a_denial_of_the_performer_does_not_end_the_claims_of_others() -> None:
     lock = lock_of()
     lock.enter(claim("a"))

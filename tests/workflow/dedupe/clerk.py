@@ -113,3 +113,11 @@ async def send(call: ToolCall, order: str) -> str:
     if number == 1:
         await asyncio.sleep(30)
     return f"sent {order}"
+
+
+@tool(effect="write", dedupe="tenant")
+async def severed(call: ToolCall, order: str) -> str:
+    """Performs, and loses the answer the first time."""
+    if log(f"severed {order} {call.idempotency_key}") == 1:
+        raise ConnectionResetError("by peer")
+    return f"severed {order}"

@@ -101,6 +101,16 @@ async def test_a_failed_effect_is_told_to_all_who_wait_and_releases_the_lock(ope
         assert await shop.run(call) == ["well 2"]
 
 
+async def test_an_effect_that_lost_its_answer_is_repeated_under_its_own_key_by_who_asks_next(opened: Opener) -> None:
+    async with opened() as shop:
+        call = ("severed", {"order": "A1"})
+        assert await shop.run(call) == ["failed: ConnectionResetError: by peer"]
+        assert await shop.run(call) == ["severed A1"]
+        assert await shop.run(call) == ["severed A1"]
+        keys = [line.split()[-1] for line in shop.lines("severed")]
+        assert (len(keys), len(set(keys))) == (2, 1)
+
+
 async def test_many_claims_at_once_get_one_result(opened: Opener) -> None:
     async with opened() as shop:
         call = ("slow", {"order": "A1"})
