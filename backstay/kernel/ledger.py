@@ -116,6 +116,7 @@ class Books:
         waiting: the runs that wait until they may be among those at once, by the id of their hold.
         room: the limits of runs at once, by the line of those that wait.
         counted: whether the runs are counted that began while nothing limited them.
+        swept_ms: when the runs of old holds were last looked for, as the books are handed to the next link.
     """
 
     level: str
@@ -128,6 +129,7 @@ class Books:
     waiting: Mapping[str, Waiter] = field(default_factory=dict[str, Waiter])
     room: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict[str, tuple[Limit, ...]])
     counted: bool = False
+    swept_ms: int = 0
 
     def hold(self, asked: Asked, spans: Iterable[Span], now_ms: int) -> "tuple[Books, Hold | Excess]":
         """Reserves amounts, or says which limit has no room for them.

@@ -129,6 +129,22 @@ async def test_a_run_that_ended_and_said_nothing_is_settled_and_one_that_is_open
         assert ledger.engine.swept[0] == ["key-1", "key-2"]
 
 
+@pytest.mark.parametrize("messages", [1_000, 5])
+async def test_a_ledger_that_is_never_quiet_looks_for_the_runs_of_old_holds_too(client: Client, messages: int) -> None:
+    async with kept(client, **AT_ONCE, MESSAGES_PER_LINK=messages) as ledger:
+        await ledger.hold(1, 60)
+        ledger.engine.known["key-1"] = {"usd": 25}
+
+        async def always() -> None:
+            for number in range(1_000, 1_000_000):
+                await ledger.hold(number, 0)
+                await asyncio.sleep(0.02)
+
+        busy = asyncio.create_task(always())
+        await ledger.until(lambda: _is(ledger, Sum(25, 0)))
+        busy.cancel()
+
+
 async def test_an_idle_ledger_looks_for_nothing(client: Client) -> None:
     async with kept(client, **AT_ONCE) as ledger:
         await ledger.hold(1, 60)
