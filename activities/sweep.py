@@ -72,4 +72,4 @@ class Sweep:
                 books = books.restored(hold, self._allowances.spans(hold.at_ms))
             if spent is not None:
                 books = books.close(holds[0].holder, spent, spans, self._allowances.now_ms())
-        return books
+        return books.forgetting(self._allowances.now_ms())

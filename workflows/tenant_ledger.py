@@ -8,6 +8,7 @@ does, and never less.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,7 @@ MESSAGES_PER_LINK = 1_000
 SWEEP_EVERY = timedelta(seconds=60)
 SWEEP_AFTER_MS = 120_000
 """The age of a hold at which somebody asks what became of its run."""
+SWEPT_IN_TIME = "a ledger that is never quiet looks for the runs of old holds too"
 PUBLISH_EVERY = timedelta(seconds=2)
 _BOOK = "Holds amounts and tells what became of earlier holds. Sent by the runtime."
 _RELEASED = "Gives holds back of which nothing was used. Sent by the runtime."
@@ -75,6 +77,8 @@ class TenantLedger:
         """The days and months that the last batch brought."""
         self._early: list[Closing | Releasing] = []
         """The messages of runs from before the books were whole."""
+        self._swept_ms = self._books.swept_ms if self._books else 0
+        """The time at which the runs of old holds were last looked for, in this link or an earlier one."""
         self._messages = 0
         self._told: Books | None = self._books
         ledger = LedgerRef() if isinstance(given, list) else given.ledger
@@ -104,7 +108,7 @@ class TenantLedger:
                 await waiting  # it never ends but by an error
         await workflow.wait_condition(lambda: workflow.all_handlers_finished() and self._waiting.idle)
         waiting.cancel()
-        books = self._forgotten(self._books)
+        books = replace(self._forgotten(self._books), swept_ms=self._swept_ms)
         carried = given.model_copy(update={"books": books, "limits": self._limits, "spans": self._spans})
         workflow.continue_as_new(plain(carried), memo={names.BOOKS: plain(self._view(given, books))})
 
@@ -122,10 +126,18 @@ class TenantLedger:
             )
         except TimeoutError:
             await self._sweep()
+        else:
+            # In a busy ledger the wait never ends by its timeout, and what a lost run holds is needed there most.
+            if not self._full() and self._is_sweep_due() and workflow.patched(SWEPT_IN_TIME):
+                await self._sweep()
+
+    def _is_sweep_due(self) -> bool:
+        return timedelta(milliseconds=milliseconds(workflow.now()) - self._swept_ms) >= SWEEP_EVERY
 
     async def _sweep(self) -> None:
         """Settles what runs hold that have closed and said nothing; what nobody knows of stays held."""
         books, now_ms = self._books or Books(""), milliseconds(workflow.now())
+        self._swept_ms = now_ms
         known = {hold.holder.key: hold.holder for hold in books.holds.values() if hold.at_ms + SWEEP_AFTER_MS <= now_ms}
         old = list(known.values())
         for first in range(0, len(old), _SWEPT):

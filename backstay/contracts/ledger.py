@@ -10,6 +10,7 @@ from backstay.kernel.ledger_queue import AtWork, Place
 from backstay.kernel.ledger_sums import Amounts, Crossing, Excess, Limit
 
 from .link import LinkInput
+from .packed import Packed
 from .problems import Contract
 from .run import Name, Tenant
 
@@ -122,7 +123,7 @@ class LedgerInput(LinkInput):
     handed_on = ("books",)
 
     ledger: LedgerRef
-    books: Books | None = None
+    books: Packed[Books] | None = None
     limits: dict[str, Limit] = Field(default_factory=dict[str, Limit])
     spans: list[Span] = Field(default_factory=list[Span])
 
@@ -268,4 +269,4 @@ class RestoreInput(Contract):
 class RestoreResult(Contract):
     """The books as the histories of the ledger's runs have them."""
 
-    books: Books
+    books: Packed[Books]

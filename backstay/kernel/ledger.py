@@ -13,9 +13,14 @@ from .ledger_sums import RUNS, Amounts, Counts, Crossing, Excess, Keys, Limit, S
 
 REMEMBERED_MS = 86_400_000
 """The time for which an ended hold, and a period's sum, are known after the period's end: one day."""
+MOST_HOLDS = 8_000
+"""The most holds at a time: the books have to fit into one message, in which they are handed to the next link."""
+MOST_ENDED = 10_000
+"""The most ended holds and runs that are remembered, the latest: for as long as what they asked may be asked again."""
 TOP = 10
 CLOCK = "clock"
 CLOSED = "run_closed"
+FULL = "books_full"
 SLOT = "slot"
 """The name of the hold that counts a run among those at once, from before its first step to its end."""
 
@@ -116,6 +121,7 @@ class Books:
         waiting: the runs that wait until they may be among those at once, by the id of their hold.
         room: the limits of runs at once, by the line of those that wait.
         counted: whether the runs are counted that began while nothing limited them.
+        swept_ms: when the runs of old holds were last looked for, as the books are handed to the next link.
     """
 
     level: str
@@ -128,6 +134,7 @@ class Books:
     waiting: Mapping[str, Waiter] = field(default_factory=dict[str, Waiter])
     room: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict[str, tuple[Limit, ...]])
     counted: bool = False
+    swept_ms: int = 0
 
     def hold(self, asked: Asked, spans: Iterable[Span], now_ms: int) -> "tuple[Books, Hold | Excess]":
         """Reserves amounts, or says which limit has no room for them.
@@ -151,6 +158,8 @@ class Books:
             return self, Excess(CLOCK, 0, 0)
         if asked.id in self.ended or asked.holder.key in self.ended:
             return self, Excess(CLOSED, 0, 0)
+        if len(self.holds) >= MOST_HOLDS:
+            return self, Excess(FULL, 0, 0)
         accounts = self.accounts(asked.holder)
         sums = self.sums.moved(accounts, keys, {}, asked.amounts)
         counts = sums.counts(self.level, asked.amounts, keys)
@@ -228,13 +237,17 @@ class Books:
         )
 
     def forgetting(self, now_ms: int) -> "Books":
-        """Returns the books without what ended a day before: sums of past periods, ended holds, warnings."""
+        """Returns the books without what ended a day before: sums of past periods, ended holds, warnings.
+
+        Of more ended holds and runs than `MOST_ENDED` the earliest are forgotten too.
+        """
         gone = {key for key, end_ms in self.ends.items() if end_ms + REMEMBERED_MS <= now_ms}
         gone -= {key for hold in self.holds.values() for key in hold.keys.values()}
+        ended = [(name, until) for name, until in self.ended.items() if until > now_ms]
         return replace(
             self,
             sums=self.sums.without(gone),
-            ended={name: until for name, until in self.ended.items() if until > now_ms},
+            ended=dict(ended[-MOST_ENDED:]),
             ends={key: end_ms for key, end_ms in self.ends.items() if key not in gone},
             warned=frozenset(mark for mark in self.warned if not gone & set(mark.split())),
             top={key: spenders for key, spenders in self.top.items() if key not in gone},
@@ -276,7 +289,7 @@ class Books:
         return replace(self, ends={**self.ends, **known})
 
     def _forgotten_at(self, keys: Keys, now_ms: int = 0) -> int:
-        return max(self.ends.get(keys[Period.DAY], 0), now_ms) + REMEMBERED_MS
+        return max(self.ends.get(keys.get(Period.DAY, ""), 0), now_ms) + REMEMBERED_MS  # runs at once have no day
 
     def _topped(self, holder: Holder, keys: Keys, usd: int) -> Mapping[str, tuple[Spender, ...]]:
         if usd <= 0:

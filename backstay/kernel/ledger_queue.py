@@ -1,6 +1,7 @@
 """Lets runs go on in the order of their starts, never more at once than the limits of a ledger have room for.
 
-INVARIANT: nobody goes ahead of a run that was started earlier, unless that one waits for its agent's own limit.
+INVARIANT: nobody goes ahead of a run that was started earlier and is remembered, unless that one waits for its agent's
+own limit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, replace
 from .ledger import Books, Hold, Holder, Waiter
 from .ledger_sums import RUNS, Limit
 
+MOST_WAITING = 5_000
+"""The most runs that are remembered while they wait; further ones wait too, and ask again until there is a place."""
 _ONE = {RUNS: 1}
 
 
@@ -49,7 +52,7 @@ class Look:
 
 def joined(books: Books, waiter: Waiter, limits: Iterable[Limit]) -> Books:
     """Returns the books with a run among those that wait, under the limits of now; one that was let in stays so."""
-    if waiter.id in books.holds:
+    if waiter.id in books.holds or (waiter.id not in books.waiting and len(books.waiting) >= MOST_WAITING):
         return books
     room = {**books.room, waiter.line: tuple(limits)}
     return replace(books, waiting={**books.waiting, waiter.id: waiter}, room=room)

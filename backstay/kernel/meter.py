@@ -80,7 +80,7 @@ def read_amount(value: object) -> int:
         raise MeterError(f"a {type(value).__name__} is no amount")
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         raise MeterError("a text that is no plain decimal is no amount")
-    number = Decimal(repr(value) if isinstance(value, float) else value)
+    number = Decimal(float.__repr__(value) if isinstance(value, float) else value)
     if not number.is_finite():
         raise MeterError("an amount is a finite number")
     if number < 0:
@@ -90,6 +90,12 @@ def read_amount(value: object) -> int:
     if number.quantize(_PLACE, context=_EXACT) != number:
         raise MeterError("an amount has at most four decimals")
     return int(number.scaleb(4, context=_EXACT))
+
+
+def read_sum(text: str) -> int:
+    """Reads a sum as `format_amount` wrote it: unlike an amount it may be of any size."""
+    whole, _, part = text.partition(".")
+    return int(whole) * UNITS + int(part.ljust(4, "0"))
 
 
 def format_amount(units: int) -> str:

@@ -71,6 +71,33 @@ async def test_where_a_model_is_not_to_be_had_the_next_that_fits_is_asked(worksh
         assert asked(shop) == ["gpt-5-mini", "gpt-4.1-mini", "gpt-4.1-nano"]
 
 
+async def test_near_the_limit_no_model_is_asked_that_is_dearer_than_the_one_fallen_back_to(workshop: Opener) -> None:
+    def keen(request: Any) -> Any:
+        if request.body["model"] == "gpt-5-mini":
+            return Failure(404)
+        if NO_ROOM in request.raw.decode():
+            return Reply("what was done", usage=Usage(1_000, 100))
+        return Reply(calls=[Call("note", {"text": str(request.index)})], usage=Usage(10_000, 100))
+
+    between = """
+[model]
+name = "gpt-5-mini"
+near_limit = { name = "between", price = { input = "0.20", output = "1.60" } }
+fallback = ["gpt-5-nano"]
+give_up_after = "2s"
+[budget]
+usd = "0.05"
+conclude_at = 50
+"""
+    async with workshop([keen] * 60, between) as shop:
+        handle = await shop.start(budget={"usd": "0.02"})
+        result = await shop.result(handle)
+        assert (result.stop_reason, result.answer) == ("budget_exhausted", "what was done")
+        assert set(asked(shop)) == {"gpt-5-mini", "gpt-5-nano"}
+        assert [one["why"] for one in await shop.audit(handle, "model_changed")] == ["fallback"]
+        assert await shop.audit(handle, "concluding"), "the limit came near"
+
+
 @pytest.mark.parametrize(
     ("toml", "words"),
     [

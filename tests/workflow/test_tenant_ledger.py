@@ -29,6 +29,7 @@ from backstay.contracts.ledger import (
     SweepResult,
 )
 from backstay.contracts.run import plain
+from backstay.errors import LedgerUnansweredError
 from backstay.kernel.keys import ledger_id
 from backstay.kernel.ledger import Asked, Books, Hold, Holder
 from backstay.kernel.ledger_period import Period, Span, spans_around
@@ -52,6 +53,13 @@ def asked(number: int, usd: int) -> Asked:
 
 def holder(number: int) -> Holder:
     return Holder(f"key-{number}", f"run-{number}", "execution", "clerk")
+
+
+def _long(number: int) -> Asked:
+    """A hold as long as those of real runs, of which no two have anything in common."""
+    key = uuid.uuid4().hex
+    run = Holder(key, f"refund-{uuid.uuid4()}", str(uuid.uuid4()), "clerk")
+    return Asked(f"{key}/meter-{number % 20}-0-0-{uuid.uuid4().hex[:16]}", run, {"usd": 1}, ())
 
 
 class Engine:
@@ -89,6 +97,9 @@ class Kept:
 
     async def hold(self, number: int, usd: int) -> Hold | Excess:
         return await self.asking.hold(self.ledger, asked(number, usd))
+
+    async def ask(self, one: Asked) -> Hold | Excess:
+        return await self.asking.hold(self.ledger, one)
 
     async def usd(self) -> Sum:
         view = LedgerView.model_validate(await self.handle.query(names.BOOKS))
@@ -129,6 +140,22 @@ async def test_a_run_that_ended_and_said_nothing_is_settled_and_one_that_is_open
         assert ledger.engine.swept[0] == ["key-1", "key-2"]
 
 
+@pytest.mark.parametrize("messages", [1_000, 5])
+async def test_a_ledger_that_is_never_quiet_looks_for_the_runs_of_old_holds_too(client: Client, messages: int) -> None:
+    async with kept(client, **AT_ONCE, MESSAGES_PER_LINK=messages) as ledger:
+        await ledger.hold(1, 60)
+        ledger.engine.known["key-1"] = {"usd": 25}
+
+        async def always() -> None:
+            for number in range(1_000, 1_000_000):
+                await ledger.hold(number, 0)
+                await asyncio.sleep(0.02)
+
+        busy = asyncio.create_task(always())
+        await ledger.until(lambda: _is(ledger, Sum(25, 0)))
+        busy.cancel()
+
+
 async def test_an_idle_ledger_looks_for_nothing(client: Client) -> None:
     async with kept(client, **AT_ONCE) as ledger:
         await ledger.hold(1, 60)
@@ -155,6 +182,34 @@ async def test_nothing_is_lost_or_doubled_while_the_ledger_continues_as_new(clie
             return len(links) > 1
 
         await ledger.until(rolled)
+
+
+async def test_books_of_thousands_of_holds_are_handed_to_the_next_link(client: Client) -> None:
+    async with kept(client, MESSAGES_PER_LINK=30, PUBLISH_EVERY=timedelta(milliseconds=10)) as ledger:
+        first = await ledger.hold(0, 1)
+        for batch in range(30):
+            asking = (ledger.ask(_long(200 * batch + number)) for number in range(200))
+            assert all(isinstance(one, Hold) for one in await asyncio.gather(*asking))
+
+        async def rolled() -> bool:
+            described = await ledger.handle.describe()
+            return described.run_id != described.raw_description.workflow_execution_info.first_run_id
+
+        await ledger.until(rolled)
+        assert await ledger.hold(0, 1) == first, "the next link knows every hold"
+        assert (await ledger.usd()).held == 6_001
+
+
+async def test_full_books_say_so_and_hold_again_once_a_run_has_ended(client: Client) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backstay.kernel.ledger.MOST_HOLDS", 1)
+        async with kept(client) as ledger:
+            await ledger.hold(1, 60)
+            with pytest.raises(LedgerUnansweredError, match="as many holds as it can"):
+                await ledger.hold(2, 10)
+            await ledger.handle.signal(names.CLOSED, plain(Closing(holder=holder(1), spent={"usd": 10})))
+            await ledger.until(lambda: _is(ledger, Sum(10, 0)))
+            assert isinstance(await ledger.hold(2, 10), Hold)
 
 
 async def test_the_books_are_read_without_a_worker(client: Client) -> None:

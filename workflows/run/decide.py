@@ -46,6 +46,8 @@ WRAP_UP = (
     "last time and in a few sentences: what was done, what you found, and what is still open."
 )
 
+NOT_DEARER = "near the limit no model is asked that may cost more than the present one"
+
 
 async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
@@ -139,10 +141,13 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
 
 
 def _change_to_cheaper(run: LiveRun) -> None:
-    """Asks a cheaper model from now on, where the agent names one."""
-    cheaper = run.admission.model.near_limit
-    if cheaper is not None and cheaper.name not in run.state.models:
-        run.apply(ModelChanged(cheaper.name, cheaper.price, "near_limit"))
+    """Asks a cheaper model from now on, where the agent names one: cheaper also than one that it has fallen back to."""
+    cheaper, present = run.admission.model.near_limit, run.state.price
+    if cheaper is None or cheaper.name in run.state.models:
+        return
+    if cheaper.price and present and cheaper.price.exceeds(present) and workflow.patched(NOT_DEARER):
+        return
+    run.apply(ModelChanged(cheaper.name, cheaper.price, "near_limit"))
 
 
 def _falls_back(run: LiveRun, error: ActivityError) -> bool:

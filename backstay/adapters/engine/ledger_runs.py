@@ -26,7 +26,7 @@ from backstay.kernel.keys import ledger_id, run_key
 from backstay.kernel.ledger import Hold, Holder
 from backstay.kernel.ledger_queue import AtWork
 from backstay.kernel.ledger_sums import Amounts, quantity_of
-from backstay.kernel.meter import read_amount
+from backstay.kernel.meter import read_sum
 from backstay.kernel.money import parse_usd
 
 from .errors import result_of_failure
@@ -231,7 +231,7 @@ def _counted(result: RunResult) -> dict[str, int]:
 
 def _exposed(sums: Sums) -> dict[str, int]:
     """Returns what a run adds to meters; a ledger takes those of which it holds something."""
-    return {quantity_of(name): read_amount(by_period["run"]) for name, by_period in sums.items()}
+    return {quantity_of(name): read_sum(by_period["run"]) for name, by_period in sums.items()}
 
 
 def _amounts(spent: Spent) -> dict[str, int]:

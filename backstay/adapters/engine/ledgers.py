@@ -22,7 +22,7 @@ from backstay.contracts.ledger import (
 )
 from backstay.errors import LedgerUnansweredError
 from backstay.kernel.keys import ledger_id
-from backstay.kernel.ledger import CLOCK, Asked, Hold
+from backstay.kernel.ledger import CLOCK, FULL, Asked, Hold
 from backstay.kernel.ledger_period import Span
 from backstay.kernel.ledger_queue import Place
 from backstay.kernel.ledger_sums import Excess
@@ -76,6 +76,8 @@ class Ledgers:
             raise _unanswered(ledger, "gave no answer")
         if answer.excess.name == CLOCK:
             raise _unanswered(ledger, "has another day: this worker's clock is days off")
+        if answer.excess.name == FULL:
+            raise _unanswered(ledger, "keeps as many holds as it can: there is room once runs have ended")
         return answer.excess
 
     async def enqueue(self, ledger: LedgerRef, asked: TurnAsked) -> Hold | Place:

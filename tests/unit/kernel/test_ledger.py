@@ -4,8 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backstay.kernel.ledger import CLOCK, CLOSED, Asked, Books, Hold, Holder, Spender
+import pytest
+
+from backstay.kernel.ledger import CLOCK, CLOSED, FULL, Asked, Books, Hold, Holder, Spender, Waiter
 from backstay.kernel.ledger_period import Period, milliseconds, spans_around
+from backstay.kernel.ledger_queue import let_in
 from backstay.kernel.ledger_sums import NOW, RUNS, Excess, Limit, Sum, quantity_of
 
 NIGHT = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
@@ -276,3 +279,30 @@ def test_a_call_that_happened_is_spent_with_the_next_that_its_run_asks_for_also_
     closed_one = after.close(FIRST, {REFUNDS: 65}, spans_around(NIGHT, UTC), milliseconds(NIGHT))
     assert closed_one.sums.at("tenant", REFUNDS, "2026-11-30") == Sum(65, 25)
     assert list(closed_one.holds) == ["key-2/meter-1-0"]
+
+
+def test_full_books_hold_nothing_more_until_something_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.kernel.ledger.MOST_HOLDS", 2)
+    books = held(held(EMPTY, asked(10)), asked(10, SECOND))
+    third = Holder("key-3", "run-3", "execution-3", "clerk")
+    assert refused(books, asked(10, third)) == Excess(FULL, 0, 0)
+    assert held(books, asked(10)) is books, "what is held already is no further hold"
+    assert day(held(books, asked(20))) == Sum(0, 30), "and nor is more in its place"
+    assert day(held(closed(books, FIRST, 5), asked(10, third))) == Sum(5, 20)
+
+
+def test_of_very_many_ended_runs_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.kernel.ledger.MOST_ENDED", 2)
+    books = EMPTY
+    for number in range(4):
+        holder = Holder(f"key-{number}", f"run-{number}", "execution", "clerk")
+        books = closed(held(books, asked(5, holder)), holder, number)
+    after = books.forgetting(milliseconds(NIGHT))
+    assert (list(after.ended), day(after)) == (["key-2", "key-3"], Sum(6, 0))
+
+
+def test_the_place_of_a_run_among_those_at_once_can_be_settled_like_any_hold() -> None:
+    waiter = Waiter(FIRST, "agents", 0)
+    books, [hold] = let_in(replace(EMPTY, waiting={waiter.id: waiter}, counted=True), milliseconds(NIGHT))
+    after = books.settle(hold.id, {"usd": 5})
+    assert (after.holds, after.sums.at("tenant", RUNS, NOW)) == ({}, Sum())

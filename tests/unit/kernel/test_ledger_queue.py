@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from backstay.kernel.ledger import Books, Hold, Holder, Waiter
 from backstay.kernel.ledger_queue import AtWork, Look, Place, at_once, joined, let_in, looked_after, next_in_line, place
 from backstay.kernel.ledger_sums import NOW, RUNS, Limit, Sum
@@ -42,6 +44,18 @@ def test_whoever_asks_again_keeps_what_it_has() -> None:
     books, _ = going(asking(EMPTY, waiter(1), waiter(2), waiter(3)))
     again, went = going(asking(books, waiter(1), waiter(3)))
     assert (again, went) == (books, [])
+
+
+def test_of_very_many_runs_the_last_wait_unremembered_and_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.kernel.ledger_queue.MOST_WAITING", 1)
+    books = EMPTY
+    for number in (1, 2, 3):
+        books, _ = going(asking(books, waiter(number)))
+    assert asking(books, waiter(4)) is books
+    assert place(books, waiter(4)) == Place(2, "runs_at_once:tenant", 2)
+    assert asking(books, waiter(3)) == books
+    books, went = going(books.left("key-1"))
+    assert (went, list(asking(books, waiter(4)).waiting)) == (["run-3"], [waiter(4).id])
 
 
 def test_the_place_of_a_run_is_counted_from_one_by_the_starts() -> None:

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from backstay.kernel.ledger_sums import Excess as LimitExcess
-from backstay.kernel.meter import MOST, Bound, Excess, Exposed, MeterError, excess, format_amount, read_amount
+from backstay.kernel.meter import MOST, Bound, Excess, Exposed, MeterError, excess, format_amount, read_amount, read_sum
 
 
 class Size(IntEnum):
     LARGE = 3
+
+
+class Measured(float):
+    """A float as libraries for numbers have it: it is one, and is not spelled like one."""
+
+    def __repr__(self) -> str:
+        return f"Measured({float(self)})"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +34,7 @@ class Size(IntEnum):
         (Decimal("1E+3"), 10_000_000),
         (Decimal("-0"), 0),
         (0.1, 1_000),
+        (Measured(99.5), 995_000),
         (1e14, 10**18),
         ("0", 0),
         ("12.3400", 123_400),
@@ -84,6 +92,11 @@ def test_anything_else_is_none_and_its_value_is_not_repeated(value: Any, why: st
 )
 def test_an_amount_is_written_as_the_shortest_decimal(units: int, text: str) -> None:
     assert format_amount(units) == text
+
+
+@pytest.mark.parametrize("units", [0, 1, 5_000, 990_000, MOST, 2 * MOST + 1, 10**40])
+def test_a_sum_is_read_as_it_was_written_however_large(units: int) -> None:
+    assert read_sum(format_amount(units)) == units
 
 
 FINAL, ASKS = Bound(500), Bound(500, "finance")
