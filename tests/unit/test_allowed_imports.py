@@ -35,7 +35,8 @@ ALLOWED = {
         "urllib.parse.quote",
         "urllib.parse.unquote",
     },
-    "backstay/contracts": VALUES - {"hashlib"} | {"contextlib", "datetime", "decimal", "pydantic", "shlex", "types"},
+    "backstay/contracts": VALUES - {"hashlib"}
+    | {"base64", "contextlib", "datetime", "decimal", "pydantic", "shlex", "types", "zlib"},
     "workflows": VALUES - {"functools", "hashlib", "re"}
     | {"asyncio", "contextlib", "contextvars", "datetime", "decimal", "shlex", "temporalio"},
     "policies": VALUES | {"cedarpy", "decimal", "threading"},
