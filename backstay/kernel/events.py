@@ -148,15 +148,6 @@ class CallEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmRaised(Event):
-    """A tool asked for a stop; breakers are told so by its worker, and the run goes on."""
-
-    call_id: str
-    tool: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class DecisionEnded(Event):
     """All calls of a decision came to their ends, which stand here in the order asked.
 

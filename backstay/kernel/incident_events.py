@@ -1,8 +1,17 @@
-"""The facts about incidents in a run: one ended it, or held it for a time."""
+"""The facts about incidents in a run: a tool asked for one, or one ended the run or held it for a time."""
 
 from dataclasses import dataclass
 
 from .event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised(Event):
+    """A tool asked for a stop; breakers are told so by its worker, and the run goes on."""
+
+    call_id: str
+    tool: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

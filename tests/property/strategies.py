@@ -8,7 +8,6 @@ from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
 from backstay.kernel.events import (
     Admitted,
-    AlarmRaised,
     ApprovalEnded,
     ApprovalOpened,
     ApprovalVoted,
@@ -41,6 +40,7 @@ from backstay.kernel.events import (
     Tainted,
     Warned,
 )
+from backstay.kernel.incident_events import AlarmRaised
 from backstay.kernel.meter import Bound, Excess, Exposed
 from backstay.kernel.price import Price, Tier, Usage
 from backstay.kernel.stop import StopReason, Thresholds

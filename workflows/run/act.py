@@ -9,7 +9,8 @@ from temporalio.workflow import ActivityConfig
 from backstay.contracts import names
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
 from backstay.kernel.counted import sums_before
-from backstay.kernel.events import AlarmRaised, OutcomeLearned, Tainted
+from backstay.kernel.events import OutcomeLearned, Tainted
+from backstay.kernel.incident_events import AlarmRaised
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert

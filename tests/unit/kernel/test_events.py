@@ -33,7 +33,6 @@ ONE_OF_EACH: dict[str, Event] = {
     "call_judged": events.CallJudged("1-0", "pay", VERDICT),
     "call_held": events.CallHeld("1-0", "pay", 1_700_000_000_000, 5, {"refunds": 5}, {"refunds": 9}),
     "call_ended": events.CallEnded("1-0", "pay", CallOutcome.UNKNOWN, 5),
-    "alarm_raised": events.AlarmRaised("1-0", "pay", "the till does not add up"),
     "decision_ended": events.DecisionEnded(1, (CallOutcome.UNKNOWN,), ("sha",)),
     "tainted": events.Tainted("web"),
     "call_released": events.CallReleased("1-0", "pay"),

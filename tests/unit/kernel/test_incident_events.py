@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.events import ApprovalEnded, ApprovalOpened, DeadlinePassed, Event, Killed
-from backstay.kernel.incident_events import Frozen, IncidentStopped, Thawed
+from backstay.kernel.incident_events import AlarmRaised, Frozen, IncidentStopped, Thawed
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop, StopReason
 from backstay.kernel.stopping import interruption, next_stop
@@ -18,6 +18,13 @@ def after(*events: Event) -> RunState:
     for event in events:
         state = state.after(event)
     return state
+
+
+def test_an_alarm_is_told_and_changes_nothing_of_its_run() -> None:
+    alarm = AlarmRaised("1-0", "pay", "the till does not add up")
+    assert alarm.name() == "alarm_raised"
+    assert alarm.facts() == {"call_id": "1-0", "tool": "pay", "reason": "the till does not add up"}
+    assert after(alarm) == RunState()
 
 
 def test_a_stop_interrupts_the_run_at_once_and_says_who_and_why() -> None:
