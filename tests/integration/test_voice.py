@@ -148,7 +148,8 @@ async def test_an_approver_at_a_terminal_may_change_the_arguments_which_others_r
     )
     await eventually(lambda: _waits_again(place, run_id))
     assert (await place.backstay("approve", run_id, "--by", "alice@example.com")).code == 0
-    assert "paid 7" in await first
+    assert "completed" in await first
+    assert "paid 7" in (await place.backstay("transcript", run_id)).out
 
 
 async def _waits_again(place: Place, run_id: str) -> bool:

@@ -22,7 +22,8 @@ _POLL_SECONDS = 0.3
 _SILENT_SECONDS = 2.0
 """The pause after no worker answered: the server keeps few open queries, and others ask too."""
 _ALONE_SECONDS = 5.0
-_LAST_LOOK_SECONDS = 10.0
+# A question that waits for the worker which had the run last goes to any other one after ten seconds.
+_LAST_LOOK_SECONDS = 20.0
 
 
 class Follower:
