@@ -8,6 +8,7 @@ from temporalio import activity
 from backstay.contracts.ledger import LedgerRef, LimitNotice, Reserved, ReserveResult
 from backstay.errors import NoticeError
 from backstay.kernel.ledger import Asked
+from backstay.kernel.ledger_period import milliseconds
 from backstay.kernel.ledger_sums import Crossing, Excess, Limit
 from backstay.ports import Ledgers, Notifier
 
@@ -30,11 +31,13 @@ class Holds:
             LedgerUnansweredError: a ledger does not say whether there is room; others may hold the amounts.
         """
         held: list[Reserved] = []
+        # A worker that stood still may go on after another one has made the hold: it takes nothing away from that one.
+        asked = replace(asked, attempt=milliseconds(activity.info().started_time))
         for ledger, limits in where:
             answer = await self.ledgers.hold(ledger, replace(asked, limits=limits))
             if isinstance(answer, Excess):
                 for one in held:
-                    await self.ledgers.release(one.ledger, one.hold.id)
+                    await self.ledgers.release(one.ledger, one.hold.id, asked.attempt)
                 return ReserveResult(excess=replace(answer, sums=held[0].hold.sums) if held else answer)
             held.append(Reserved(ledger=ledger, hold=answer))
         warnings = [await self._warned(one, crossing) for one in held for crossing in one.hold.crossed]

@@ -210,6 +210,8 @@ class TenantLedger:
             books = books.settle(hold_id, spent)
         for hold_id in request.released:
             books = books.release(hold_id)
+        for hold_id, attempt in request.withdrawn.items():
+            books = books.release(hold_id, attempt)
         answers: list[HoldAnswer] = []
         for asked in request.holds:
             books, answer = books.hold(asked, request.spans, now_ms)

@@ -86,6 +86,9 @@ async def _used(client: Client, by: str, since: datetime, task_queue: str) -> As
         elif by == "tool":
             for tool, calls in result.spent.tools.items():
                 yield Used(tool, runs=1, tool_calls=calls)
+        elif by == "model":
+            for one in by_model(result, await _name(client, by, execution, result, task_queue)):
+                yield one
         else:
             yield _of(result, await _name(client, by, execution, result, task_queue))
 
@@ -113,3 +116,25 @@ def _of(result: RunResult, name: str) -> Used:
         output_tokens=spent.output_tokens,
         usd=parse_usd(spent.usd),
     )
+
+
+def by_model(result: RunResult, first: str) -> list[Used]:
+    """Returns what a run used of each model that it asked; of the first it used what no other has.
+
+    Args:
+        result: the run's result.
+        first: the model that the run was admitted with.
+    """
+    whole = _of(result, first)
+    others = [
+        Used(name, 1, one.model_calls, 0, one.input_tokens, one.output_tokens, parse_usd(one.usd))
+        for name, one in result.models.items()
+    ]
+    rest = replace(
+        whole,
+        model_calls=whole.model_calls - sum(one.model_calls for one in others),
+        input_tokens=whole.input_tokens - sum(one.input_tokens for one in others),
+        output_tokens=whole.output_tokens - sum(one.output_tokens for one in others),
+        usd=whole.usd - sum(one.usd for one in others),
+    )
+    return [rest, *others]

@@ -203,3 +203,29 @@ class Spent(Contract):
     def by(cls, budget: Budget, seconds: int) -> "Spent":
         """Returns the spend of a budget."""
         return cls.of(budget.spent, seconds, budget.usd_unbilled)
+
+
+class ModelSpent(Contract):
+    """The part of a run's spend that a model has which the run changed to.
+
+    Attributes:
+        model_calls: decisions asked of the model.
+        input_tokens: tokens that it read.
+        output_tokens: tokens that it wrote.
+        usd: US dollars, as text.
+    """
+
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: str
+
+    @classmethod
+    def of(cls, amount: Amount) -> "ModelSpent":
+        """Returns a kernel amount as a caller reads it."""
+        return cls(
+            model_calls=amount.model_calls,
+            input_tokens=amount.input_tokens,
+            output_tokens=amount.output_tokens,
+            usd=format_usd(amount.usd),
+        )

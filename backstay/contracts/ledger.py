@@ -1,5 +1,6 @@
 """Defines the messages between runs, workers and the ledgers that count over many runs."""
 
+from collections.abc import Sized
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -30,6 +31,11 @@ def _countable(amounts: Amounts) -> Amounts:
 def _asking(asked: Asked) -> Asked:
     _countable(asked.amounts)
     return asked
+
+
+def _is_empty(value: Sized) -> bool:
+    """Leaves out what workers of an earlier version do not know, where nothing is said with it."""
+    return not value
 
 
 Spend = Annotated[dict[str, Annotated[int, Field(strict=True)]], AfterValidator(_countable)]
@@ -80,6 +86,7 @@ class BookRequest(Contract):
         holds: amounts to reserve.
         settled: what was spent of a hold, by its id.
         released: the ids of holds of which nothing was used.
+        withdrawn: the attempts that give holds back because another ledger refused, by the ids of the holds.
         turns: the runs that want to go on.
     """
 
@@ -89,6 +96,9 @@ class BookRequest(Contract):
     )
     settled: Annotated[dict[Id, Spend], Field(max_length=MOST_ENTRIES)] = Field(default_factory=dict[str, Spend])
     released: Annotated[list[Id], Field(max_length=MOST_ENTRIES)] = Field(default_factory=list[str])
+    withdrawn: Annotated[dict[Id, Annotated[int, Field(strict=True)]], Field(max_length=MOST_ENTRIES)] = Field(
+        default_factory=dict[str, int], exclude_if=_is_empty
+    )
     turns: Annotated[list[TurnAsked], Field(max_length=MOST_ENTRIES)] = Field(default_factory=list[TurnAsked])
 
 

@@ -1,13 +1,14 @@
 """The request that starts a run, and the run's result."""
 
 import json
+from collections.abc import Sized
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Field
 
 from backstay.kernel.characters import steers
 
-from .budget import BudgetLimits, LimitsInForce, Spent
+from .budget import BudgetLimits, LimitsInForce, ModelSpent, Spent
 from .exposure import Sums
 from .person import Person
 from .problems import Contract, Problem, read_only
@@ -103,6 +104,10 @@ class AuditSummary(Contract):
     head: str
 
 
+def _is_empty(value: Sized) -> bool:
+    return not value
+
+
 class RunResult(Contract):
     """The result of a run, in one shape for completed, stopped and failed ones; what people ask first comes first.
 
@@ -123,6 +128,7 @@ class RunResult(Contract):
         in_flight: calls that were running when the run was interrupted.
         policy_version: the digest of the rules in force.
         audit: the number of audit records, and the hash of the last.
+        models: the part of the spend that other models than the first have; left out where none was asked.
     """
 
     answer: str | None
@@ -141,6 +147,7 @@ class RunResult(Contract):
     audit: AuditSummary
     stop_explained: str | None = None
     exposure: Sums = Field(default_factory=dict[str, Any])
+    models: Annotated[dict[str, ModelSpent], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, ModelSpent])
 
 
 def plain(contract: Contract) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Hold:
     """Amounts reserved for a run, in the periods of the moment in which that was done.
 
     `sums` are those of the outermost account with the hold, of quantities that are meters: whoever asks again is told
-    the same. Once it `happened` all of it is spent, and it is remembered until its run closes.
+    the same. Once it `happened` all of it is spent, and it is remembered until its run closes. `attempt` is the latest
+    that asked for it, as in `Asked`.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Hold:
     crossed: tuple[Crossing, ...] = ()
     sums: Counts = field(default_factory=dict[str, Mapping[Period, int]])
     happened: bool = False
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Asked:
 
     `agreed` has the sums up to which people let this very hold above limits that have a group. `happened` are the ids
     of earlier holds of the same run, of calls that have happened: told along, that costs no message of its own.
+    `attempt` tells the attempts at asking apart: those that begin later have a higher one.
     """
 
     id: str
@@ -68,6 +71,7 @@ class Asked:
     limits: tuple[Limit, ...]
     agreed: Counts = field(default_factory=dict[str, Mapping[Period, int]])
     happened: tuple[str, ...] = ()
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +152,12 @@ class Books:
         if known := self.holds.get(asked.id):
             most = {name: max(amount, asked.amounts.get(name, 0)) for name, amount in known.amounts.items()}
             most = {**asked.amounts, **most}
+            latest = max(known.attempt, asked.attempt)
             if most == known.amounts:
-                return self, known
-            after, answer = self._ended(known, {}).hold(replace(asked, amounts=most), spans, now_ms)
+                held = known if latest == known.attempt else replace(known, attempt=latest)
+                return (self if held is known else replace(self, holds={**self.holds, held.id: held})), held
+            wanted = replace(asked, amounts=most, attempt=latest)
+            after, answer = self._ended(known, {}).hold(wanted, spans, now_ms)
             return (after, answer) if isinstance(answer, Hold) else (self, answer)
         spans = tuple(spans)
         keys = keys_at(spans, now_ms)
@@ -167,7 +174,7 @@ class Books:
             return self, replace(excess, sums=counts)
         crossed = {one.mark: one for one in sums.crossings(asked.limits, asked.amounts, keys)}
         news = tuple(one for mark, one in crossed.items() if mark not in self.warned)
-        held = Hold(asked.id, asked.holder, asked.amounts, accounts, keys, now_ms, news, counts)
+        held = Hold(asked.id, asked.holder, asked.amounts, accounts, keys, now_ms, news, counts, attempt=asked.attempt)
         after = self._reaching(spans, keys)
         return replace(
             after,
@@ -176,10 +183,18 @@ class Books:
             warned=self.warned | {one.mark for one in news},
         ), held
 
-    def release(self, hold_id: str) -> "Books":
-        """Gives a hold back of which nothing was used, and forgets it: the same id may be held again."""
+    def release(self, hold_id: str, attempt: int | None = None) -> "Books":
+        """Gives a hold back of which nothing was used, and forgets it: the same id may be held again.
+
+        Args:
+            hold_id: the id of the hold.
+            attempt: the attempt that gives it back because another ledger refused; one that was late gives nothing back
+                that a later attempt has asked for. None is the run itself.
+        """
         held = self.holds.get(hold_id)
-        return self if held is None or held.happened else self._ended(held, {})
+        if held is None or held.happened or (attempt is not None and attempt < held.attempt):
+            return self
+        return self._ended(held, {})
 
     def settle(self, hold_id: str, spent: Amounts) -> "Books":
         """Replaces a hold by what was spent of it, in the hold's own periods; an unknown id changes nothing."""

@@ -7,7 +7,7 @@ own limit.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from .ledger import Books, Hold, Holder, Waiter
+from .ledger import FULL, MOST_HOLDS, Books, Hold, Holder, Waiter
 from .ledger_sums import RUNS, Limit
 
 MOST_WAITING = 5_000
@@ -66,7 +66,7 @@ def let_in(books: Books, now_ms: int) -> tuple[Books, tuple[Hold, ...]]:
     held: list[Hold] = []
     full: set[str] = set()
     for waiter in _in_order(books) if books.counted else ():
-        if waiter.line not in full and _short(books, waiter) is None:
+        if waiter.line not in full and len(books.holds) < MOST_HOLDS and _short(books, waiter) is None:
             books, hold = _among(books, waiter.holder, now_ms)
             held.append(hold)
         else:
@@ -77,6 +77,8 @@ def let_in(books: Books, now_ms: int) -> tuple[Books, tuple[Hold, ...]]:
 def place(books: Books, waiter: Waiter) -> Place:
     """Returns the place of a run that waits."""
     number = 1 + sum(one.order < waiter.order for one in books.waiting.values())
+    if len(books.holds) >= MOST_HOLDS:
+        return Place(number, FULL, MOST_HOLDS)
     short = _short(books, waiter) if books.counted else None
     return Place(number) if short is None else Place(number, short.name, short.most)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .approval import Approval
-from .budget import Budget
+from .budget import Amount, Budget
 from .events import BudgetShort, DecisionHeld, Event, Flight, Killed
 from .incident_events import IncidentStopped
 from .ledger_period import Period
@@ -23,7 +23,7 @@ class RunState:
     `wrapped` tells that a last answer was asked for. `models` are those that the run changed to, the present one last.
     `drawn` is what ledgers hold for the run, of US dollars and of tokens; None where the run draws on none. `counted`
     has the last sums that they told of each meter, by period. `incident` is the one that ended the run, `frozen` those
-    that hold it.
+    that hold it. `spent_by` is the part of the spend on decisions of the models that the run changed to.
     """
 
     admitted: bool = False
@@ -61,6 +61,7 @@ class RunState:
     warned: bool = False
     wrapped: bool = False
     models: tuple[str, ...] = ()
+    spent_by: Mapping[str, Amount] = field(default_factory=dict[str, Amount])
     drawn: Mapping[str, int] | None = None
     counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
 

@@ -90,6 +90,9 @@ def _decision_settled(state: "RunState", event: DecisionSettled) -> "RunState":
         decision=state.decision if is_open else None,
         context_tokens=event.context_tokens,
     )
+    if state.models:
+        before = state.spent_by.get(state.models[-1], Amount())
+        after = replace(after, spent_by={**state.spent_by, state.models[-1]: before + event.amount})
     return _billed(after, settled)
 
 

@@ -63,8 +63,8 @@ class Ledgers(Protocol):
         """
         ...
 
-    async def release(self, ledger: LedgerRef, hold_id: str) -> None:
-        """Gives back a hold of which nothing was used.
+    async def release(self, ledger: LedgerRef, hold_id: str, attempt: int) -> None:
+        """Gives back a hold of which nothing was used, unless a later attempt has asked for it.
 
         Raises:
             LedgerUnansweredError: the ledger did not take it.

@@ -13,7 +13,8 @@ import pytest
 
 from backstay.adapters.engine.dev_server import dev_server
 from backstay.cli import execute
-from backstay.client.usage import usage
+from backstay.client.usage import Used, by_model, usage
+from backstay.contracts.budget import ModelSpent
 from backstay.contracts.run import RunResult
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
@@ -113,6 +114,19 @@ async def test_usage_adds_up_closed_runs(runtime: LocalRuntime, command: Command
     assert (bool(model["model"]), model["runs"]) == (True, 3)
     code, out, err = await command("usage", "--since", "2999-01-01")
     assert (code, out, "no run has closed" in err) == (0, "", True)
+
+
+async def test_a_run_that_changed_its_model_counts_with_each_model_that_it_asked(runtime: LocalRuntime) -> None:
+    result = await ran(runtime, "acme")
+    spent = result.spent.model_copy(update={"model_calls": 5, "input_tokens": 500, "output_tokens": 50, "usd": "0.05"})
+    nano = ModelSpent(model_calls=3, input_tokens=300, output_tokens=20, usd="0.01")
+    changed = result.model_copy(update={"spent": spent, "models": {"nano": nano}})
+    tools = result.spent.tool_calls
+    assert by_model(changed, "mini") == [
+        Used("mini", 1, 2, tools, 200, 30, 40_000),
+        Used("nano", 1, 3, 0, 300, 20, 10_000),
+    ]
+    assert [one.name for one in by_model(result, "mini")] == ["mini"]
 
 
 async def test_before_any_run_there_is_no_budget_to_show(runtime: LocalRuntime, command: Command) -> None:

@@ -72,10 +72,11 @@ class World:
         if run.ended:
             return
         name = f"{run.holder.key}/meter-{place}-0-{amount}"
-        asked = Asked(name, run.holder, {REFUNDS: amount}, LIMITS, {}, tuple(self.happened))
+        asked = Asked(name, run.holder, {REFUNDS: amount}, LIMITS, {}, tuple(self.happened), attempt=1)
         self.books, lost = self.books.hold(asked, self.spans(), self.ms)
         self.books, answer = self.books.hold(asked, self.spans(), self.ms)
         assert type(lost) is type(answer)
+        self.books = self.books.release(name, 0)  # by a worker that stood still: it takes nothing away
         if isinstance(answer, Hold):
             day = answer.keys[Period.DAY]
             if name not in self.shop:

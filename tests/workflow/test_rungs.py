@@ -49,6 +49,13 @@ async def test_near_the_limit_a_cheaper_model_is_asked_at_its_own_price(workshop
         bill = dear * (10_000 * Decimal("0.25") + 100 * 2)
         bill += (cheap - 1) * (10_000 * Decimal("0.05") + 100 * Decimal("0.4")) + 1_000 * Decimal("0.05") + 40
         assert Decimal(result.spent.usd) == bill / 1_000_000 <= Decimal("0.02")
+        nano = result.models["gpt-5-nano"]
+        assert (list(result.models), nano.model_calls, result.spent.model_calls) == (
+            ["gpt-5-nano"],
+            cheap,
+            dear + cheap,
+        )
+        assert Decimal(result.spent.usd) - Decimal(nano.usd) == dear * (10_000 * Decimal("0.25") + 200) / 1_000_000
         [changed] = await shop.audit(handle, "model_changed")
         assert (changed["model"], changed["why"]) == ("gpt-5-nano", "near_limit")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio import workflow
 
 from backstay.contracts.approval import PendingApproval
-from backstay.contracts.budget import LimitsInForce, Spent
+from backstay.contracts.budget import LimitsInForce, ModelSpent, Spent
 from backstay.contracts.exposure import Sums, sums
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, State
@@ -108,6 +108,7 @@ def result_of(request: RunRequest, record: Record, clock: Clock, run: LiveRun | 
         policy_version=run.admission.policy_version if run else "",
         audit=AuditSummary(records=audit.records, head=audit.head),
         stop_explained=explained(state, stop),
+        models={name: ModelSpent.of(amount) for name, amount in state.spent_by.items()},
     )
 
 

@@ -32,8 +32,17 @@ from .entities import ANSWER, NO_ANSWER, Entity, updated
 LARGEST_BATCH = 200
 _NOT_READY_SECONDS = 0.1
 
-Told = Asked | TurnAsked | str
-"""A hold to make, a run that wants to go on, or the id of a hold to give back."""
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawn:
+    """A hold that an attempt gives back, by its id."""
+
+    hold_id: str
+    attempt: int
+
+
+Told = Asked | TurnAsked | _Withdrawn
+"""A hold to make, a run that wants to go on, or a hold to give back."""
 Answer = HoldAnswer | TurnAnswer | None
 Spans = Callable[[], tuple[Span, ...]]
 """Returns the days and months around now."""
@@ -91,13 +100,13 @@ class Ledgers:
             return found
         raise _unanswered(ledger, "gave no answer")
 
-    async def release(self, ledger: LedgerRef, hold_id: str) -> None:
-        """Gives back a hold of which nothing was used.
+    async def release(self, ledger: LedgerRef, hold_id: str, attempt: int) -> None:
+        """Gives back a hold of which nothing was used, unless a later attempt has asked for it.
 
         Raises:
             LedgerUnansweredError: the ledger did not take it.
         """
-        await self._told(ledger, hold_id)
+        await self._told(ledger, _Withdrawn(hold_id, attempt))
 
     async def _told(self, ledger: LedgerRef, told: Told) -> Answer:
         line = self._lines.setdefault(ledger_id(ledger.tenant), _Line())
@@ -132,7 +141,7 @@ class Ledgers:
         request = BookRequest(
             spans=list(self._spans()),
             holds=[one for one in told if isinstance(one, Asked)],
-            released=[one for one in told if isinstance(one, str)],
+            withdrawn={one.hold_id: one.attempt for one in told if isinstance(one, _Withdrawn)},
             turns=[one for one in told if isinstance(one, TurnAsked)],
         )
         until = asyncio.get_running_loop().time() + ANSWER.total_seconds()

@@ -1,6 +1,5 @@
 """`backstay usage`: adds up what closed runs have used; needs no worker."""
 
-import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,9 +18,9 @@ from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
 from ..shell.terminal import clean, say, write, write_json
 from ..views.columns import Columns
+from ..views.sheet import sheet
 
 FIELDS = ("runs", "model_calls", "tool_calls", "input_tokens", "output_tokens", "usd")
-_FORMULA = ("=", "+", "-", "@")
 
 
 def usage(by: str, since: str, output: str) -> int:
@@ -36,7 +35,8 @@ async def _usage(by: str, since: datetime, output: str) -> int:
     if output == "json":
         write_json({"by": by, "since": since.isoformat(), "usage": [_row(by, one) for one in found]})
     elif output == "csv":
-        _write_csv(by, found)
+        sys.stdout.write(sheet((by, *FIELDS), [_row(by, one) for one in found]))
+        sys.stdout.flush()
     elif found:
         write(_table(by, found))
     else:
@@ -48,7 +48,7 @@ def _moment(since: str) -> datetime:
     """Reads a duration before now, or a date in the time zone of this machine."""
     try:
         return datetime.fromisoformat(since).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         return datetime.now(UTC) - timedelta(seconds=seconds(since))
@@ -57,19 +57,9 @@ def _moment(since: str) -> datetime:
         raise ConfigurationError(f"`{clean(since)}` is no time to begin at", mend=mend) from None
 
 
-def _row(by: str, one: Used) -> dict[str, object]:
-    figures = {name: value for name, value in asdict(one).items() if name in FIELDS}
+def _row(by: str, one: Used) -> dict[str, str | int | None]:
+    figures: dict[str, int] = {name: value for name, value in asdict(one).items() if name in FIELDS}
     return {by: one.name or None, **figures, "usd": format_usd(one.usd)}
-
-
-def _write_csv(by: str, found: Sequence[Used]) -> None:
-    """Writes the sums as CSV; no name can become a formula in a spreadsheet."""
-    sheet = csv.DictWriter(sys.stdout, (by, *FIELDS), lineterminator="\n")
-    sheet.writeheader()
-    for one in found:
-        name = escaped(one.name)
-        sheet.writerow({**_row(by, one), by: f"'{name}" if name.startswith(_FORMULA) else name})
-    sys.stdout.flush()
 
 
 def _table(by: str, found: Sequence[Used]) -> Columns:

@@ -4,11 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from backstay.contracts.exposure import MeterSpec
 from backstay.contracts.ledger import LedgerRef, TurnAsked
-from backstay.kernel.ledger import Asked, Hold
-from backstay.kernel.ledger_period import Period, Span
+from backstay.kernel.ledger import Asked, Books, Hold
+from backstay.kernel.ledger_period import Period, Span, spans_around
 from backstay.kernel.ledger_queue import Place
 from backstay.kernel.ledger_sums import RUNS, Amounts, Counts, Crossing, Excess, Limit, meter_of
 
@@ -80,5 +81,24 @@ class FakeLedgers:
         self.held.append((ledger.tenant, asked.waiter.id))
         return Hold(asked.waiter.id, asked.waiter.holder, {RUNS: 1}, (ledger.level,), {}, 0)
 
-    async def release(self, ledger: LedgerRef, hold_id: str) -> None:
+    async def release(self, ledger: LedgerRef, hold_id: str, attempt: int) -> None:
         self.held.remove((ledger.tenant, hold_id))
+
+
+class KeptLedgers(FakeLedgers):
+    """Ledgers with real books; what is given back arrives once `going` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.books = {TENANT.tenant: Books("tenant"), ORGANISATION.tenant: Books("organisation")}
+        self.going, self.withdrawing = asyncio.Event(), asyncio.Event()
+
+    async def hold(self, ledger: LedgerRef, asked: Asked) -> Hold | Excess:
+        spans = spans_around(datetime(2026, 11, 30, 12, tzinfo=UTC), UTC)
+        self.books[ledger.tenant], answer = self.books[ledger.tenant].hold(asked, spans, spans[2].start_ms)
+        return answer
+
+    async def release(self, ledger: LedgerRef, hold_id: str, attempt: int) -> None:
+        self.withdrawing.set()
+        await self.going.wait()
+        self.books[ledger.tenant] = self.books[ledger.tenant].release(hold_id, attempt)

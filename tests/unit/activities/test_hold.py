@@ -1,6 +1,9 @@
 """Holds in several ledgers: in all or in none, and people are told of limits that are near."""
 
+import asyncio
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,7 +15,7 @@ from backstay.kernel.ledger_period import Period
 from backstay.kernel.ledger_sums import Crossing, Excess, Limit
 
 from .fakes import FakeNotifier
-from .ledgers import ORGANISATION, TENANT, FakeLedgers
+from .ledgers import ORGANISATION, TENANT, FakeLedgers, KeptLedgers
 from .world import World
 
 REFUNDS = "exposure:refunds"
@@ -42,6 +45,31 @@ async def test_a_refusal_tells_the_sums_of_the_first_ledger(world: World) -> Non
     assert (result.held, ledgers.held) == ([], [])
     assert result.excess is not None
     assert result.excess.sums == {REFUNDS: {Period.DAY: 60, Period.MONTH: 60}}
+
+
+@pytest.mark.parametrize("later", [True, False])
+async def test_an_attempt_that_stood_still_gives_nothing_back_that_a_later_one_holds(later: bool) -> None:
+    began = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    ledgers, first, second = KeptLedgers(), World(), World()
+    first.began(began)
+    second.began(began + timedelta(seconds=10))
+    tight = (replace(ALL[0], most=100),)
+    run = Holder("other", "run-2", "execution", "clerk")
+    await ledgers.hold(ORGANISATION, replace(ASKED, id="other", holder=run, limits=tight))
+    holds = Holds(ledgers, FakeNotifier())
+
+    async def hold() -> ReserveResult:
+        return await holds.hold([(TENANT, OWN), (ORGANISATION, tight)], ASKED)
+
+    frozen = asyncio.create_task(first.env.run(hold))
+    await asyncio.wait_for(ledgers.withdrawing.wait(), 5)
+    ledgers.books[None] = ledgers.books[None].release("other")
+    if later:
+        assert len((await second.env.run(hold)).held) == 2
+    ledgers.going.set()
+    assert (await frozen).excess is not None
+    for books in ledgers.books.values():
+        assert list(books.holds) == [ASKED.id] * later
 
 
 async def test_a_limit_that_is_near_is_told_in_the_log_to_the_webhook_and_to_the_run(

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 from temporalio.testing import ActivityEnvironment
@@ -72,6 +73,10 @@ class World:
     def attempt(self, number: int, *details: Any) -> None:
         """Makes this the attempt of a number; `details` is what the last heartbeat before it left."""
         self._inform(attempt=number, heartbeat_details=list(details))
+
+    def began(self, at: datetime) -> None:
+        """Makes this an attempt that the engine began at a moment."""
+        self._inform(started_time=at)
 
     def within(self, run: RunRef) -> None:
         """Makes this an activity of a run."""

@@ -5,9 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from backstay.contracts.budget import LimitsInForce, Spent
+from backstay.contracts.budget import LimitsInForce, ModelSpent, Spent
 from backstay.contracts.problems import Problem, plain_problems
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult, plain
+from backstay.kernel.budget import Amount
 
 CANARY = "q7Zx"
 TEXT = "input should be a valid string"
@@ -170,7 +171,7 @@ def test_the_largest_request_is_read_as_it_stands() -> None:
     assert plain(request) == sent
 
 
-def test_a_result_is_plain_json_without_floats() -> None:
+def a_result() -> RunResult:
     spent = Spent(
         steps=1,
         model_calls=2,
@@ -182,7 +183,7 @@ def test_a_result_is_plain_json_without_floats() -> None:
         seconds=6,
         tools={"pay": 3},
     )
-    result = RunResult(
+    return RunResult(
         run_id="r",
         agent="clerk",
         agent_version="1",
@@ -198,6 +199,20 @@ def test_a_result_is_plain_json_without_floats() -> None:
         policy_version="sha256:v",
         audit=AuditSummary(records=1, head="sha256:h"),
     )
+
+
+def test_a_result_tells_models_apart_where_the_run_has_changed_its_model() -> None:
+    assert "models" not in plain(a_result())
+    nano = ModelSpent.of(Amount(model_calls=1, input_tokens=2, output_tokens=3, usd=40))
+    changed = a_result().model_copy(update={"models": {"nano": nano}})
+    assert plain(changed)["models"] == {
+        "nano": {"model_calls": 1, "input_tokens": 2, "output_tokens": 3, "usd": "0.00004"}
+    }
+    assert RunResult.model_validate(plain(changed)) == changed
+
+
+def test_a_result_is_plain_json_without_floats() -> None:
+    result = a_result()
     text = json.dumps(plain(result))
     assert json.loads(text, parse_float=pytest.fail) == plain(result)
     assert plain(result)["budget"]["usd"] == plain(result)["spent"]["usd"] == "0.50"

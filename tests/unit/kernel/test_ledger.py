@@ -103,6 +103,17 @@ def test_a_hold_that_was_released_may_be_made_again() -> None:
     assert books.release("key-1/draw-0") == books
 
 
+def test_what_an_attempt_gives_back_is_kept_where_a_later_one_has_asked_for_it() -> None:
+    books = held(EMPTY, replace(asked(60), attempt=5))
+    again = held(books, replace(asked(60), attempt=7))
+    assert held(again, replace(asked(60), attempt=6)) is again
+    assert again.release("key-1/draw-0", 6) is again
+    more = held(again, replace(asked(70), attempt=6))
+    assert more.release("key-1/draw-0", 6) is more
+    for attempt in (7, None):
+        assert day(more.release("key-1/draw-0", attempt)) == Sum()
+
+
 def test_a_run_that_closed_holds_nothing_more() -> None:
     books = closed(held(EMPTY, asked(60)), FIRST, 10)
     assert refused(books, asked(5, name="draw-1")) == Excess(CLOSED, 0, 0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstay.kernel.ledger import Books, Hold, Holder, Waiter
+from backstay.kernel.ledger import FULL, Books, Hold, Holder, Waiter
 from backstay.kernel.ledger_queue import AtWork, Look, Place, at_once, joined, let_in, looked_after, next_in_line, place
 from backstay.kernel.ledger_sums import NOW, RUNS, Limit, Sum
 
@@ -56,6 +56,13 @@ def test_of_very_many_runs_the_last_wait_unremembered_and_ask_again(monkeypatch:
     assert asking(books, waiter(3)) == books
     books, went = going(books.left("key-1"))
     assert (went, list(asking(books, waiter(4)).waiting)) == (["run-3"], [waiter(4).id])
+
+
+def test_full_books_let_nobody_in_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.kernel.ledger_queue.MOST_HOLDS", 1)
+    books, went = going(asking(EMPTY, waiter(1), waiter(2)))
+    assert (went, place(books, waiter(2))) == (["run-1"], Place(1, FULL, 1))
+    assert going(books.left("key-1"))[1] == ["run-2"]
 
 
 def test_the_place_of_a_run_is_counted_from_one_by_the_starts() -> None:

@@ -294,6 +294,21 @@ def test_decisions_are_held_at_the_price_of_the_model_that_the_run_changed_to() 
     assert (state.price, state.models) == (cheap, ("mini", "nano"))
 
 
+def test_what_is_spent_on_models_that_the_run_changed_to_is_known_by_model() -> None:
+    def decided(state: RunState, step: int) -> RunState:
+        bill = Amount(steps=1, model_calls=1, input_tokens=step, usd=10 * step)
+        return after(state, DecisionHeld(step, 1, 9, 9, bill), DecisionSettled(step, bill, 0, 0, 9))
+
+    state = decided(admitted(), 1)
+    assert state.spent_by == {}
+    state = decided(after(state, ModelChanged("mini", PRICE, "fallback")), 2)
+    state = decided(decided(after(state, ModelChanged("nano", PRICE, "near_limit")), 3), 4)
+    assert {name: (one.model_calls, one.usd) for name, one in state.spent_by.items()} == {
+        "mini": (1, 20),
+        "nano": (2, 70),
+    }
+
+
 @pytest.mark.parametrize("end", [ApprovalEnd.DENIED, ApprovalEnd.EXPIRED])
 def test_a_no_to_more_budget_refuses_no_call(end: ApprovalEnd) -> None:
     asked = replace(ASKED, kind=ApprovalKind.BUDGET)
