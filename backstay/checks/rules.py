@@ -1,7 +1,7 @@
 """Finds everything that is wrong with the rules of agents, and rules of the organisation that can never apply."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from backstay.settings import Settings
 NOBODY = "nobody is in yet: what needs its approval is denied"
 STAFF = "name people under `[groups]` in the org.toml of a folder in `BACKSTAY_POLICIES`"
 FEED = "is it misspelt? A tool adds to a meter by `@tool(exposure=...)`"
+NO_AGENT = "no folder in `BACKSTAY_AGENTS` has that name: is it misspelt?"
 _SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
 _WELL_KNOWN = frozenset({"group:external", "group:destructive"})
 """Groups that the shipped rules name even if no tool is in them."""
@@ -98,6 +99,7 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
     if org is not None and len(loaded) == len(places):
         found.warnings += _unheard(org, loaded)
         found.warnings += _uncounted(org, loaded)
+        found.warnings += _unserved(org, places)
     found.problems = list(dict.fromkeys(found.problems))
     found.warnings = list(dict.fromkeys(found.warnings))
     return found
@@ -148,6 +150,12 @@ def _uncounted(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:
     fed = {name for agent in agents for tool in agent.tools.values() for name in tool.spec.exposure}
     named = dict.fromkeys([*org.exposure, *org.limits.meters()])
     return [Finding("org.toml", f"`exposure.{name}` limits nothing", FEED) for name in named if name not in fed]
+
+
+def _unserved(org: Organisation, known: Collection[str]) -> list[Finding]:
+    """Finds limits of the organisation for agents that are not there: a misspelt name limits nothing."""
+    missing = (name for name in dict.fromkeys(org.limits.agents()) if name not in known)
+    return [Finding("org.toml", f"`limits.agents.{name}` limits nothing", NO_AGENT) for name in missing]
 
 
 def _places(settings: Settings) -> Mapping[str, Path]:

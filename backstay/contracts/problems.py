@@ -10,6 +10,7 @@ from backstay.kernel.nearest import did_you_mean, nearest
 
 MAX_PROBLEMS = 50
 UNKNOWN = "unknown field"
+NO_OBJECT = "expected a JSON object"
 REQUIRED = "required"
 _MAX_NAME = 80
 
@@ -132,6 +133,6 @@ def _message(entry: Any, model: type[BaseModel] | None) -> str:
     if entry["type"] == "missing":
         return REQUIRED
     if entry["type"] in ("model_type", "dict_type"):
-        return "expected a JSON object"
+        return NO_OBJECT
     message = str(entry["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

@@ -64,7 +64,7 @@ def explained(state: RunState, stop: Stop | None) -> str | None:
 def _figures(state: RunState, short: BudgetShort) -> str | None:
     if short.needed is None or short.left is None:
         return None  # of a record that has no figures
-    if over_many_runs := _over_many_runs(short.dimension, short.needed, max(0, short.left)):
+    if over_many_runs := _over_many_runs(short.dimension, short.needed, max(0, short.left), begun=bool(state.drawn)):
         return over_many_runs
     what = f"the call of {short.call}"
     if short.call is None:
@@ -84,7 +84,7 @@ def _figures(state: RunState, short: BudgetShort) -> str | None:
     return f"{what} needs up to {short.needed} {named}, {left} of {limit} are left: raise {short.dimension}"
 
 
-def _over_many_runs(name: str, needed: int, left: int) -> str | None:
+def _over_many_runs(name: str, needed: int, left: int, *, begun: bool) -> str | None:
     """Explains a limit of the organisation, such as `usd:tenant:day` or `runs_at_once:tenant`; None for others."""
     rest, _, last = name.rpartition(":")
     if last in LEVELS:
@@ -95,7 +95,9 @@ def _over_many_runs(name: str, needed: int, left: int) -> str | None:
     usd = quantity == "usd"
     asked, room = (format_usd(needed), format_usd(left)) if usd else (str(needed), str(left))
     unit = "USD" if usd else quantity
-    return f"a hold of {asked} does not fit: {room} {unit} are left to {WHOSE[level]} this {last}; raise it or wait"
+    # A run that holds its whole ceiling at once may not even fit into a day in which nothing is spent yet.
+    mend = "raise it or wait" if begun else "raise it, wait, or give the run a smaller budget"
+    return f"a hold of {asked} does not fit: {room} {unit} are left to {WHOSE[level]} this {last}; {mend}"
 
 
 def _of_tool(state: RunState, name: str) -> str:

@@ -29,7 +29,7 @@ from backstay.settings import load_settings
 from tests.docs.blocks import Block
 
 OURS = ("OPENAI_", "BACKSTAY_", "TEMPORAL_", "OTEL_")
-READING = {"show", "list", "approvals", "policy"}
+READING = {"show", "list", "approvals", "policy", "budget"}
 """Commands that may be repeated until a run has come as far as the page says."""
 PATIENCE = 30.0
 ASSIGNMENT = re.compile(r"[A-Z_]+=\S*\(")
@@ -78,8 +78,9 @@ class Dev:
 class Place:
     """The folder, the environment and the worker of one page."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: pytest.MonkeyPatch) -> None:
         self.folder = folder
+        self.environment = environment
         self.dev: Dev | None = None
         self.assigned = ""
 
@@ -110,6 +111,10 @@ class Place:
     def _line(self, line: str, where: str) -> str:
         wanted = int(found[1]) if (found := EXIT_CODE.search(line)) else 0
         command = words(line)
+        if command[0] == "export":
+            for pair in command[1:]:
+                self.environment.setenv(*pair.split("=", 1))
+            return ""
         if command[:2] == ["backstay", "dev"]:
             self.close()
             self.dev = Dev()
@@ -186,7 +191,7 @@ def place(folder: Path, address: str) -> Generator[Place]:
             patch.setenv(name, value)
         patch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
         patch.chdir(folder)
-        here = Place(folder)
+        here = Place(folder, patch)
         try:
             yield here
         finally:

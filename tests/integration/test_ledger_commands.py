@@ -132,6 +132,8 @@ async def test_a_run_that_changed_its_model_counts_with_each_model_that_it_asked
 async def test_before_any_run_there_is_no_budget_to_show(runtime: LocalRuntime, command: Command) -> None:
     code, out, err = await command("budget", "show")
     assert (code, out, "no run has drawn on a ledger" in err) == (0, "", True)
+    code, out, err = await command("budget", "show", "--tenant", "acmee")
+    assert (code, out, "is the name right?" in err) == (0, "", True)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class PriceTable(Contract):
 
 
 class OtherModelTable(Contract):
-    """Another model at the same server.
+    """Another model at the same server; its name alone may stand in place of the table: `near_limit = "gpt-5-nano"`.
 
     Attributes:
         name: the model's name.

@@ -85,7 +85,9 @@ class ExposurePeriods(Contract):
 
 
 class LevelTable(Contract):
-    """The limits of one level; what is left out has no limit there.
+    """The limits of one level: all runs, those of a tenant, or those of an agent within each tenant.
+
+    What is left out has no limit there.
 
     Attributes:
         usd: US dollars by day and month.
@@ -176,6 +178,10 @@ class OrgLimits:
     def meters(self) -> list[str]:
         """Lists the meters that any level has counted."""
         return [name for level in self._all_levels() for name in level.exposure]
+
+    def agents(self) -> list[str]:
+        """Lists the agents that have limits of their own."""
+        return [name for table in self.tables for name in table.agents]
 
     def limits(self, tenant: str, agent: str) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
         """Returns the ledgers that limit what a run draws, the tenant's first, each with its limits."""

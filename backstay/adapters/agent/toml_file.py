@@ -3,12 +3,13 @@
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from backstay.contracts.problems import UNKNOWN, Contract, Problem, fields_at, problems_of
+from backstay.contracts.problems import NO_OBJECT, UNKNOWN, Contract, Problem, fields_at, problems_of
 from backstay.errors import ConfigurationError
 from backstay.kernel.nearest import did_you_mean
 
@@ -42,6 +43,8 @@ def read_table(file: Path, table: type[Table]) -> Table:
         problem = problems_of(error)[0]
         line = line_of(text, problem.field)
         mend = _mend(table, problem)
+        if problem.problem == NO_OBJECT:
+            problem = Problem(field=problem.field, problem="expected a table")
         raise ConfigurationError(str(problem), where=f"{file}:{line}" if line else str(file), mend=mend) from None
 
 
@@ -68,11 +71,18 @@ def line_of(text: str, field: str) -> int | None:
 
 
 def _mend(table: type[Contract], problem: Problem) -> str | None:
-    """Says which key was probably meant where one is mistyped, and which are known."""
+    """Says which key was probably meant where one is mistyped, and which are known there or in a table."""
     location = problem.field.split(".")
+    if problem.problem == NO_OBJECT:
+        keys = fields_at(table, [*location, ""])
+        return f"its keys are {_listed(keys)}: `{location[-1]} = {{ {keys[0]} = ... }}`" if keys else None
     known = fields_at(table, location)
     if problem.problem != UNKNOWN or not known:
         return None
-    listed = f"known keys are {', '.join(f'`{key}`' for key in known)}"
+    listed = f"known keys are {_listed(known)}"
     meant = did_you_mean(location[-1], known)
     return f"{meant} {listed}" if meant else listed
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)

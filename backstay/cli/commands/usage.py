@@ -19,7 +19,7 @@ def usage(
     since: Annotated[str, typer.Option(help="How far back, such as 24h or 7d, or a date such as 2026-11-01.")] = "30d",
     output: Annotated[Sheet, typer.Option("--output", "-o", help="How it is written.")] = Sheet.TABLE,
 ) -> int:
-    """Add up what closed runs have used, the dearest first. Needs no worker.
+    """Add up what the closed runs have used that Temporal still keeps, the dearest first. Needs no worker.
 
     A run that left no result, as after it was terminated, is counted without a name. Tools have calls alone.
     Exit code: 0 written, 2 there is no such sum or time, 5 Temporal unreachable.

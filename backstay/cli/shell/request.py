@@ -56,8 +56,12 @@ def read_goal(typed: str) -> str:
     return goal
 
 
-def read_budget(text: str) -> dict[str, Any]:
+def read_budget(text: str, option: str = "--budget") -> dict[str, Any]:
     """Reads a budget such as `usd=0.10,steps=5,tools.send_email.calls=1`; the contract refuses unknown names later.
+
+    Args:
+        text: what was typed.
+        option: the option or argument it was typed for, for errors.
 
     Raises:
         BadParameter: the text has another form.
@@ -66,13 +70,13 @@ def read_budget(text: str) -> dict[str, Any]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, amount = (piece.strip() for piece in part.partition("="))
         if not equals or not name or not amount:
-            raise typer.BadParameter(f"`{part}`: {_BUDGET}", param_hint="--budget")
-        value = amount if name == "usd" else _whole(name, amount)
+            raise typer.BadParameter(f"`{part}`: {_BUDGET}", param_hint=option)
+        value = amount if name == "usd" else _whole(name, amount, option)
         if name.startswith("tools."):
             # A tool's own name may hold dots, and `mcp:files/read_file` holds a slash.
             tool, dot, limit = name.removeprefix("tools.").rpartition(".")
             if not dot:
-                raise typer.BadParameter(f"`{part}`: {_BUDGET}", param_hint="--budget")
+                raise typer.BadParameter(f"`{part}`: {_BUDGET}", param_hint=option)
             budget.setdefault("tools", {}).setdefault(tool, {})[limit] = value
         else:
             budget[name] = value
@@ -132,7 +136,7 @@ def read_arguments(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _whole(name: str, amount: str, option: str = "--budget") -> int:
+def _whole(name: str, amount: str, option: str) -> int:
     try:
         return int(amount)
     except ValueError:

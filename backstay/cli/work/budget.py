@@ -45,7 +45,7 @@ async def _show(tenant: str | None, agent: str | None, period: str | None, outpu
     else:
         say(
             "no run has drawn on a ledger"
-            + (" of these" if tenant or agent else "; limits stand in org.toml, `[limits]`")
+            + (" of these: is the name right?" if tenant or agent else "; limits stand in org.toml, `[limits]`")
         )
     return ExitCode.COMPLETED
 

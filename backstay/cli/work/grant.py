@@ -25,7 +25,7 @@ def grant(run_id: str, amounts: Sequence[str], reason: str, by: str | None, outp
     """Runs `backstay grant` and returns its exit code."""
     if not reason.strip():
         raise ConfigurationError("a grant needs a reason", mend="write it as `--reason WHY`")
-    return run_loop(_grant(run_id, read_budget(",".join(amounts)), reason, person(by), output))
+    return run_loop(_grant(run_id, read_budget(",".join(amounts), "NAME=AMOUNT"), reason, person(by), output))
 
 
 async def _grant(run_id: str, budget: dict[str, Any], reason: str, by: str, output: Output) -> int:

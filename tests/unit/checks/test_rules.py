@@ -46,6 +46,13 @@ def test_limits_of_meters_that_nothing_adds_to_are_warned_of(lint: Lint) -> None
     }
 
 
+def test_limits_of_agents_that_are_not_there_are_warned_of(lint: Lint) -> None:
+    found = lint("", "[limits.agents.clerk]\nruns_at_once = 5\n[limits.agents.klerk]\nruns_at_once = 5\n")
+    assert found.problems == []
+    warned = [one.what for one in found.warnings if one.where == "org.toml"]
+    assert warned == ["`limits.agents.klerk` limits nothing"]
+
+
 def test_a_group_without_people_that_a_limit_asks_is_a_problem(lint: Lint) -> None:
     [problem] = lint('[exposure.refunds_usd]\nrun = "1"\non_exceed = "ask:finance"\n').problems
     assert "asks 1 of the group `finance`, which has 0" in problem.what

@@ -50,12 +50,13 @@ def after(*events: object) -> RunState:
         ),
         (
             BudgetShort("usd:tenant:day", None, 500_000, 100_000),
-            "a hold of 0.50 does not fit: 0.10 USD are left to the tenant this day; raise it or wait",
+            "a hold of 0.50 does not fit: 0.10 USD are left to the tenant this day; "
+            "raise it, wait, or give the run a smaller budget",
         ),
         (
             BudgetShort("exposure:refunds_usd:organisation:month", None, 50, -3),
             "a hold of 50 does not fit: 0 exposure:refunds_usd are left to the organisation this month; "
-            "raise it or wait",
+            "raise it, wait, or give the run a smaller budget",
         ),
         (
             BudgetShort("runs_at_once:agent", None, 1, 0),
@@ -82,6 +83,11 @@ def test_a_stop_by_a_budget_says_its_figures_and_what_to_raise(event: object, wo
 )
 def test_other_ends_have_no_figures(stop: Stop | None) -> None:
     assert explained(after(), stop) is None
+
+
+def test_a_run_that_has_begun_is_not_told_to_begin_with_less() -> None:
+    state = replace(after(BudgetShort("usd:tenant:day", None, 500_000, 100_000)), drawn={"usd": 100_000})
+    assert (explained(state, next_stop(state)) or "").endswith("left to the tenant this day; raise it or wait")
 
 
 def test_the_first_hold_that_did_not_fit_is_the_one_explained() -> None:

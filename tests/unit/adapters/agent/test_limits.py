@@ -163,3 +163,20 @@ def test_runs_at_once_are_limited_by_each_level_and_make_no_run_draw(tmp_path: P
     ]
     assert found.at_once("other", "clerk") == [(LedgerRef(), (Limit("organisation", RUNS, None, 9),))]
     assert (found.any, found.draws("acme", "support")) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "keys"),
+    [
+        ('[limits.tenants.acme]\nusd = "20"\n', "limits.tenants.acme.usd", "`day`, `month`"),
+        ('[exposure]\nrefunds_usd = "500"\n', "exposure.refunds_usd", "`run`, `day`, `month`, `on_exceed`"),
+    ],
+)
+def test_an_amount_in_the_place_of_a_table_is_told_the_keys_of_the_table(
+    text: str, field: str, keys: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        limits(tmp_path, text)
+    assert (refused.value.what, refused.value.where) == (f"`{field}`: expected a table", f"{tmp_path}/0/org.toml:2")
+    assert refused.value.mend is not None
+    assert keys in refused.value.mend

@@ -24,6 +24,13 @@ def test_a_budget_in_another_form_is_refused(text: str) -> None:
         read_budget(text)
 
 
+@pytest.mark.parametrize("text", ["5", "steps=many", "tools.send_email=1"])
+def test_what_a_grant_adds_is_refused_without_naming_an_option_that_grants_lack(text: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        read_budget(text, "NAME=AMOUNT")
+    assert "--budget" not in refused.value.format_message()
+
+
 def test_metadata_keeps_every_sign_after_the_first_equals() -> None:
     assert read_metadata(["ticket=4711", "query=a=b", "empty="]) == {"ticket": "4711", "query": "a=b", "empty": ""}
 
