@@ -11,9 +11,10 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
+from backstay.adapters.engine.dev_server import dev_server
 from backstay.client import control_plane
 from backstay.contracts import names
-from backstay.contracts.control import LimitOrder
+from backstay.contracts.control import ConfirmOrder, LimitOrder
 from backstay.contracts.ledger import LedgerView
 from backstay.contracts.run import RunResult
 from backstay.kernel.keys import ledger_id
@@ -239,6 +240,25 @@ async def test_a_ledger_that_is_lost_lets_nobody_in_too_much_and_keeps_the_order
         for run in (*runs[2:], late):
             await result(run)
         assert shop.most_at_once() == 2
+
+
+async def test_a_run_whose_turn_comes_while_the_control_plane_is_lost_waits_for_a_confirmation(house: Opener) -> None:
+    async with dev_server() as server, house(AT_ONCE, client=server.client) as shop:
+        runs = await shop.started(3)
+        await shop.at_work(2)
+        await shop.waiting(1)
+        await server.client.get_workflow_handle(names.CONTROL_ID).terminate()
+        await asyncio.sleep(3)  # no worker has a copy of it any more
+        await runs[0].execute_update(names.KILL, {"by": "olga", "reason": "make room"})
+        await shop.until(lambda: _is_held(runs[2]))
+        assert (await state(runs[2]))["state"] == "queued"
+        await control_plane.confirm(server.client, ConfirmOrder(by="olga", reason="nothing was stopped"))
+        shop.open()
+        assert [(await result(run)).status for run in runs[1:]] == ["completed", "completed"]
+
+
+async def _is_held(run: Handle) -> bool:
+    return "the control plane was lost" in ((await state(run))["trouble"] or "")
 
 
 async def test_temporals_own_cancel_ends_a_run_that_waits(house: Opener) -> None:

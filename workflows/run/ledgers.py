@@ -19,6 +19,7 @@ from backstay.kernel.keys import hold_id, ledger_id
 from backstay.kernel.ledger import Holder
 from backstay.kernel.ledger_sums import Crossing
 
+from ..outcome import nothing_done
 from .live import LiveRun
 from .measure import limit_neared
 from .served import lost
@@ -28,6 +29,7 @@ R = TypeVar("R", bound=Contract)
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
 UNANSWERED = "the ledger does not say whether there is room"
+WAITS = "a run waits while nobody knows the limits"
 
 
 class RunLedgers:
@@ -62,7 +64,7 @@ class RunLedgers:
                 result = await attempt()
             except ActivityError as error:
                 trouble = self._told(trouble, _trouble(error))
-                over = lost(run, error) or run.record.over
+                over = (not _is_held(error) and lost(run, error)) or run.record.over
                 # Not in a `finally`: a run that leaves its worker is dropped here, and nothing of it may run any more.
                 if over or await run.running.interrupted_within(pause) or not await run.running.go_ahead():
                     self._told(trouble, None)
@@ -125,6 +127,12 @@ async def _signal(tenant: str | None, name: str, told: Contract) -> None:
     """Tells a ledger something; one that is not there reads it in the run's history when it comes back."""
     with contextlib.suppress(FailureError):
         await workflow.get_external_workflow_handle(ledger_id(tenant)).signal(name, plain(told))
+
+
+def _is_held(error: ActivityError) -> bool:
+    """Tells whether nobody knows now what is in force: that passes, and the run waits for it."""
+    failure = nothing_done(error)
+    return failure is not None and failure.type == names.HELD and workflow.patched(WAITS)
 
 
 def _trouble(error: ActivityError) -> str:

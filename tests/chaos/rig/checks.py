@@ -12,7 +12,8 @@ from backstay.kernel.money import parse_usd
 from backstay.kernel.stop import StopReason
 
 from ..run_books import TOTALS, Tally
-from .evidence import Evidence, Record, Seen, of_event
+from .approvals import no_approval_is_released_twice_or_late
+from .evidence import Evidence, Record, Seen, of_event, time_of
 from .plans import SHARED
 from .shop import Effect
 
@@ -144,69 +145,15 @@ def _sums(view: Any, quantity: str, least: int, most: int | None) -> Iterator[st
 def no_more_runs_at_once_than_may_be(found: Evidence) -> Iterator[str]:
     moves: list[tuple[float, int, str]] = []
     for seen in found.seen:
-        begun = [_at(record) for record in seen.audit if record["event"] == "decision_held"]
+        begun = [time_of(record) for record in seen.audit if record["event"] == "decision_held"]
         if seen.plan.tenant == "busy" and begun:
-            over = [_at(record) for record in seen.audit if record["event"] == "closed"]
+            over = [time_of(record) for record in seen.audit if record["event"] == "closed"]
             moves += [(begun[0], 1, seen.run), (over[0] if over else float("inf"), -1, seen.run)]
     together: set[str] = set()
     for _, move, run in sorted(moves):
         together = together | {run} if move > 0 else together - {run}
         if len(together) > found.limits.at_once:
             yield f"{sorted(together)} went on at once, and {found.limits.at_once} may"
-
-
-def no_approval_is_released_twice_or_late(found: Evidence) -> Iterator[str]:
-    for seen in found.seen:
-        yes = _approvals_of(seen, found)
-        if isinstance(yes, str):
-            yield yes
-            continue
-        for effect in (one for one in found.effects if one.run == seen.run and one.tool == "transfer"):
-            if effect.call not in yes:
-                yield f"{seen.run}: {effect.item} was transferred, and nobody had approved it"
-            elif effect.at < yes[effect.call]:
-                yield f"{seen.run}: {effect.item} was transferred before it was approved"
-        yield from _late_or_twice(seen, found)
-
-
-def _approvals_of(seen: Seen, found: Evidence) -> dict[str, float] | str:
-    """Returns the calls that were approved, and when; or what is wrong with that."""
-    calls: dict[str, str] = {}
-    yes: dict[str, float] = {}
-    for record in seen.audit:
-        facts = record["facts"]
-        if record["event"] == "approval_opened":
-            calls[facts["approval"]["approval_id"]] = facts["approval"]["call_id"]
-        if record["event"] == "approval_ended" and facts["end"] == "approved":
-            yes[calls[facts["approval_id"]]] = _at(record)
-            if "yes" not in found.said.get(facts["approval_id"], []):
-                return f"{seen.run}: {facts['approval_id']} is said to be approved, and nobody said yes"
-    return yes
-
-
-def _late_or_twice(seen: Seen, found: Evidence) -> Iterator[str]:
-    expires: dict[str, int] = {}
-    ended: set[str] = set()
-    for record in seen.audit:
-        facts = record["facts"]
-        approval_id = facts.get("approval_id", "")
-        match record["event"]:
-            case "approval_opened":
-                expires[facts["approval"]["approval_id"]] = facts["approval"]["expires_at_ms"]
-            case "thawed":
-                gained = facts["held_ms"]
-                expires = {one: at if one in ended else at + gained for one, at in expires.items()}
-            case "approval_voted":
-                if approval_id in ended:
-                    yield f"{seen.run}: a yes to {approval_id} counted after its end"
-                if _at(record) * 1_000 >= expires[approval_id]:
-                    yield f"{seen.run}: a yes to {approval_id} counted after it had expired"
-            case "approval_ended":
-                if approval_id in ended:
-                    yield f"{seen.run}: {approval_id} ended twice"
-                ended.add(approval_id)
-            case _:
-                pass
 
 
 def audit_chains_are_whole(found: Evidence) -> Iterator[str]:
@@ -248,6 +195,14 @@ def who_stands_still_does_nothing(found: Evidence) -> Iterator[str]:
                     pass
 
 
+def no_run_fails_where_it_has_to_wait(found: Evidence) -> Iterator[str]:
+    """A stop, or a control plane that was lost, is waited for however long it lasts."""
+    for seen in found.seen:
+        detail = (seen.result.stop_detail or "") if seen.result and seen.result.status == "failed" else ""
+        if "control plane" in detail or " is stopped by " in detail:
+            yield f"{seen.run} failed, and had to wait: {detail}"
+
+
 def no_effect_begins_while_it_is_stopped(found: Evidence) -> Iterator[str]:
     for closed in found.closed:
         until = closed.until or float("inf")
@@ -269,10 +224,6 @@ def no_worker_ends_by_itself(found: Evidence) -> Iterator[str]:
             yield f"a worker ended by itself with {code}: {words}"
 
 
-def _at(record: Record) -> float:
-    return datetime.fromisoformat(record["at"]).timestamp()
-
-
 CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     every_run_has_a_typed_end_or_waits_for_a_person,
     no_effect_happened_twice,
@@ -285,6 +236,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     audit_chains_are_whole,
     nothing_is_stuck,
     who_stands_still_does_nothing,
+    no_run_fails_where_it_has_to_wait,
     no_effect_begins_while_it_is_stopped,
     no_worker_ends_by_itself,
 )

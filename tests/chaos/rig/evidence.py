@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,8 @@ def keep(found: Evidence, folder: Path) -> None:
 def of_event(records: Iterable[Record], *events: str) -> list[Record]:
     """Returns the facts of the records of some events."""
     return [record["facts"] for record in records if record["event"] in events]
+
+
+def time_of(record: Record) -> float:
+    """Returns when a record was written, in seconds since the epoch."""
+    return datetime.fromisoformat(record["at"]).timestamp()

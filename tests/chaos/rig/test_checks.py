@@ -135,6 +135,10 @@ FAULTS: dict[str, tuple[str, Evidence]] = {
         "still",
         replace(GOOD, seen=[seen(*approved(), (4, ("frozen", {"incident": "i"})), (5, HELD), (6, SETTLED))]),
     ),
+    "a run that does not wait": (
+        "wait",
+        replace(GOOD, seen=[seen(*approved(), status="failed", stop_detail="the control plane was lost")]),
+    ),
     "an effect during a stop": ("stopped", replace(GOOD, closed=[Closed("a stop", "agent:clerk", NOON - 9)])),
     "a worker that gave up": ("worker", replace(GOOD, ends=[(1, "a traceback")])),
 }
