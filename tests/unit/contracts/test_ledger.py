@@ -74,6 +74,14 @@ def test_a_batch_holds_what_it_says() -> None:
     assert (request.holds[0].id, request.holds[0].holder.agent) == ("key-1/reserve-0", "clerk")
 
 
+def test_a_batch_says_which_attempts_withdraw_only_where_some_do() -> None:
+    quiet = BookRequest(spans=[])
+    assert "withdrawn" not in plain(quiet), "a ledger of an earlier version refuses what it does not know"
+    withdrawing = BookRequest(spans=[], withdrawn={"h1": 2})
+    assert plain(withdrawing)["withdrawn"] == {"h1": 2}
+    assert BookRequest.model_validate(plain(withdrawing)) == withdrawing
+
+
 def test_a_run_spends_and_draws_nothing_negative() -> None:
     with pytest.raises(ValidationError):
         Closing.model_validate({"holder": HOLDER, "spent": {"usd": -1}})
