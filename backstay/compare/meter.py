@@ -91,7 +91,10 @@ class Meter:
 
     async def _pass_on(self, incoming: web.Request) -> web.Response:
         side, path = incoming.match_info["side"], incoming.match_info["path"]
-        raw = await incoming.read()
+        try:
+            raw = await incoming.read()
+        except ConnectionError:  # a side that was killed in the middle of its request: nothing was asked, or billed
+            return web.Response(status=400)
         goal = goal_of(Api.RESPONSES if path == "responses" else Api.CHAT, _fields(raw))
         if side == LOOP and len(self._bills.get((side, goal), Bill()).so_far) >= self._most_calls:
             self._refused.add(goal)

@@ -164,6 +164,8 @@ async def _converted(
         return web.Response(status=400, text="the body must be Payloads as JSON")
     except CodecError as error:
         return web.Response(status=422, text=str(error))
+    except ConnectionError:  # a page that was closed in the middle of its request: nobody reads the answer
+        return web.Response(status=400)
     return web.Response(text=MessageToJson(converted), content_type="application/json")
 
 
