@@ -17,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from backstay.adapters.engine import breakers as telling
 from backstay.adapters.engine.dev_server import dev_server
 from backstay.app import folders, worker
+from backstay.app.application import application
 from backstay.client import control_plane
 from backstay.client.connection import connect
 from backstay.client.control_plane import PlaneState
@@ -25,6 +26,7 @@ from backstay.contracts import names
 from backstay.contracts.breakers import BreakersView
 from backstay.contracts.control import AccessOrder, ConfirmOrder, LiftOrder, LimitOrder, StopOrder
 from backstay.errors import OrderRefusedError
+from backstay.kernel.breaker import Report, ReportKind
 from backstay.kernel.control import Incident
 from backstay.kernel.keys import incident_workflow_id
 from backstay.testing import Call, Reply
@@ -35,6 +37,7 @@ NAMES = (
     *("incident", "incident_next", "incident_of_tool"),
     *("breakers", "breakers_next"),
 )
+MONEY = "breakers_money"
 SHORT_LINKS: Mapping[str, tuple[Any, str, int]] = {
     "control_plane": (folders.control_plane, "CHANGES_PER_LINK", 8),
     "incident": (folders.incident_sweep, "MOST_EVENTS", 40),
@@ -74,6 +77,12 @@ on = ["tool_failures"]
 of_last = 3
 min_runs = 2
 hold = "1s"
+[[breakers]]
+name = "dear"
+scope = "agent"
+on = "usd"
+limit = "500"
+then = "freeze"
 """
 SCRIPTS = {name: [Reply(calls=[Call(name)]), Reply("done")] for name in ("wait", "look")}
 BY, WHY = "olga@example.com", "it pays twice"
@@ -106,15 +115,14 @@ class Fleet:
     def client(self) -> Client:
         return self.runtime.client
 
-    async def start(self, agent: str, goal: str, count: int) -> list[Handle]:
-        return [await self.runtime.start({"goal": goal, "agent": agent}) for _ in range(count)]
+    async def start(self, agent: str, goal: str) -> Handle:
+        return await self.runtime.start({"goal": goal, "agent": agent})
 
     async def end(self, agent: str, count: int) -> None:
         """Lets runs end, one after the other."""
         for _ in range(count):
-            [run] = await self.start(agent, "look", 1)
             with contextlib.suppress(Exception):
-                await run.result()
+                await (await self.start(agent, "look")).result()
 
     def touch(self, agent: str, name: str) -> Path:
         file = self.agents / agent / name
@@ -145,11 +153,11 @@ async def until(holds: Callable[[], Awaitable[Any]]) -> None:
 async def _fleet(keep: Keep) -> AsyncGenerator[Fleet]:
     agents = Path.cwd() / "entities"
     for agent in ("clerk", "cook"):
-        (agents / agent).mkdir(parents=True)
+        (agents / agent).mkdir(parents=True, exist_ok=True)
         (agents / agent / "agent.toml").write_text(TOML)
         (agents / agent / "tools.py").write_text(TOOLS)
     org = Path.cwd() / "org"
-    org.mkdir()
+    org.mkdir(exist_ok=True)
     (org / "org.toml").write_text(ORG)
     setattr(worker, "sandbox", lambda **_: UnsandboxedWorkflowRunner())  # noqa: B010
     telling.EVERY_SECONDS = 0.2
@@ -168,6 +176,33 @@ async def record_control(keep: Keep) -> None:
             await _breakers(fleet)
             await _incident(fleet, plane)
         await _lost(fleet)
+
+
+async def record_money(keep: Keep) -> None:
+    """Records `MONEY`: an agent is stopped because of its money, and let go again."""
+    async with _fleet(keep) as fleet:
+        settings = fleet.runtime.settings
+        rules = application(settings).breakers
+
+        async def cost(usd: int) -> None:
+            reports = telling.BreakerReports(fleet.client, rules, settings.task_queue)
+            async with reports.kept():
+                reports.tell(Report(ReportKind.DECISION, "clerk", "acme", usd=usd))
+
+        async def half_open() -> bool:
+            view: Any = await fleet.client.get_workflow_handle(names.BREAKERS_ID).query(names.WATCHED)
+            states = [window.state for rule in BreakersView.model_validate(view).rules for window in rule.windows]
+            return "half_open" in states
+
+        await cost(600_000_000)
+        await until(fleet.stops)
+        await cost(1)
+        await asyncio.sleep(3)  # it asks whether the stop was lifted
+        [incident] = await fleet.stops()
+        await control_plane.lift(fleet.client, LiftOrder(by=BY, reason=WHY, incident_id=incident.id))
+        await until(half_open)
+        await cost(1)
+        await fleet.keep_link(names.BREAKERS_ID, None, MONEY)
 
 
 async def _breakers(fleet: Fleet) -> None:
@@ -201,7 +236,7 @@ async def _breakers(fleet: Fleet) -> None:
 
 async def _incident(fleet: Fleet, plane: contextlib.ExitStack) -> None:
     """Runs are frozen; canaries fail and trip the stop again, then others go well, and all follow."""
-    client, runs = fleet.client, await fleet.start("clerk", "wait", 4)
+    client, runs = fleet.client, [await fleet.start("clerk", "wait") for _ in range(4)]
     link = await fleet.link(names.CONTROL_ID)
     sweep = incident_workflow_id("i1")
     await control_plane.block(client, AccessOrder(by=BY, reason=WHY, tool="pay"))

@@ -233,15 +233,23 @@ async def main(wanted: Collection[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         try:
-            if runs := [name for name in wanted if name not in record_control.NAMES]:
+            control = {*record_control.NAMES, record_control.MONEY}
+            if runs := [name for name in wanted if name not in control]:
                 async with workshop() as runtime:
                     for name in runs:
                         await (record_effect if name in SHARED else record)(runtime, name)
-            if len(runs) < len(wanted):
+            if set(wanted) & set(record_control.NAMES):
                 await record_control.record_control(keep_so_far)
+            if record_control.MONEY in wanted:
+                await record_control.record_money(keep_so_far)
         finally:
             os.chdir(here)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or [name for name in (*RUNS, *SHARED, *record_control.NAMES) if name not in OLDER]))
+    asyncio.run(
+        main(
+            sys.argv[1:]
+            or [name for name in (*RUNS, *SHARED, *record_control.NAMES, record_control.MONEY) if name not in OLDER]
+        )
+    )

@@ -13,8 +13,8 @@ from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
 from backstay.app.worker import sandbox
 
+from .record_control import MONEY, SHORT_LINKS, short_link
 from .record_control import NAMES as CONTROL
-from .record_control import SHORT_LINKS, short_link
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 HINT = "the workflow no longer does what it did; if it is not meant to, run `python -m tests.workflow.record_histories`"
@@ -59,6 +59,7 @@ def test_histories_were_recorded() -> None:
         "effect_held",
         "effect_failed",
         *CONTROL,
+        MONEY,
     } <= names
 
 
@@ -76,6 +77,7 @@ def test_the_histories_of_what_stops_a_fleet_hold_all_that_it_lives_through() ->
     assert events("incident_next", '"name": "order"') == 2  # canaries failed, and others went well
     assert events("breakers", '"name": "trip"') == events("breakers", '"name": "announce"') == 1
     assert events("breakers_next", '"name": "lifted"') > 0
+    assert events(MONEY, "EVENT_TYPE_MARKER_RECORDED") == events(MONEY, '"name": "trip"') == 1
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=[path.stem for path in HISTORIES])
@@ -98,6 +100,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
         ("incident_next", '"name": "order"', '"name": "account_runs"'),
         ("breakers", '"name": "trip"', '"name": "lifted"'),
         ("breakers_next", '"name": "lifted"', '"name": "trip"'),
+        (MONEY, "EVENT_TYPE_MARKER_RECORDED", "EVENT_TYPE_TIMER_STARTED"),
     ],
 )
 async def test_a_history_that_was_changed_does_not_replay(name: str, old: str, new: str) -> None:
