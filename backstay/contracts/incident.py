@@ -10,6 +10,7 @@ from backstay.kernel.sweep import Sweep
 from .control import IncidentId, LiftOrder, Order, ScopeText, TripOrder
 from .link import LinkInput
 from .problems import Contract
+from .queue_hold import EngineHold
 
 STANDING_KEY = "backstay.incidents"
 """The key of a run's memo that tells which incidents hold it."""
@@ -155,13 +156,15 @@ class IncidentInput(LinkInput):
         incident: the incident, as the control plane has it.
         sweep: handed on by an earlier link alone.
         reports: likewise.
+        engine: likewise, what the engine holds.
     """
 
-    handed_on: ClassVar[tuple[str, ...]] = ("sweep", "reports")
+    handed_on: ClassVar[tuple[str, ...]] = ("sweep", "reports", "engine")
 
     incident: Incident
     sweep: Sweep | None = None
     reports: list[RunReport] | None = None
+    engine: EngineHold | None = None
 
 
 class IncidentChange(Contract):
@@ -179,6 +182,7 @@ class IncidentView(Contract):
         moving: how many runs in scope still move.
         counts: how many runs ended in which way.
         at_ms: when this was so.
+        engine: what the engine holds and what it cannot hold; None where it was not asked to, or has not yet.
     """
 
     incident: Incident
@@ -186,6 +190,7 @@ class IncidentView(Contract):
     moving: int
     counts: dict[str, int]
     at_ms: int
+    engine: EngineHold | None = None
 
 
 class ReportRequest(Contract):
