@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from backstay.adapters.engine.dev_server import dev_server
+from backstay.checks.accounts import account_checks
 from backstay.cli.views.incident import engine_lines
+from backstay.client import control_plane
+from backstay.client.health import server_checks
 from backstay.client.quotas import rates, set_quota
+from backstay.contracts.control import LiftOrder
 from backstay.contracts.queue_hold import EngineHold, HeldQueue
 from backstay.contracts.quota import SetQuota
 from backstay.kernel.engine import CallKind
@@ -36,7 +40,9 @@ def command(runtime: LocalRuntime) -> Command:
 
 
 @pytest.mark.timeout(120)
-async def test_a_queue_is_held_shown_everywhere_and_put_back(runtime: LocalRuntime, command: Command) -> None:
+async def test_a_queue_is_held_shown_everywhere_and_put_back(
+    runtime: LocalRuntime, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await set_quota(runtime.client, "openai-main", SetQuota(rate=475_000, by="olga"))
     stop = ("incident", "stop", "--scope", "all", "--freeze", "--engine", "--reason", "new image", "--id", "i1")
     code, out, err = await command(*stop, "--by", "olga", "-o", "json")
@@ -56,29 +62,27 @@ async def test_a_queue_is_held_shown_everywhere_and_put_back(runtime: LocalRunti
         "openai-main: 300 requests per minute once the stop is lifted. Until then no call is let through: held by the "
         "incident i1\n",
     )
-    await shown(command)
-    assert (await command("incident", "lift", "i1", "--reason", "mended"))[0] == 0
+    monkeypatch.setenv("TEMPORAL_ADDRESS", runtime.client.service_client.config.target_host)
+    await shown(command, runtime)
+    await control_plane.lift(runtime.client, LiftOrder(incident_id="i1", by="olga", reason="mended"))
     async with asyncio.timeout(30):
         while (rate := (await rates(runtime.client, "openai-main"))[0]).in_force != 300_000:
             await asyncio.sleep(0.1)
     assert (rate.why, rate.queue.hold) == ("300 rpm, set by bob", None)
-    code, out, _ = await command("incident", "report", "i1", "-o", "json")
-    assert (code, json.loads(out)["engine"]) == (0, {"held": [], "not_held": []})
 
 
-async def shown(command: Command) -> None:
+async def shown(command: Command, runtime: LocalRuntime) -> None:
     """What else tells people and programs that the queue is held."""
-    status, as_json, (_, out, err), shown = await asyncio.gather(
-        command("incident", "status"),
-        command("incident", "status", "i1", "-o", "json"),
-        command("doctor"),
-        quota(command),
+    status, as_json, shown = await asyncio.gather(
+        command("incident", "status"), command("incident", "status", "i1", "-o", "json"), quota(command)
     )
     assert f"i1: the engine holds {QUEUE}" in status[1] + status[2]
     [incident] = json.loads(as_json[1])["incidents"]
     assert [one["queue"] for one in incident["engine"]["held"]] == [QUEUE]
-    assert f"the engine holds {QUEUE} for the incident i1" in out + err
-    assert "openai-main: no call is let through, held by the incident i1" in out + err
+    checks = {check.name: check async for check in server_checks(runtime.settings)}
+    assert f"the engine holds {QUEUE} for the incident i1" in checks["control plane"].detail
+    account = await anext(account_checks(["openai-main"]))
+    assert account.detail == "openai-main: no call is let through, held by the incident i1"
     assert shown["held_by"] == ["i1"]
 
 
