@@ -86,7 +86,7 @@ class ControlPlane:
         """Puts an incident in force."""
         order, told = self._read(StopOrder, args)
         mode = Mode.FREEZE if order.freeze else Mode.STOP
-        incident = Incident(order.incident_id, Scope.read(order.scope), mode, told)
+        incident = Incident(order.incident_id, Scope.read(order.scope), mode, told, engine=order.engine)
         return self._changed(self._state.stop(incident))
 
     @workflow.update(name=names.LIFT, description="Lifts a stop, in stages.")

@@ -30,6 +30,7 @@ from backstay.kernel.ledger_period import milliseconds
 
 from . import options
 from .entity import done, failing
+from .held_queues import HeldQueues
 from .messages import fitting, invalid_input, repetitions
 from .swept_runs import SweptRuns
 
@@ -55,6 +56,7 @@ class Incident:
         self._swept: SweptRuns | None = None
         self._shown: IncidentView | None = None
         self._changes = 0
+        self._queues = HeldQueues(None if isinstance(given, list) else given.engine)
         if not isinstance(given, list):
             self._swept = SweptRuns(given.incident, given.sweep, given.reports or ())
 
@@ -65,11 +67,14 @@ class Incident:
             raise invalid_input(self._problems)
         with failing("the sweep"):
             watching = asyncio.create_task(self._watch(self._swept))
+            holding = asyncio.create_task(self._hold_queues(self._swept))
             try:
                 while not await self._over(self._swept):
                     self._continue_in_time(self._swept)
+                await holding
             finally:
                 watching.cancel()
+                holding.cancel()
             await workflow.wait_condition(workflow.all_handlers_finished)
             return plain(self._view(self._swept))
 
@@ -101,8 +106,30 @@ class Incident:
         info = workflow.info()
         events = info.get_current_history_length()
         if events >= MOST_EVENTS or nearly_full(info.get_current_history_size(), events):
-            given = IncidentInput(incident=swept.incident, sweep=swept.sweep, reports=list(swept.reports.values()))
+            given = IncidentInput(
+                incident=swept.incident,
+                sweep=swept.sweep,
+                reports=list(swept.reports.values()),
+                engine=self._queues.hold,
+            )
             workflow.continue_as_new(plain(given), memo={names.INCIDENT: plain(self._view(swept))})
+
+    async def _hold_queues(self, swept: SweptRuns) -> None:
+        """Lets the engine hold queues where it is asked to, until the incident is over and all limits are put back."""
+        await workflow.wait_condition(lambda: swept.incident.engine or swept.incident.ended_ms is not None)
+        while swept.incident.engine:
+            changes, incident = self._changes, swept.incident
+            with contextlib.suppress(ActivityError):  # what cannot be read is asked for again
+                await self._queues.settle(incident)
+                self._show(swept)
+                if incident.ended_ms is not None:
+                    return
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda seen=changes: self._changes != seen,
+                    timeout=self._queues.pause,
+                    timeout_summary="before the engine is asked again what it holds",
+                )
 
     async def _watch(self, swept: SweptRuns) -> None:
         """Watches the runs that go first: lets the others follow, or puts the stop in force again."""
@@ -173,4 +200,5 @@ class Incident:
             moving=len(swept.sweep.moving),
             counts=dict(Counter(one.outcome for one in swept.reports.values())),
             at_ms=self._now(),
+            engine=self._queues.hold,
         )

@@ -110,6 +110,20 @@ ORDER: ActivityConfig = {
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5)),
 }
 
+FIND_FLEETS: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=20),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5)),
+}
+
+HOLD_QUEUES: ActivityConfig = FIND_FLEETS
+
+# A fleet without workers does not answer, and one of before this activity cannot.
+SERVES: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=5),
+    "schedule_to_start_timeout": timedelta(seconds=3),
+    "retry_policy": RetryPolicy(maximum_attempts=1),
+}
+
 # The rate may be another one by the time that the server answers: a few attempts, then those of then.
 PACE: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=10),

@@ -51,6 +51,14 @@ def attempts_begun(error: ActivityError) -> int:
     return told if isinstance(told, int) and told > 0 else 0
 
 
+def waited_in_vain(error: ActivityError) -> bool:
+    """Tells whether the engine gave an activity up because no worker took it in time: not even an attempt began."""
+    cause = error.cause
+    if not isinstance(cause, TimeoutError) or cause.last_heartbeat_details or cause.cause is not None:
+        return False
+    return cause.type in (TimeoutType.SCHEDULE_TO_START, TimeoutType.SCHEDULE_TO_CLOSE)
+
+
 def may_go_on(error: ActivityError, timeout: float) -> timedelta:
     """Returns how long a lost worker may still be executing the call.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from activities import enqueue as enqueue
     from activities import grants as grants
     from activities import hold as hold
+    from activities import hold_queues as hold_queues
     from activities import incident as incident
     from activities import look as look
     from activities import meter as meter
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from activities import reconcile as reconcile
     from activities import reserve as reserve
     from activities import review as review
+    from activities import serves as serves
     from activities import sweep as sweep
     from activities import trip as trip
     from activities import verify as verify
@@ -74,6 +76,7 @@ _HOMES = {
     "enqueue": "activities.enqueue",
     "grants": "activities.grants",
     "hold": "activities.hold",
+    "hold_queues": "activities.hold_queues",
     "incident": "activities.incident",
     "look": "activities.look",
     "meter": "activities.meter",
@@ -84,6 +87,7 @@ _HOMES = {
     "reconcile": "activities.reconcile",
     "reserve": "activities.reserve",
     "review": "activities.review",
+    "serves": "activities.serves",
     "sweep": "activities.sweep",
     "trip": "activities.trip",
     "verify": "activities.verify",

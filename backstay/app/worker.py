@@ -15,6 +15,7 @@ from temporalio.worker import Interceptor, Worker, WorkerConfig, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay import ports
+from backstay.adapters.agent.served_queues import ServedQueues
 from backstay.adapters.engine.alarms import Alarms
 from backstay.adapters.engine.attempts import Attempts
 from backstay.adapters.engine.breakers import BreakerReports
@@ -31,6 +32,7 @@ from backstay.adapters.engine.sandbox import LeanSandbox
 from backstay.adapters.engine.scoped_runs import ScopedRuns
 from backstay.adapters.engine.search_attributes import Registration, register
 from backstay.adapters.engine.starts import Starts
+from backstay.adapters.engine.task_queues import TaskQueues
 from backstay.adapters.payload.converter import for_worker
 from backstay.adapters.payload.refusing import Refusing
 from backstay.adapters.secret.fleet import fingerprint, fleet_key
@@ -278,13 +280,15 @@ def _control(app: Application, client: Client) -> WorkerConfig:
     sweep, pace = folders.sweep.Sweep(allowances, runs), folders.pace.Pace(rates)
     incidents = folders.incident.Incidents(scoped)
     trips = folders.trip.Trips(orders)
+    queues: ports.TaskQueues = TaskQueues(client, (app.settings.task_queue, *app.settings.account_queues))
+    engine = folders.hold_queues.HoldQueues(queues, orders)
     return {
         "task_queue": names.CONTROL_QUEUE,
         "workflows": _kept(),
         "activities": [
             *(sweep.sweep, sweep.restore, pace.pace, pace.paced),
             *(incidents.find, incidents.tell, incidents.account, incidents.order),
-            *(trips.trip, trips.lifted),
+            *(trips.trip, trips.lifted, engine.find, engine.hold),
         ],
         "workflow_runner": sandbox(placed=client.data_converter.payload_codec is not None),
         "sticky_queue_schedule_to_start_timeout": _TAKEN_OVER,
@@ -350,6 +354,7 @@ def _activities(
     at_once = folders.at_once.AtOnce(allowances, control)
     holds = folders.hold.Holds(ledgers, notifier)
     standing = folders.grants.Grants(conversations, grants)
+    served: ports.Served = ServedQueues(app.catalog, app.settings.task_queue)
     runs: list[Activity] = [
         folders.admit.Admit(catalog, gate, at_once, proofs, starts).admit,
         folders.enqueue.Enqueue(conversations, at_once, ledgers).enqueue,
@@ -363,6 +368,7 @@ def _activities(
         folders.reserve.Reserve(conversations, allowances, holds).reserve,
         folders.meter.Meter(conversations, reviewer, allowances, holds).meter,
         folders.announce.Announce(notifier).announce,
+        folders.serves.Serves(served).serves,
         standing.give,
         standing.use,
     ]

@@ -27,6 +27,9 @@ async def account_checks(accounts: Sequence[str]) -> AsyncGenerator[Check]:
 
 
 def _rate(rate: Rate) -> Check:
+    if (hold := rate.queue.hold) is not None:
+        mend = "see `backstay incident status`; if none is in force, lift the limit with Temporal's tool"
+        return Check("account", True, f"{rate.account}: no call is let through, {hold.by}", mend, doubtful=True)
     if rate.in_force is None:
         detail = f"{rate.account}: no rate is set, so the provider refuses what is too much"
         return Check("account", True, detail, f"`backstay quota set {rate.account} --rpm N`", doubtful=True)

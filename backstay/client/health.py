@@ -14,8 +14,10 @@ from backstay.adapters.engine.search_attributes import missing_attributes
 from backstay.client.client import BackstayClient
 from backstay.client.connection import connect
 from backstay.client.control_plane import PlaneState, in_force, whom
+from backstay.client.incidents import progress
 from backstay.contracts import names
 from backstay.errors import BackstayError, ConfigurationError, UnreachableError
+from backstay.kernel.control import Incident
 from backstay.settings import Settings
 
 _SETUP = "run `backstay setup`"
@@ -159,11 +161,20 @@ async def _control(client: Client, settings: Settings) -> Check:
         detail = f"no worker serves the task queue `{names.CONTROL_QUEUE}`, so it obeys no order"
         return Check(name, False, detail, _START_WORKER)
     held = [f"{one.scope} is stopped by {one.told.by}: {one.told.reason}" for one in state.stops]
+    held += [words for one in state.stops if one.engine and (words := await _engine(client, one))]
     held += [f"{one.tool} is blocked {whom(one)} by {one.told.by}: {one.told.reason}" for one in state.blocks]
     if not held:
         return Check(name, True, "confirmed, nothing is stopped or blocked")
     more = f"; and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
     return Check(name, True, "; ".join(held[:_SHOWN]) + more, "see `backstay control status`", doubtful=True)
+
+
+async def _engine(client: Client, incident: Incident) -> str:
+    """Says which queues the engine holds for an incident; nothing where it holds none."""
+    view = await progress(client, incident.id)
+    held = view.engine.held if view and view.engine else []
+    queues = ", ".join(one.queue for one in held)
+    return f"the engine holds {queues} for the incident {incident.id}" if queues else ""
 
 
 _OF_SERVER: Mapping[str, Callable[[Client, Settings], Awaitable[Check]]] = {

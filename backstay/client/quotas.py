@@ -14,7 +14,8 @@ from backstay.adapters.engine.quotas import tell
 from backstay.adapters.engine.rates import QueueRate, put_rate, queue_rate
 from backstay.contracts import names
 from backstay.contracts.problems import problems_of
-from backstay.contracts.quota import Account, QuotaView, SetQuota, why
+from backstay.contracts.queue_hold import QueueHold
+from backstay.contracts.quota import Account, PacedRate, QuotaView, SetQuota, why
 from backstay.errors import CodecError, ConfigurationError
 from backstay.kernel.keys import account_of, quota_id
 from backstay.kernel.quota import Quota
@@ -33,7 +34,7 @@ class Rate:
         why: who set it, and why less is in force.
         until: when the configured rate is in force again if nothing more is refused; None where it is, or unknown.
         refusals: how often workers told of refusals since the rate was set; None where nobody counts.
-        queue: the account's task queue.
+        queue: the account's task queue; while incidents hold it, nothing is let through.
     """
 
     account: str
@@ -62,8 +63,11 @@ def check_account(account: str) -> None:
         raise ConfigurationError(problems_of(error)[0].problem) from None
 
 
-async def set_quota(client: Client, account: str, setting: SetQuota) -> None:
+async def set_quota(client: Client, account: str, setting: SetQuota) -> QueueHold | None:
     """Sets the rate of an account, or takes its limit away; in force when this returns.
+
+    Returns:
+        What holds the account's queue for incidents: the rate comes into force when they are lifted; None otherwise.
 
     Raises:
         ConfigurationError: the server cannot hold a rate.
@@ -71,13 +75,14 @@ async def set_quota(client: Client, account: str, setting: SetQuota) -> None:
     """
     with in_our_words(client, quota_id(account)):
         try:
-            await put_rate(client, account, setting.rate, why(Quota(setting.rate, setting.rate), setting))
+            hold = await put_rate(client, account, setting.rate, why(Quota(setting.rate, setting.rate), setting))
         except RPCError as error:
             if error.status is RPCStatusCode.UNIMPLEMENTED:
                 raise ConfigurationError("this Temporal server cannot hold the rate of a task queue") from error
             raise
         # The workflow puts it in force once more: a step of its own may have come between.
         await tell(client, account, names.SET_QUOTA, setting)
+        return hold
 
 
 async def rates(client: Client, account: str | None = None) -> list[Rate]:
@@ -93,14 +98,18 @@ async def rates(client: Client, account: str | None = None) -> list[Rate]:
 
 
 def _rate(account: str, view: QuotaView | None, queue: QueueRate) -> Rate:
-    paced = queue.paced
+    paced, hold = queue.paced, queue.hold
     if view is None:
-        return Rate(account, paced.configured, paced.rate, paced.why, None, None, queue)
+        before = paced if hold is None else PacedRate(rate=hold.rate, why=hold.why)
+        told = paced.why if hold is None else f"{hold.by}; then {hold.why or 'as before'}"
+        return Rate(account, before.configured, paced.rate, told, None, None, queue)
     quota = view.quota
     until = None if view.until_ms is None else datetime.fromtimestamp(view.until_ms / 1_000, UTC)
     told = why(quota, view.setting)
     if quota.rate is None and quota.refusals:
         told = f"{told}; the provider refuses calls with HTTP 429"
+    if hold is not None:
+        told = f"{hold.by}; then {told}"
     return Rate(account, quota.configured, paced.rate, told, until, quota.refusals, queue)
 
 

@@ -49,11 +49,13 @@ class StopOrder(Order):
         incident_id: chosen by who asks, so that asking again is the same incident.
         scope: what is stopped.
         freeze: the runs in scope wait instead of ending.
+        engine: the engine holds the calls in scope too, where they have a queue of their own.
     """
 
     incident_id: IncidentId
     scope: ScopeText
     freeze: Flag = False
+    engine: Flag = False
 
 
 class LiftOrder(Order):

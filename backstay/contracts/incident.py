@@ -11,6 +11,7 @@ from .control import IncidentId, LiftOrder, Order, ScopeText, TripOrder
 from .link import LinkInput
 from .packed import Packed
 from .problems import Contract
+from .queue_hold import EngineHold
 
 STANDING_KEY = "backstay.incidents"
 """The key of a run's memo that tells which incidents hold it."""
@@ -165,13 +166,15 @@ class IncidentInput(LinkInput):
         incident: the incident, as the control plane has it.
         sweep: handed on by an earlier link alone.
         reports: likewise.
+        engine: likewise, what the engine holds.
     """
 
-    handed_on: ClassVar[tuple[str, ...]] = ("sweep", "reports")
+    handed_on: ClassVar[tuple[str, ...]] = ("sweep", "reports", "engine")
 
     incident: Incident
     sweep: Packed[Sweep] | None = None
     reports: Packed[list[RunReport]] | None = None
+    engine: EngineHold | None = None
 
 
 class IncidentChange(Contract):
@@ -189,6 +192,7 @@ class IncidentView(Contract):
         moving: how many runs in scope still move.
         counts: how many runs ended in which way.
         at_ms: when this was so.
+        engine: what the engine holds and what it cannot hold; None where it was not asked to, or has not yet.
     """
 
     incident: Incident
@@ -196,6 +200,7 @@ class IncidentView(Contract):
     moving: int
     counts: dict[str, int]
     at_ms: int
+    engine: EngineHold | None = None
 
 
 class ReportRequest(Contract):

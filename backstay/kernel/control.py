@@ -76,6 +76,7 @@ class Incident:
         canary: the runs that go on before the others; None where none do.
         lifted: who opened stages, the latest last.
         ended_ms: when it was lifted whole; None while it is in force.
+        engine: the engine holds the calls too, where they have a queue of their own.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Incident:
     canary: Canary | None = None
     lifted: tuple[Told, ...] = ()
     ended_ms: int | None = None
+    engine: bool = False
 
     def closes(self, stage: Stage, subject: Subject) -> bool:
         """Tells whether the incident keeps a run from going through a stage."""
@@ -94,6 +96,13 @@ class Incident:
     def frees(self, run_id: str) -> bool:
         """Tells whether a run goes through all stages, because it is watched, or because the incident is over."""
         return self.ended_ms is not None or (self.canary is not None and run_id in self.canary.runs)
+
+    def wants_engine(self, stage: Stage) -> bool:
+        """Tells whether the engine holds the calls of a stage.
+
+        It knows no runs: once some go first it lets all calls through, and workers alone hold those of the others.
+        """
+        return self.engine and self.ended_ms is None and self.canary is None and stage not in self.open
 
     def lets_go(self, run_id: str) -> bool:
         """Tells whether a frozen run may move again; from then on it waits where a stage is closed."""
@@ -164,14 +173,19 @@ class InForce:
         return self.runs.get(tenant)
 
     def stop(self, incident: Incident) -> "InForce | Refused":
-        """Puts an incident in force; one that is known by the same id and is the same changes nothing."""
+        """Puts an incident in force; one that is known by the same id and is the same changes nothing.
+
+        The engine may be called in later, and stays in until the incident is lifted.
+        """
         known = self.incidents.get(incident.id)
         if known is None:
             return self._with(incident)
         same = (known.scope, known.mode) == (incident.scope, incident.mode)
         if not same:
             return Refused.OTHER
-        return self if known.ended_ms is None else Refused.ENDED
+        if known.ended_ms is not None:
+            return Refused.ENDED
+        return self._with(replace(known, engine=True)) if incident.engine and not known.engine else self
 
     def lift(self, incident_id: str, stage: Stage, told: Told, canary: Canary | None = None) -> "InForce | Refused":
         """Opens the stages of an incident up to a stage, for all runs in scope or for some of them first.

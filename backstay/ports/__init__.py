@@ -9,6 +9,7 @@ from .engine import Claiming as Claiming
 from .engine import Effects as Effects
 from .engine import History as History
 from .engine import Starts as Starts
+from .engine import TaskQueues as TaskQueues
 from .ledgers import Allowances as Allowances
 from .ledgers import LedgerRuns as LedgerRuns
 from .ledgers import Ledgers as Ledgers
@@ -23,5 +24,6 @@ from .policy import Grants as Grants
 from .policy import Proofs as Proofs
 from .tools import Catalog as Catalog
 from .tools import Secrets as Secrets
+from .tools import Served as Served
 from .tools import Tool as Tool
 from .tools import Tools as Tools

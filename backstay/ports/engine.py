@@ -7,6 +7,7 @@ from backstay.contracts.admission import Opening
 from backstay.contracts.call import ToolResult
 from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
+from backstay.contracts.queue_hold import FoundFleets, QueueLimit
 
 
 class History(Protocol):
@@ -117,6 +118,34 @@ class Attempts(Protocol):
 
     async def wanted(self, run: RunRef, activity_id: str) -> bool:
         """Tells whether a run is open and waits for an activity that it has not cancelled.
+
+        Raises:
+            HistoryError: the engine could not be asked.
+        """
+        ...
+
+
+class TaskQueues(Protocol):
+    """The task queues of the namespace, and the limits that the engine holds them to."""
+
+    async def fleets(self) -> FoundFleets:
+        """Finds the fleets, and the queues of calls alone that are known by their names.
+
+        Raises:
+            HistoryError: the engine could not be asked.
+        """
+        ...
+
+    async def limit_of(self, queue: str) -> QueueLimit:
+        """Returns the limit of a queue's activities.
+
+        Raises:
+            HistoryError: the engine could not be asked.
+        """
+        ...
+
+    async def limit(self, queue: str, limit: QueueLimit) -> str | None:
+        """Sets the limit of a queue's activities; returns why the engine refuses it, None where it does not.
 
         Raises:
             HistoryError: the engine could not be asked.

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from backstay.contracts.admission import Admission, AdmitInput, ToolSpec
 from backstay.contracts.call import Reconciled
 from backstay.contracts.problems import Problem
+from backstay.contracts.queue_hold import FleetQueues
 from backstay.tools import ToolCall
 
 
@@ -95,4 +96,12 @@ class Secrets(Protocol):
 
     def scrubbed(self, text: str) -> str:
         """Returns the text without the value of any known secret."""
+        ...
+
+
+class Served(Protocol):
+    """The calls that this worker's fleet makes, by the queues that they go over."""
+
+    def queues(self) -> FleetQueues:
+        """Tells which calls go over which queue."""
         ...

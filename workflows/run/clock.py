@@ -86,6 +86,10 @@ class Clock:
         """Returns how long the run has been frozen without a break."""
         return int(self._frozen.present(self._now()) / timedelta(milliseconds=1))
 
+    def frozen_for(self) -> timedelta:
+        """Returns how long the run has been frozen, all breaks left out."""
+        return self._frozen.until(self._now())
+
     def seconds(self) -> int:
         """Returns the run's seconds; they stand still once its deadline has passed, and from its end on."""
         return self._seconds(self._now())

@@ -16,7 +16,7 @@ from backstay.contracts import names
 from backstay.kernel.events import ModelLost
 
 from ..elsewhere import ELSEWHERE
-from ..outcome import nothing_done
+from ..outcome import nothing_done, waited_in_vain
 from .live import LiveRun
 
 R = TypeVar("R")
@@ -31,6 +31,7 @@ LONGEST_PAUSE = {
     names.HELD: timedelta(seconds=60),
 }
 FOR_EVER = timedelta(days=36_500)
+HELD_IN_ITS_QUEUE = "what waited in its queue while the run was frozen is asked for again"
 TOOL_PATIENCE = timedelta(seconds=15)
 """The wait for a worker with an earlier version of a tool: it is there now, or will not come back."""
 
@@ -48,6 +49,7 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
     """
     began, pause, any_tool = None, FIRST_PAUSE, False
     while True:
+        frozen = run.clock.frozen_for()
         try:
             ELSEWHERE.set(began is not None)
             result = await attempt(any_tool)
@@ -57,6 +59,8 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
             failure = nothing_done(error)
             ELSEWHERE.set(False)
             if failure is None:
+                if await _held_in_its_queue(run, error, frozen):
+                    continue
                 raise
             began = began or workflow.now()
             left = began + _patience(run, failure.type) - workflow.now()
@@ -66,6 +70,15 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
             if left <= timedelta(0) or not await _waited(run, failure.message, min(pause, left)):
                 raise
             pause = min(GROWTH * pause, LONGEST_PAUSE[failure.type or names.UNSERVED])
+
+
+async def _held_in_its_queue(run: LiveRun, error: ActivityError, frozen: timedelta) -> bool:
+    """Waits until the run may ask again, where it was frozen while its activity waited; False where it may not.
+
+    The engine may hold the queue for as long as the stop lasts, and counts that time like any other.
+    """
+    held = waited_in_vain(error) and run.clock.frozen_for() > frozen
+    return held and workflow.patched(HELD_IN_ITS_QUEUE) and await run.running.go_ahead()
 
 
 async def _waited(run: LiveRun, trouble: str, time: timedelta) -> bool:

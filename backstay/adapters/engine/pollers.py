@@ -15,6 +15,11 @@ def marked(identity: str, fingerprint: str) -> str:
     return f"{identity}{_MARK}{fingerprint}"
 
 
+def unmarked(identity: str) -> str:
+    """Returns the identity of the process that a worker lives in."""
+    return identity.partition(_MARK)[0]
+
+
 async def check_same_fleet(client: Client, task_queue: str, fingerprint: str) -> None:
     """Checks that every worker that lately polled a queue for activities shows the same fingerprint.
 

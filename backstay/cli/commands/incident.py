@@ -25,6 +25,9 @@ def stop(
     ],
     reason: Reason,
     freeze: Annotated[bool, typer.Option("--freeze", help="Hold the runs in scope instead of ending them.")] = False,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Let the Temporal server hold calls too, where they have their own queue.")
+    ] = False,
     by: By = None,
     incident_id: Annotated[
         str | None, typer.Option("--id", help="The incident's id, so that asking again is safe. Default: a new one.")
@@ -37,11 +40,14 @@ def stop(
     New starts in scope are refused; decisions and effects wait. A stop of a tool or a model holds those calls, and ends
     no run. The sweep goes on when this command is ended: ask again with the same --scope, or see `incident report`.
 
+    With --engine the server holds the task queues that carry nothing but calls in scope, whatever workers do: those of
+    providers' accounts, and of tools whose calls are shared. The command says which it holds, and which it cannot.
+
     Exit code: 0 all runs are accounted for, 1 one could not be stopped, 2 usage, 5 Temporal unreachable.
     """
     from ..work import incident as work
 
-    return work.stop(work.Asked(scope, freeze, reason, by, incident_id), output, wait=wait)
+    return work.stop(work.Asked(scope, freeze, reason, by, incident_id, engine), output, wait=wait)
 
 
 @incident.command()

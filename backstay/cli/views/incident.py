@@ -6,12 +6,17 @@ from typing import Any
 
 from backstay.client.incidents import Report
 from backstay.contracts.incident import IncidentView, RunReport
+from backstay.contracts.queue_hold import EngineHold, HeldQueue
+from backstay.contracts.quota import per_minute
 from backstay.kernel.control import Incident, Stage
+from backstay.kernel.engine import CallKind
+from backstay.kernel.quota import PER_REQUEST
 
 from ..shell.terminal import clean, one_line
 from .columns import Columns
 
 _DETAIL = 200
+_HELD = {CallKind.MODELS: "model calls", CallKind.TOOLS: "tool calls"}
 
 
 def moment(at_ms: int) -> str:
@@ -29,6 +34,7 @@ def report_json(incident: Incident, found: Report | None) -> dict[str, Any]:
         "done": found is not None and found.view.done,
         "runs": [one.model_dump(exclude={"failed"}) for one in found.runs] if found else [],
         "counts": found.view.counts if found else {},
+        "engine": _engine_json(found.view.engine if found else None),
     }
 
 
@@ -48,7 +54,36 @@ def incident_json(incident: Incident, view: IncidentView | None) -> dict[str, An
         "done": view is not None and view.done,
         "moving": view.moving if view else None,
         "counts": view.counts if view else {},
+        "engine": _engine_json(view.engine if view else None),
     }
+
+
+def engine_lines(hold: EngineHold) -> list[str]:
+    """Says in words which queues the engine holds, and which it cannot hold."""
+    held = [f"the engine holds {clean(one.queue)}, {_HELD[one.kind]}; after it: {_limit(one)}" for one in hold.held]
+    unheld = [f"the engine cannot hold {clean(one.queue)}: {clean(one.why)}" for one in hold.unheld]
+    return [*held, *unheld] or ["the engine holds nothing: no queue carries calls in scope that are closed"]
+
+
+def _engine_json(hold: EngineHold | None) -> dict[str, Any] | None:
+    """Returns what the engine holds for programs; None where it was not asked to hold anything, or has not yet."""
+    if hold is None:
+        return None
+    held = [
+        {"queue": one.queue, "calls": one.kind.value, "rpm_before": _rpm(one), "reason_before": one.why or None}
+        for one in hold.held
+    ]
+    unheld = [{"queue": one.queue, "calls": one.kind.value, "why": one.why} for one in hold.unheld]
+    return {"held": held, "not_held": unheld}
+
+
+def _rpm(one: HeldQueue) -> float | None:
+    return None if one.rate is None else one.rate / PER_REQUEST
+
+
+def _limit(one: HeldQueue) -> str:
+    limit = "no limit" if one.rate is None else f"{per_minute(one.rate)} per minute"
+    return f"{limit} ({one_line(one.why, _DETAIL)})" if one.why else limit
 
 
 def incidents_table(incidents: Sequence[Incident], views: Mapping[str, IncidentView | None]) -> Columns:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from backstay.client import control_plane
 from backstay.client.incidents import Report, progress
 from backstay.client.incidents import report as report_of
 from backstay.contracts.control import LiftOrder, StopOrder
+from backstay.contracts.incident import IncidentView
 from backstay.errors import ConfigurationError, OrderRefusedError
 from backstay.kernel.control import Incident, InForce, Mode
 from backstay.kernel.scope import Scope, ScopeError
@@ -23,7 +24,7 @@ from ..shell.loop import run_loop
 from ..shell.order import order
 from ..shell.program import program
 from ..shell.terminal import Output, say, word, write, write_json
-from ..views.incident import incident_json, incidents_table, moment, report_json, report_table
+from ..views.incident import engine_lines, incident_json, incidents_table, moment, report_json, report_table
 
 _EVERY_SECONDS = 0.5
 _SILENT_SECONDS = 10.0
@@ -39,6 +40,7 @@ class Asked:
     reason: str
     by: str | None
     incident_id: str | None
+    engine: bool = False
 
     def order(self, known: InForce) -> StopOrder:
         """Returns the order; a stop of the same scope that is in force already is the same one, unless an id is given.
@@ -53,7 +55,7 @@ class Asked:
         mode = Mode.FREEZE if self.freeze else Mode.STOP
         same = [one.id for one in known.stops if (one.scope, one.mode) == (scope, mode)]
         incident_id = self.incident_id or (same or [_new_id()])[0]
-        fields = {"incident_id": incident_id, "scope": self.scope, "freeze": self.freeze}
+        fields = {"incident_id": incident_id, "scope": self.scope, "freeze": self.freeze, "engine": self.engine}
         return order(StopOrder, self.by, self.reason, **fields)
 
 
@@ -101,6 +103,8 @@ async def _stop(asked: Asked, output: Output, *, wait: bool) -> int:
         return _told(await _watched(client, incident.id), incident, output)
     if output is Output.JSON:
         write_json(report_json(incident, None))
+    if incident.engine:
+        say(f"what the engine holds is shown by {program()} incident status {word(incident.id)}")
     say(f"the sweep goes on; see it: {program()} incident report {word(incident.id)} --wait")
     return ExitCode.COMPLETED
 
@@ -168,9 +172,17 @@ async def _shown(incident_id: str | None, output: Output, *, ended: bool) -> int
         write_json({"incidents": [incident_json(one, views[one.id]) for one in wanted]})
     elif wanted:
         write(incidents_table(wanted, views))
+        _tell_engine([view for one in wanted if (view := views[one.id]) is not None and one.ended_ms is None])
     else:
         say("nothing is stopped" if not ended else "there was no incident")
     return ExitCode.COMPLETED
+
+
+def _tell_engine(views: Iterable[IncidentView]) -> None:
+    """Says of each incident in force which queues the engine holds for it, and which it cannot hold."""
+    for view in views:
+        for line in engine_lines(view.engine) if view.engine else []:
+            say(f"{word(view.incident.id)}: {line}")
 
 
 def report(incident_id: str, output: Output, *, wait: bool) -> int:
@@ -190,7 +202,7 @@ async def _watched(client: Client, incident_id: str) -> Report | None:
     """Waits until each run is accounted for, or will not obey, and says meanwhile how far the sweep has come."""
     said: Mapping[str, int] | None = None
     waited = 0.0
-    while (view := await progress(client, incident_id)) is None or not view.done:
+    while (view := await progress(client, incident_id)) is None or not _is_known(view):
         if view is not None and (now := {**view.counts, "still moving": view.moving}) != said:
             said = now
             say("swept: " + ", ".join(f"{count} {words(name)}" for name, count in now.items()))
@@ -203,6 +215,9 @@ async def _watched(client: Client, incident_id: str) -> Report | None:
 
 def _told(found: Report | None, incident: Incident | None, output: Output) -> int:
     stopped = found.view.incident if found else incident
+    if found is not None and found.view.engine is not None and found.view.incident.ended_ms is None:
+        for line in engine_lines(found.view.engine):
+            say(line)
     if output is Output.JSON and stopped is not None:
         write_json(report_json(stopped, found))
     elif found is not None and len(found.runs):
@@ -212,6 +227,11 @@ def _told(found: Report | None, incident: Incident | None, output: Output) -> in
     if found is not None and not found.whole:
         say("no worker answers for the runs one by one: these are the counts")
     return ExitCode.COMPLETED if found is not None and found.accounted else ExitCode.FAILED
+
+
+def _is_known(view: IncidentView) -> bool:
+    """Tells whether each run is accounted for, and what the engine holds, where it was asked to hold anything."""
+    return view.done and (view.engine is not None or not view.incident.engine)
 
 
 def words(outcome: str) -> str:

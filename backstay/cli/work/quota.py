@@ -60,13 +60,15 @@ def set_rate(account: str, asked: Asked, reason: str, by: str | None, output: Ou
 
 async def _set(account: str, setting: SetQuota, output: Output) -> int:
     link = await connected()
-    await set_quota(link.client.temporal, account, setting)
+    hold = await set_quota(link.client.temporal, account, setting)
     if output is Output.JSON:
-        write_json({"account": account, "rpm": _number(setting.rate), "by": setting.by, "reason": setting.reason})
-    elif setting.rate is None:
-        say(f"{account}: no limit from now on")
-    else:
-        say(f"{account}: {per_minute(setting.rate)} requests per minute from now on")
+        told = {"account": account, "rpm": _number(setting.rate), "by": setting.by, "reason": setting.reason}
+        write_json(told if hold is None else {**told, "held_by": list(hold.incidents)})
+    rate = "no limit" if setting.rate is None else f"{per_minute(setting.rate)} requests per minute"
+    if hold is not None:
+        say(f"{account}: {rate} once the stop is lifted. Until then no call is let through: {hold.by}")
+    elif output is not Output.JSON:
+        say(f"{account}: {rate} from now on")
     return ExitCode.COMPLETED
 
 
@@ -104,6 +106,7 @@ def _as_json(one: Rate) -> dict[str, object]:
         "in_force_rpm": _number(one.in_force),
         "lowered": one.lowered,
         "why": one.why or None,
+        "held_by": list(one.queue.hold.incidents) if one.queue.hold else [],
         "since": None if one.queue.since is None else one.queue.since.isoformat(),
         "until": None if one.until is None else one.until.isoformat(),
         "refusals": one.refusals,

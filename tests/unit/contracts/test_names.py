@@ -14,6 +14,7 @@ def test_the_names_that_recorded_histories_hold_stay_as_they_are() -> None:
     assert (names.BOOK, names.BOOKS, names.CLOSED) == ("book", "books", "closed")
     assert (names.PROVIDER_QUOTA, names.PACE, names.PACED) == ("ProviderQuota", "pace", "paced")
     assert (names.THROTTLED, names.SET_QUOTA, names.QUOTA) == ("throttled", "set_quota", "quota")
+    assert (names.FIND_FLEETS, names.SERVES, names.HOLD_QUEUES) == ("find_fleets", "serves", "hold_queues")
     assert (names.METER, names.RELEASED) == ("meter", "released")
     assert (names.TENANT_GRANTS, names.GIVE_GRANT, names.USE_GRANT) == ("TenantGrants", "give_grant", "use_grant")
     updates = (names.GIVE, names.USE, names.REVOKE, names.REVOKED, names.RETURNED, names.GRANTS)

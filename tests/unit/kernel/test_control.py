@@ -56,6 +56,24 @@ def test_a_stop_that_is_asked_for_again_is_the_same_one() -> None:
     assert ended.stop(incident()) is Refused.ENDED
 
 
+def test_the_engine_may_be_called_in_later_and_stays_in() -> None:
+    state = stopped()
+    more = changed(state.stop(replace(incident(), engine=True)))
+    assert (more.incidents["i1"].engine, more.version) == (True, state.version + 1)
+    assert more.stop(incident()) is more
+    assert more.stop(replace(incident(), engine=True)) is more
+
+
+def test_the_engine_holds_a_stage_until_it_is_open_or_some_runs_go_first() -> None:
+    one = replace(incident(), engine=True)
+    assert one.wants_engine(Stage.MODELS)
+    assert not incident().wants_engine(Stage.MODELS)
+    assert not replace(one, open=frozenset({Stage.MODELS})).wants_engine(Stage.MODELS)
+    assert replace(one, open=frozenset({Stage.MODELS})).wants_engine(Stage.WRITES)
+    assert not replace(one, ended_ms=5).wants_engine(Stage.MODELS)
+    assert not replace(one, canary=Canary(frozenset({"run-1"}), Stage.MODELS, 60)).wants_engine(Stage.MODELS)
+
+
 @pytest.mark.parametrize(
     ("stage", "opened"),
     [

@@ -148,6 +148,7 @@ def test_the_time_in_which_an_incident_holds_the_run_uses_up_no_seconds(
     record.apply(Thawed("i1", "olga", clock.frozen_ms()))
     time.passes(4)
     assert (clock.seconds(), clock.frozen_ms()) == (7, 0)
+    assert clock.frozen_for() == timedelta(seconds=100)
 
 
 def test_a_frozen_run_waits_for_nobody(clock: Clock, record: Record, time: Time, admission: Admission) -> None:
