@@ -16,15 +16,17 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from backstay.adapters.archive.judge import judge
 from backstay.adapters.archive.place import Folder
 from backstay.adapters.archive.store import Sealing, Store
+from backstay.client import trails
 from backstay.client.keeping import keep, of_control
 from backstay.client.trails import archived_trail, trails_of
 from backstay.contracts.archive import ArchiveInput, Segment
 from backstay.contracts.history import RunRef
 from backstay.contracts.run import plain
 from backstay.contracts.status import PageRequest, page
-from backstay.errors import RunNotFoundError
+from backstay.errors import ArchiveError, RunNotFoundError
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.audit_file import Flaw, Trail, read, written
+from backstay.testing import Reply
 from backstay.testing.runtime import local_runtime
 
 from .conftest import Handle
@@ -81,8 +83,8 @@ async def ended(client: Client, queue: str, **given: Any) -> str:
     return run_id
 
 
-def read_whole(trails: list[Trail]) -> list[Trail]:
-    found = read(b"".join(written(one, None) for one in trails))
+def read_whole(written_down: list[Trail]) -> list[Trail]:
+    found = read(b"".join(written(one, None) for one in written_down))
     assert not isinstance(found, Flaw), found
     return [one.trail for one in found]
 
@@ -96,15 +98,13 @@ async def test_the_links_of_a_chain_are_one_trail(client: Client, queue: str) ->
 
 async def test_the_runs_that_a_run_started_in_any_link_follow_it(client: Client, queue: str) -> None:
     run_id = await ended(client, queue, links=2, child=True)
-    trails = read_whole(await trails_of(client, run_id))
-    assert [one.run_id for one in trails] == [run_id, f"{run_id}-child-2", f"{run_id}-child-1"]
-    assert [one.after for one in trails] == [None, run_id, run_id]
+    found = read_whole(await trails_of(client, run_id))
+    assert [one.run_id for one in found] == [run_id, f"{run_id}-child-2", f"{run_id}-child-1"]
+    assert [one.after for one in found] == [None, run_id, run_id]
 
 
-async def test_links_that_the_engine_forgot_are_read_in_the_archive(client: Client, queue: str, tmp_path: Path) -> None:
-    run_id = await ended(client, queue, links=LINKS)
-    [whole] = await trails_of(client, run_id)
-    archive = Store(Folder(tmp_path), Sealing(None, "default"))
+async def archived(archive: Store, whole: Trail, run_id: str) -> None:
+    """Keeps each link of a trail under a run's id."""
     for number, execution in enumerate(whole.executions):
         records = whole.records[2 * number : 2 * number + 2]
         start = AuditHead(2 * number, records[0]["prev"])
@@ -112,39 +112,46 @@ async def test_links_that_the_engine_forgot_are_read_in_the_archive(client: Clie
         given = ArchiveInput(start=start, head=head, items_start=0, items=0, last=number == LINKS - 1)
         at = f"2026-01-01T00:00:0{number}.000Z"
         await archive.keep(Segment(RunRef(run_id, execution), "", "", at, given, records, []))
-    service = client.workflow_service
-    from temporalio.api.common.v1 import WorkflowExecution
-    from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
-    def forgetting(execution: str) -> DeleteWorkflowExecutionRequest:
-        one = WorkflowExecution(workflow_id=run_id, run_id=execution)
-        return DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=one)
 
-    await service.delete_workflow_execution(forgetting(whole.executions[0]))
-    async with asyncio.timeout(30):
-        while (await trails_of(client, run_id))[0].start == AuditHead():
-            await asyncio.sleep(0.2)
+async def test_links_that_the_engine_forgot_are_read_in_the_archive(
+    client: Client, queue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await ended(client, queue, links=LINKS)
+    [whole] = await trails_of(client, run_id)
+    archive = Store(Folder(tmp_path), Sealing(None, "default"))
+    await archived(archive, whole, run_id)
+    known = trails._links  # pyright: ignore[reportPrivateUsage]
+
+    async def forgetful(client: Client, latest: RunRef) -> AsyncGenerator[RunRef]:
+        async for link in known(client, latest):
+            if link.run_id != whole.executions[0]:
+                yield link
+
+    monkeypatch.setattr(trails, "_links", forgetful)
     [late] = read_whole(await trails_of(client, run_id))
     assert (late.start.records, late.head) == (2, whole.head)
     [mended] = read_whole(await trails_of(client, run_id, archive))
     assert (mended.records, mended.executions) == (list(whole.records), whole.executions)
 
-    for execution in whole.executions[1:]:
-        await service.delete_workflow_execution(forgetting(execution))
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await trails_of(client, run_id)
-            except RunNotFoundError:
-                break
-            await asyncio.sleep(0.2)
-    [kept] = read_whole(await trails_of(client, run_id, archive))
+
+async def test_a_run_that_the_engine_forgot_is_read_in_the_archive(client: Client, queue: str, tmp_path: Path) -> None:
+    [whole] = await trails_of(client, await ended(client, queue, links=LINKS))
+    forgotten, archive = f"forgotten-{uuid.uuid4()}", Store(Folder(tmp_path), Sealing(None, "default"))
+    with pytest.raises(RunNotFoundError):
+        await trails_of(client, forgotten, archive)
+    await archived(archive, whole, forgotten)
+    [kept] = read_whole(await trails_of(client, forgotten, archive))
     assert (kept.records, kept.head, kept.closed) == (list(whole.records), whole.head, True)
+    for manifest in (await archive.manifests(forgotten))[0][:1]:
+        await archive.delete(manifest)
+    with pytest.raises(ArchiveError, match="lacks the beginning"):
+        await trails_of(client, forgotten, archive)
 
 
 async def test_what_governs_all_runs_has_a_trail_of_its_own(client: Client, plane: Handle, tmp_path: Path) -> None:
     async with local_runtime(None, client=client):
-        order = {"scope": "tenant:acme", "mode": "stop", "by": "olga", "reason": "a leak", "incident_id": "leak"}
+        order = {"scope": "tenant:acme", "by": "olga", "reason": "a leak", "incident_id": "leak"}
         async with asyncio.timeout(30):
             while True:
                 try:
@@ -153,15 +160,15 @@ async def test_what_governs_all_runs_has_a_trail_of_its_own(client: Client, plan
                 except Exception:
                     await asyncio.sleep(0.1)
         await plane.execute_update("stop", order)
-        trails = read_whole(await trails_of(client, plane.id))
-        records = [record for one in trails for record in one.records]
+        first = read_whole(await trails_of(client, plane.id))
+        records = [record for one in first for record in one.records]
         [stop] = [one for one in records if one["event"] == "stop"]
         assert (stop["facts"]["given"]["by"], stop["facts"]["given"]["reason"]) == ("olga", "a leak")
         [answer] = [one for one in records if one["event"] == "stop_answered"]
         assert answer["facts"]["update_id"] == stop["facts"]["update_id"]
         again = await trails_of(client, plane.id)
-        assert [one.records[: len(before.records)] for one, before in zip(again, trails, strict=False)] == [
-            before.records for before in trails
+        assert [one.records[: len(before.records)] for one, before in zip(again, first, strict=False)] == [
+            before.records for before in first
         ]
         archive = Store(Folder(tmp_path), Sealing(None, "default"))
         assert await keep(client, archive, plane.id)
@@ -170,8 +177,8 @@ async def test_what_governs_all_runs_has_a_trail_of_its_own(client: Client, plan
             assert not isinstance(judged, Flaw), judged
 
 
-def read_sections(trails: list[Trail]) -> Any:
-    found = read(b"".join(written(one, None) for one in trails))
+def read_sections(written_down: list[Trail]) -> Any:
+    found = read(b"".join(written(one, None) for one in written_down))
     assert not isinstance(found, Flaw)
     return found
 
@@ -183,8 +190,6 @@ async def test_what_governs_all_runs_is_listed(client: Client, plane: Handle) ->
 
 
 async def test_a_run_that_the_archive_missed_is_kept_later(client: Client, tmp_path: Path) -> None:
-    from backstay.testing import Reply
-
     archive = Store(Folder(tmp_path), Sealing(None, "default"))
     async with local_runtime([Reply("hello")], client=client) as runtime:
         handle = await runtime.start({"goal": "hello"})
