@@ -11,6 +11,8 @@ from backstay.kernel.receipt import read_receipt, receipts_of, signed
 from tests.unit.kernel.test_receipt import PAID, RUN
 from tests.unit.kernel.trails import trail
 
+pytestmark = pytest.mark.soak
+
 [KEY] = audit_keys("2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 SIGNED = written(trail("top", then=("child",)), KEY) + written(trail("child", records=2, after="top"), KEY)
 UNSIGNED = written(trail(records=2), None)
