@@ -14,8 +14,8 @@ from tests.unit.kernel.trails import trail
 pytestmark = pytest.mark.soak
 
 [KEY] = audit_keys("2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
-SIGNED = written(trail("top", then=("child",)), KEY) + written(trail("child", records=2, after="top"), KEY)
-UNSIGNED = written(trail(records=2), None)
+SIGNED = written(trail("top", records=2, then=("child",)), KEY) + written(trail("child", records=1, after="top"), KEY)
+UNSIGNED = written(trail(records=1), None)
 SOAK = os.environ.get("BACKSTAY_SOAK") == "1"
 OTHERS = range(1, 256) if SOAK else (1, 2, 4, 8, 16, 32, 64, 128)
 """What is added to a byte: in full every other byte, else each bit of it alone."""

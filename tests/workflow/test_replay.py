@@ -40,6 +40,7 @@ def test_histories_were_recorded() -> None:
         "paused",
         "cancelled",
         "invalid_input",
+        "archived",
         "effect_held",
         "effect_failed",
     } <= names
@@ -59,6 +60,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
         ("completed", "EVENT_TYPE_MARKER_RECORDED", "EVENT_TYPE_TIMER_STARTED"),
         ("effect_held", '"name": "perform"', '"name": "act"'),
         ("effect_failed", '"activityId": "perform-1"', '"activityId": "perform-7"'),
+        ("archived", '"name": "archive"', '"name": "act"'),
         ("killed", "EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED", "EVENT_TYPE_TIMER_CANCELED"),
     ],
 )
