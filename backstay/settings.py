@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         webhook_secret: the key that signs notices of approvals.
         people_keys: the file of people by whose keys and subjects workers verify proofs.
         require_proof: `on` refuses starts and answers without a proof; otherwise names are claims.
+        archive: where evidence of runs is kept outside of Temporal: a folder, or `s3://bucket/prefix`.
+        archive_every: after so many audit records evidence is kept while a run works; with 0 at its end only.
+        archive_days: for how many days evidence is kept before `backstay audit prune` deletes it; default: for ever.
+        legal_hold: what `backstay audit prune` never deletes, separated by commas: `all`, `run:ID`, `agent:A` or
+            `tenant:T`.
+        audit_key: the key that signs evidence, as `id:base64` (32 bytes, Ed25519); others behind it are published too.
         fleet_key: the secret of all workers of a task queue, in base64; without one, a worker keeps its own.
         codec_keys: keys that encrypt payloads, as `id:base64`; the first encrypts, all decrypt.
         codec_keys_file: a file with those keys, instead of `codec_keys`.
@@ -84,6 +90,11 @@ class Settings(BaseSettings):
     webhook_secret: str | None = Field(default=None, repr=False)
     people_keys: Path | None = None
     require_proof: bool = False
+    archive: str | None = None
+    archive_every: int = Field(default=500, ge=0)
+    archive_days: int | None = Field(default=None, ge=1)
+    legal_hold: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
+    audit_key: str | None = Field(default=None, repr=False)
     fleet_key: str | None = Field(default=None, repr=False)
     codec_keys: str | None = Field(default=None, repr=False)
     codec_keys_file: Path | None = None
@@ -96,7 +107,7 @@ class Settings(BaseSettings):
     def _folders(cls, value: object) -> object:
         return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
-    @field_validator("account_queues", mode="before")
+    @field_validator("account_queues", "legal_hold", mode="before")
     @classmethod
     def _queues(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

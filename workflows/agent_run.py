@@ -30,6 +30,7 @@ from .run.admit import ask_admission, begin
 from .run.answers import Answers
 from .run.appeal import Appeals
 from .run.approve import Approvals
+from .run.archive import Archiving
 from .run.calls import Calls
 from .run.clock import Clock, closed_by_engine, wall_clock
 from .run.decide import decide, wrap_up
@@ -71,6 +72,7 @@ class AgentRun:
         self._turn: Turn | None = None
         self._run: LiveRun | None = None  # from its turn on
         self._ledgers: RunLedgers | None = None
+        self._archiving: Archiving | None = None
         requester = self._request.requested_by if self._request else None
         self._proofs = Proofs(self._record, self._clock, self._running, requester)
         self.messages = Messages(self._record, self._clock, self._problems, self._proofs)
@@ -141,6 +143,7 @@ class AgentRun:
             self._proofs.stance = admission.proofs
             run = LiveRun(request.unsigned(), admission, record=self._record, clock=self._clock, running=self._running)
             ledgers = self._ledgers = RunLedgers(run)
+            self._archiving = Archiving(run)
             self._turn = Turn(run, ledgers)
             if not admission.queues or await self._turn.come():
                 approvals = Approvals(run)
@@ -186,6 +189,8 @@ class AgentRun:
         if self._ledgers is not None:
             await self._ledgers.close()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._archiving is not None:
+            await self._archiving.close()
 
     def _close(self, stop: Stop | None) -> None:
         self._clock.stop()

@@ -51,6 +51,20 @@ VERIFY: ActivityConfig = {
     "retry_policy": RetryPolicy(maximum_attempts=5, maximum_interval=timedelta(seconds=5)),
 }
 
+# Beside the run: an archive that is away for an hour misses nothing.
+ARCHIVE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "schedule_to_close_timeout": timedelta(hours=1),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=60)),
+}
+
+# At its end a run waits so long for the archive, and then closes with its result all the same.
+ARCHIVE_LAST: ActivityConfig = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(seconds=60),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5)),
+}
+
 RECONCILE: ActivityConfig = {
     "start_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": HEARTBEAT,

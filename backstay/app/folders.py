@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from activities import act as act
     from activities import admit as admit
     from activities import announce as announce
+    from activities import archive as archive
     from activities import at_once as at_once
     from activities import authorize as authorize
     from activities import claim as claim
@@ -68,6 +69,7 @@ _HOMES = {
     "act": "activities.act",
     "admit": "activities.admit",
     "announce": "activities.announce",
+    "archive": "activities.archive",
     "at_once": "activities.at_once",
     "authorize": "activities.authorize",
     "claim": "activities.claim",

@@ -16,11 +16,13 @@ from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay import ports
 from backstay.adapters.agent.served_queues import ServedQueues
+from backstay.adapters.archive.store import archive_of
 from backstay.adapters.engine.alarms import Alarms
 from backstay.adapters.engine.attempts import Attempts
 from backstay.adapters.engine.breakers import BreakerReports
 from backstay.adapters.engine.control import ControlCopy
 from backstay.adapters.engine.effects import Effects
+from backstay.adapters.engine.evidence import Evidence
 from backstay.adapters.engine.grants import Grants
 from backstay.adapters.engine.history import RunHistory
 from backstay.adapters.engine.ledger_runs import LedgerRuns
@@ -342,6 +344,8 @@ def _activities(
     allowances: ports.Allowances = app.limits
     ledgers: ports.Ledgers = Ledgers(client, app.limits.spans)
     grants: ports.Grants = Grants(client)
+    evidence: ports.Evidence = Evidence(client)
+    archive: ports.Archive | None = archive_of(app.settings, client)
     runs_of_ledgers: ports.LedgerRuns = LedgerRuns(client)
 
     reviewer = folders.review.Reviewer(
@@ -363,6 +367,7 @@ def _activities(
         folders.authorize.Authorize(conversations, reviewer).authorize,
         folders.notify.Notify(conversations, notifier).notify,
         folders.verify.Verify(proofs).verify,
+        folders.archive.Archive(conversations, evidence, archive).archive,
         folders.act.Act(preparer, effects, effect_ids, history, attempts).act,
         folders.reconcile.Reconcile(preparer).reconcile,
         folders.reserve.Reserve(conversations, allowances, holds).reserve,

@@ -8,6 +8,9 @@ import httpx2
 from backstay.adapters.agent.catalog import Catalog, needs_key
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import load_organisation
+from backstay.adapters.archive.keys import audit_keys
+from backstay.adapters.archive.place import place_of
+from backstay.adapters.archive.prune import Hold
 from backstay.adapters.proof.verifier import proofs_of
 from backstay.adapters.tool.blocking import blocking_calls
 from backstay.app.application import agents_of, policy_folders
@@ -15,11 +18,12 @@ from backstay.app.model_queues import accounts_of
 from backstay.checks.accounts import account_checks
 from backstay.checks.rules import NOBODY, STAFF, linted
 from backstay.client.health import Check, failed, masked_url
-from backstay.errors import ConfigurationError
+from backstay.errors import ArchiveError, ConfigurationError
 from backstay.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
 _PATIENCE_SECONDS = 5.0
+_NOWHERE = ".doctor"
 
 
 async def checks(settings: Settings) -> AsyncGenerator[Check]:
@@ -36,6 +40,7 @@ async def checks(settings: Settings) -> AsyncGenerator[Check]:
     yield _rules(settings)
     if settings.people_keys or settings.require_proof:
         yield _proofs(settings)
+    yield await _archive(settings)
     for found in _approvers(settings):
         yield found
     async for found in account_checks(accounts_of(agents.values())):
@@ -84,6 +89,25 @@ def _proofs(settings: Settings) -> Check:
     except ConfigurationError as error:
         return failed("proofs", error)
     return Check("proofs", True, f"{stance}, verified by {settings.people_keys}")
+
+
+async def _archive(settings: Settings) -> Check:
+    """Warns where evidence is kept by Temporal alone, or unsigned; asks the archive for a folder that is not there."""
+    name = "archive"
+    if settings.archive is None:
+        detail = "evidence of runs is kept by Temporal alone, which forgets closed runs"
+        return Check(name, True, detail, "set `BACKSTAY_ARCHIVE` to a folder or a bucket", doubtful=True)
+    try:
+        keys = audit_keys(settings.audit_key)
+        for hold in settings.legal_hold:
+            Hold.read(hold)
+        await place_of(settings.archive).names(_NOWHERE)
+    except (ConfigurationError, ArchiveError) as error:
+        return failed(name, error)
+    where = masked_url(settings.archive)
+    if not keys:
+        return Check(name, True, f"{where}, not signed", "set `BACKSTAY_AUDIT_KEY`", doubtful=True)
+    return Check(name, True, f"{where}, signed by {keys[0].key}")
 
 
 def _approvers(settings: Settings) -> list[Check]:

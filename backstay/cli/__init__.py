@@ -51,6 +51,7 @@ COMMANDS = {
     "watch": Entry("watch", "Follow a run, one line per step."),
     "result": Entry("result", "Wait until a run ends and write its result."),
     "transcript": Entry("transcript", "Write the conversation of a run, open or closed."),
+    "audit": Entry("audit", "Show who did what in a run; export, verify and keep the evidence.", acts=True),
     "kill": Entry("kill", "End a run, or all that match.", acts=True),
     "pause": Entry("pause", "Hold a run back.", acts=True),
     "resume": Entry("pause", "Let a paused run go on.", acts=True),

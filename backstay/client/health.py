@@ -25,7 +25,7 @@ _START_WORKER = "start one with `backstay worker`, or `backstay dev`"
 _CONFIRM = "look at `backstay control status`, then run `backstay control confirm --reason WHY`"
 _SHOWN = 3
 _HELD = "effects and new decisions wait"
-_SECRET_FIELDS = frozenset({"openai_api_key", "webhook_secret", "codec_keys"})
+_SECRET_FIELDS = frozenset({"openai_api_key", "webhook_secret", "codec_keys", "audit_key"})
 _TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "TEMPORAL_API_KEY")
 
 

@@ -102,6 +102,15 @@ class ModelSpec(Contract):
         return self.model_copy(update={"name": found.name, "price": found.price}) if found else self
 
 
+class ArchiveSpec(Contract):
+    """Says that evidence of the run is kept outside of the engine; after `every` records, and at its end; 0: then only.
+
+    It is fixed at the admission, so that a worker without an archive cannot make a run skip its evidence.
+    """
+
+    every: int = Field(default=0, ge=0)
+
+
 class AdmitInput(Contract):
     """The input of `admit`; `requested_by` is a claim, and so is the tenant, unless the `proof` holds."""
 
@@ -121,6 +130,7 @@ class Admission(Contract):
     `queues` says whether the run waits for its turn before its first step, because runs at once are limited.
     `draws` says how the run draws on ledgers; None where nothing limits what runs spend together.
     `exposure` has the limits of every meter that a tool adds to, those of a day and a month included.
+    `archive` says when evidence is written outside of the engine; None where there is no archive.
     """
 
     agent: str
@@ -141,6 +151,7 @@ class Admission(Contract):
     queues: bool = False
     draws: Draws | None = None
     exposure: dict[str, MeterSpec] = Field(default_factory=dict[str, MeterSpec])
+    archive: ArchiveSpec | None = None
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""

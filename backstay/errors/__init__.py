@@ -28,6 +28,7 @@
     ├── ControlUnansweredError    the control plane does not say that it obeys an order
     ├── OrderRefusedError         the control plane says no to an order
     ├── NoticeError               a notice of an approval was not taken
+    ├── ArchiveError              the archive does not take evidence, or does not have it
     ├── CodecError                a payload cannot be decrypted with the keys at hand
     ├── ToolError                 a tool refuses a call
     │   └── SecretError           a tool may not read a secret, or the worker lacks it
@@ -62,6 +63,7 @@ from .start import UnreachableError as UnreachableError
 from .tool import OutcomeUnknownError as OutcomeUnknownError
 from .tool import SecretError as SecretError
 from .tool import ToolError as ToolError
+from .worker import ArchiveError as ArchiveError
 from .worker import CodecError as CodecError
 from .worker import HeldError as HeldError
 from .worker import NothingDoneError as NothingDoneError

@@ -1,4 +1,4 @@
-"""Holds the errors of a worker that does nothing for now, lacks an agent or a key, or cannot deliver a notice."""
+"""Holds the errors of a worker that does nothing for now, lacks an agent or a key, or cannot deliver something."""
 
 from .base import BackstayError
 
@@ -54,6 +54,15 @@ class NoticeError(BackstayError):
     """
 
     code = "NoticeError"
+
+
+class ArchiveError(BackstayError):
+    """Raised when the archive of evidence does not take a file, or does not have it; worth a retry.
+
+    For an address that names no archive raise `ConfigurationError`.
+    """
+
+    code = "ArchiveError"
 
 
 class CodecError(BackstayError):

@@ -67,6 +67,11 @@ def verify_id(number: int) -> str:
     return f"verify-{number}"
 
 
+def archive_id(number: int) -> str:
+    """Returns the id of the activity that writes evidence of a run for the `number`-th time, counted from 1."""
+    return f"archive-{number}"
+
+
 def perform_id(number: int) -> str:
     """Returns the id of the activity that performs a shared effect for the `number`-th time, counted from 1."""
     return f"perform-{number}"

@@ -1,5 +1,7 @@
 """The ports: what activities need from the outside world, one Protocol each."""
 
+from .archive import Archive as Archive
+from .archive import Evidence as Evidence
 from .control import BreakerReports as BreakerReports
 from .control import Control as Control
 from .control import Orders as Orders

@@ -259,7 +259,7 @@ async def test_the_doctor_finds_all_well_or_names_the_mend(place: Place) -> None
     )
     assert set(well) == {"well", "settings", "checks"}
     names = ["temporal", "namespace", "search attributes", "workers", "control plane"]
-    names += ["agents", "policies", "approvers", "fairness", "model"]
+    names += ["agents", "policies", "archive", "approvers", "fairness", "model"]
     assert [(one["name"], one["ok"]) for one in well["checks"]] == [(name, True) for name in names]
     assert all(set(one) == {"name", "ok", "detail", "mend"} for one in well["checks"])
     assert "sk-not-to-be-shown" not in json.dumps(well)

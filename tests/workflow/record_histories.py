@@ -66,10 +66,14 @@ SCRIPTS: dict[str, Script] = {
     "model_unavailable": [Failure(401)],
     "equal_calls": [Reply(calls=[Call("add", {"left": 1, "right": 2})] * 3), Reply("done")],
     "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
+    "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
 }
 OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
 """Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
+
+ARCHIVED: dict[str, dict[str, Any]] = {"archived": {"archive": "archive", "archive_every": 12}}
+"""Runs with settings of their own: those of the archive, which other runs pay nothing for."""
 
 SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
 """Effects that identical calls share: the tool of the agent `clerk`, and how many runs call it."""
@@ -206,11 +210,11 @@ async def record_effect(runtime: LocalRuntime, name: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def workshop() -> AsyncGenerator[LocalRuntime]:
+async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
     """A runtime with the agent `workshop`, on a server of its own; nothing in its histories names this machine."""
     agents = Path.cwd() / "agents"
     for agent, tools in TOOLS.items():
-        (agents / agent).mkdir(parents=True)
+        (agents / agent).mkdir(parents=True, exist_ok=True)
         (agents / agent / "agent.toml").write_text(TOML if agent == "workshop" else 'instructions = "Be careful."\n')
         (agents / agent / "tools.py").write_text(tools.read_text())
     (agents / "workshop" / "policy.cedar").write_text(RULES)
@@ -218,7 +222,7 @@ async def workshop() -> AsyncGenerator[LocalRuntime]:
     calls = {name: [Reply(calls=[Call(tool, {"order": "A1"})]), Reply("done")] for name, (tool, _) in SHARED.items()}
     async with dev_server() as server:
         client = await connect(target_host=server.address, namespace="default", identity="recorder")
-        settings = {"agents": agents, "client": client, "task_queue": "recorded"}
+        settings = {"agents": agents, "client": client, "task_queue": "recorded", **more}
         async with local_runtime({**SCRIPTS, **calls}, **settings) as runtime:
             yield runtime
 
@@ -234,10 +238,13 @@ async def main(wanted: Collection[str]) -> None:
         os.chdir(directory)
         try:
             control = {*record_control.NAMES, record_control.MONEY}
-            if runs := [name for name in wanted if name not in control]:
+            if runs := [name for name in wanted if name not in control and name not in ARCHIVED]:
                 async with workshop() as runtime:
                     for name in runs:
                         await (record_effect if name in SHARED else record)(runtime, name)
+            for name in ARCHIVED.keys() & set(wanted):
+                async with workshop(**ARCHIVED[name]) as runtime:
+                    await record(runtime, name)
             if set(wanted) & set(record_control.NAMES):
                 await record_control.record_control(keep_so_far)
             if record_control.MONEY in wanted:

@@ -116,6 +116,11 @@ class Record:
         self.troubles.remove(trouble)
         self._tell()
 
+    @property
+    def said(self) -> int:
+        """The number of items in the transcript."""
+        return len(self._items)
+
     def say(self, item: TranscriptItem) -> None:
         """Adds an item to the transcript; its number and its step are set here."""
         self._items.add(plain(item.model_copy(update={"n": len(self._items) + 1, "step": self.state.step})))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ModelSpec, OtherModel
+from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ArchiveSpec, ModelSpec, OtherModel
 from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.names import model_queue
@@ -116,6 +116,7 @@ class Catalog:
             approval=self._approval(agent),
             draws=self._org.limits.draws(request.tenant, agent.name),
             exposure=exposure,
+            archive=ArchiveSpec(every=self._settings.archive_every) if self._settings.archive else None,
         )
 
     def serves(self, agent: str) -> bool:

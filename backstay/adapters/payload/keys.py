@@ -34,8 +34,8 @@ def codec_keys(text: str | None, file: Path | None) -> dict[str, bytes]:
     if text and file:
         raise ConfigurationError(f"`{KEYS}` and `{KEYS_FILE}` are both set", mend="unset one of the two")
     if file:
-        return _read(_contents(file), KEYS_FILE)
-    return _read(text, KEYS) if text else {}
+        return read_keys(_contents(file), KEYS_FILE)
+    return read_keys(text, KEYS) if text else {}
 
 
 def _contents(file: Path) -> str:
@@ -48,7 +48,12 @@ def _contents(file: Path) -> str:
         raise ConfigurationError("the file is not text", where=f"`{KEYS_FILE}`", mend=_MEND) from None
 
 
-def _read(text: str, variable: str) -> dict[str, bytes]:
+def read_keys(text: str, variable: str) -> dict[str, bytes]:
+    """Reads keys of 32 bytes by id, in the order written.
+
+    Raises:
+        ConfigurationError: the keys cannot be used; names the variable and the remedy.
+    """
     entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
     if not entries:
         raise ConfigurationError("it holds no key", where=f"`{variable}`", mend=_MEND)

@@ -39,6 +39,7 @@ CODES = {
     "ControlUnansweredError": "ControlUnanswered",
     "OrderRefusedError": "OrderRefused",
     "NoticeError": "NoticeError",
+    "ArchiveError": "ArchiveError",
     "CodecError": "CodecError",
     "ToolError": "ToolError",
     "SecretError": "SecretError",
