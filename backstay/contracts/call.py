@@ -6,6 +6,7 @@ from pydantic import Field
 
 from backstay.kernel.keys import call_key
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import Origins
 from backstay.kernel.verdict import Verdict
 
 from .policy import Consent, RunFacts, SumsBefore
@@ -32,7 +33,7 @@ class ActInput(Contract):
     `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
     `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
     `key` the key of a shared effect. `any_tool` is that of `AuthorizeInput`. `exposure` is what is held of each meter,
-    and `counted` the sums over many runs before the call.
+    and `counted` the sums over many runs before the call. `origins` says where its values come from, as it was judged.
     """
 
     run_key: str
@@ -51,6 +52,7 @@ class ActInput(Contract):
     any_tool: bool = False
     exposure: dict[str, int] = Field(default_factory=dict[str, int])
     counted: SumsBefore = Field(default_factory=dict[str, dict[Period, int]])
+    origins: Origins | None = None
 
     @property
     def own_key(self) -> str:
