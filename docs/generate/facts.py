@@ -51,8 +51,8 @@ _WORDS = {
 }
 _ORIGINS = """\
 All of them are sets of words. Of a list a word holds if it holds for every entry, but a label and `model` if they do
-for one. They are computed once, before the call is made, and kept in its verdict, for agents with a rule that reads them
-alone. [Follow where values come from](../how-to/follow-values.md) has examples."""
+for one. They are computed once, before the call is made, and kept in its verdict: for agents with a rule that reads
+them. [Follow where values come from](../how-to/follow-values.md) has examples."""
 _UNSURE = """\
 This is a heuristic, as `named_by_user` is. Origin is not intent: "do not write to Carl" names Carl, and the right
 payee may get the wrong amount. What the model says in words of its own is not judged: `carries` sees four words in a
