@@ -1,6 +1,7 @@
 """What the results of a run said, and which parts of a text are copied from them."""
 
 import json
+from time import thread_time
 
 import pytest
 
@@ -196,3 +197,20 @@ class TestSize:
         monkeypatch.setattr(past_module, "_SURROGATES", 5)
         found = past(mail("word after word and word again"))
         assert copied(found, "after word and word") == [("after word and word", {"untrusted"})]
+
+    def test_asking_takes_no_longer_after_five_hundred_results_than_after_ten(self) -> None:
+        body = "please tell me when the parcel arrives, and which of the two doors the driver has to take today "
+        text = placed(f"Hello, {body * 6}")
+
+        def seconds(results: int) -> float:
+            found = past(*(mail(f"{body * 4}{number}", f"a{number}@acme.com") for number in range(results)))
+            times: list[float] = []
+            for _ in range(20):
+                began = thread_time()
+                found.places(tokens("the parcel"))
+                found.places(tokens("nobody@acme.com"))
+                found.copied(text)
+                times.append(thread_time() - began)
+            return min(times)
+
+        assert seconds(500) < 5 * seconds(10) + 0.001
