@@ -23,6 +23,9 @@ from backstay.ports import History
 from .past import Before, RunPast
 from .weight import weight
 
+READ_AT_ONCE = 20
+"""The most results that the review of a call reads by itself."""
+
 
 @dataclass(slots=True)
 class _Conversation:
@@ -138,7 +141,10 @@ class Conversations:
                 self._pasts[run] = kept
                 self._pasts.move_to_end(run)
             self._fit(run, kept)
-            return Before(items, past)
+        if past.unread(items) > READ_AT_ONCE:
+            # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
+            await asyncio.to_thread(past.read, items)
+        return Before(items, past)
 
     async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
         last = kept.last if kept.step == step else None

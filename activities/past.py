@@ -3,6 +3,7 @@
 INVARIANT: a call is judged by the results that stood before its own decision, and by no later one.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from backstay.contracts.conversation import Decided, Item, Observed
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.arguments import Unreadable
 from backstay.kernel.origins import Origins
-from backstay.kernel.past import Past, Result
+from backstay.kernel.past import FullError, Past, Result
 from backstay.kernel.sourcing import Finder, Sourcing, Spoken
 
 ORIGINS_BYTES = 16_000
@@ -69,6 +70,15 @@ class RunPast:
             tool, by_people = asked.tool, _by_people(items, asked)
             spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, tool.marked.ids)
             return Finder(self._read(results), sourcing).origins(spoken)
+
+    def unread(self, items: Sequence[Item]) -> int:
+        """Returns how many results of a conversation have yet to be read."""
+        return sum(call_id not in self._seen for call_id, _ in _results(items))
+
+    def read(self, items: Sequence[Item]) -> None:
+        """Reads the results of a conversation ahead, however long that takes; whoever asks finds what went wrong."""
+        with self._reading, contextlib.suppress(FullError):
+            self._read(dict(_results(items)))
 
     def _read(self, results: Mapping[str, tuple[ProposedCall, str]]) -> Past:
         if self._past is None:

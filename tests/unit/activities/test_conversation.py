@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from activities import conversation
 from activities.conversation import Conversations
 from activities.past import Asked, Before
 from activities.weight import weight
@@ -348,6 +349,14 @@ class TestBefore:
     async def _reads(self, found: Before) -> None:
         made = ProposedCall(call_id="2-0", tool="mail", arguments="{}")
         found.past.origins(found.items, Asked(made, tool_spec("mail"), {}, {}), Sourcing())
+
+    async def test_a_worker_that_takes_a_long_run_over_reads_its_results_before_anybody_judges(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(conversation, "READ_AT_ONCE", 0)
+        two_steps(world)
+        assert (await world.conversations.before(RUN, 1, "")).past.weight == 0
+        assert (await world.conversations.before(RUN, 2, "")).past.weight > 0
 
     async def test_a_worker_without_room_keeps_nothing_of_it(self, world: World) -> None:
         two_steps(world)

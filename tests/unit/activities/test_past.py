@@ -7,6 +7,7 @@ import pytest
 from activities.past import Asked, Before, RunPast
 from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import Decision, ProposedCall
+from backstay.kernel import past as kernel_past
 from backstay.kernel.marks import Marks, Roles
 from backstay.kernel.sourcing import Sourcing
 
@@ -113,6 +114,22 @@ def test_a_call_without_its_decision_is_judged_as_it_is() -> None:
     made = call("send", "9-0", to="ann@acme.com")
     origins = RunPast(GOAL, TOOLS).origins([], Asked(made, SEND, {"to": "ann@acme.com"}, {}), Sourcing())
     assert origins.targets == ("trusted", "user")
+
+
+def test_results_may_be_read_ahead(past: RunPast) -> None:
+    before = [*result("read", "1-0", MAIL), *result("read", "2-0", MAIL)]
+    assert past.unread(before) == 2
+    past.read(before)
+    assert (past.unread(before), past.weight > 0) == (0, True)
+    assert targets(past, before, "bob@acme.com") == ("tool:read.sender",)
+
+
+def test_what_cannot_be_read_ahead_is_told_to_whoever_asks(past: RunPast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_past, "MOST_SIGNS", 6)
+    before = result("read", "1-0", MAIL)
+    past.read(before)
+    with pytest.raises(kernel_past.FullError):
+        targets(past, before, "bob@acme.com")
 
 
 def test_it_weighs_nothing_before_somebody_asks(past: RunPast) -> None:
