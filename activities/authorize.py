@@ -9,12 +9,13 @@ from temporalio.exceptions import ApplicationError
 from backstay.contracts import names
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult
-from backstay.errors import UnservedError
+from backstay.errors import HistoryError, UnservedError
 from backstay.kernel.verdict import Verdict
 from backstay.telemetry import activities as spans
 
 from .conversation import Conversations
 from .exposure import Tally
+from .past import Before
 from .prepare import this_run
 from .review import Reviewed, Reviewer
 
@@ -35,7 +36,8 @@ class Authorize:
 
         Raises:
             ApplicationError: of type `Unserved` or `UnservedTool`: another worker may judge the calls. Of type
-                `ForeignRun`: the workflow that asks is no run of this task queue.
+                `ForeignRun`: the workflow that asks is no run of this task queue. Of type `HistoryError`: what the run
+                had read cannot be found, and another attempt may find it.
         """
         if not activity.info().is_local:  # only our own workflows have local activities here
             await self._conversations.opening(this_run())
@@ -43,16 +45,32 @@ class Authorize:
             self._reviewer.check_served(given, given.calls)
         except UnservedError as error:
             raise ApplicationError(str(error), type=error.code, non_retryable=True) from None
+        before = await self._before(given)
         room = WORDS_BYTES // max(1, len(given.calls))
-        reviewed = await self._reviewer.in_time(given, given.calls, functools.partial(self._reviewed, Tally(given)))
+        reviewed = await self._reviewer.in_time(
+            given, given.calls, functools.partial(self._reviewed, Tally(given), before)
+        )
         verdicts = [_briefly(one.verdict, room) for one in reviewed]
         members = self._reviewer.members(given.agent, verdicts)
         return AuthorizeResult(verdicts=verdicts, identities=[one.identity for one in reviewed], members=members)
 
-    def _reviewed(self, tally: Tally, call: ProposedCall) -> Reviewed:
+    async def _before(self, given: AuthorizeInput) -> Before | None:
+        """Returns what the run had read when it proposed the calls; None where no rule wants to know.
+
+        Raises:
+            ApplicationError: of type `HistoryError`: the history does not show it yet.
+        """
+        if not self._reviewer.traces(given, given.calls):
+            return None
+        try:
+            return await self._conversations.before(this_run(), given.facts.step, given.decision)
+        except HistoryError as error:
+            raise ApplicationError(str(error), type=error.code) from error
+
+    def _reviewed(self, tally: Tally, before: Before | None, call: ProposedCall) -> Reviewed:
         given = tally.question()
         with spans.authorize(given, call) as judged:
-            reviewed = self._reviewer.review(given, call).identified()
+            reviewed = self._reviewer.review(given, call, before).identified()
             judged(reviewed.verdict)
         tally.count(call.call_id, reviewed.verdict)
         return reviewed

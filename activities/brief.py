@@ -17,8 +17,8 @@ MOST_SECONDS = 0.005
 class BriefReviews:
     """Remembers how long the last review of each agent took.
 
-    INVARIANT: what may take long is never brief. No function of the agent's own is called, the arguments are short, and
-    the agent's rules were quick the last time.
+    INVARIANT: what may take long is never brief. No function of the agent's own is called, no rule reads where values
+    come from, the arguments are short, and the agent's rules were quick the last time.
     """
 
     def __init__(self, tools: Tools, gate: Gate) -> None:
@@ -29,6 +29,8 @@ class BriefReviews:
     def has(self, given: AuthorizeInput, calls: Sequence[ProposedCall]) -> bool:
         """Tells whether the review of some calls is brief."""
         if self._seconds.get(given.agent, MOST_SECONDS) >= MOST_SECONDS or len(calls) > MOST_CALLS:
+            return False
+        if self._gate.sourcing(given.agent, given.version) is not None:
             return False
         if sum(len(call.arguments) for call in calls) > MOST_CHARACTERS:
             return False

@@ -20,12 +20,19 @@ from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
+from .past import Before, RunPast
 from .weight import weight
+
+READ_AT_ONCE = 20
+"""The most results that the review of a call reads by itself."""
 
 
 @dataclass(slots=True)
 class _Conversation:
-    """The conversation of one run: `items` end with the decision of `step`; `weight` is its bytes of memory."""
+    """The conversation of one run: `items` end with the decision of `step`; `weight` is its bytes of memory.
+
+    `past` has what the results said, where somebody asks where values come from.
+    """
 
     opening: Opening
     items: list[Item]
@@ -34,6 +41,7 @@ class _Conversation:
     step: int = 0
     results: dict[str, str] = field(default_factory=dict[str, str])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    past: RunPast | None = None
 
     @classmethod
     def begun(cls, opening: Opening) -> "_Conversation":
@@ -78,6 +86,7 @@ class Conversations:
         self._capacity = capacity
         self._held = 0
         self._runs: OrderedDict[RunRef, _Conversation] = OrderedDict()
+        self._pasts: OrderedDict[RunRef, _Conversation] = OrderedDict()
 
     async def opening(self, run: RunRef) -> Opening:
         """Reads who asked for what, and what was admitted."""
@@ -112,6 +121,43 @@ class Conversations:
         if given.call_id not in calls:
             raise HistoryError(f"the history holds no call {given.call_id}")
         return calls[given.call_id].model_copy()  # so that its parsed arguments are not kept, uncounted
+
+    async def before(self, run: RunRef, step: int, decision: str) -> Before:
+        """Returns what a run had said and read when it made a decision, that decision included.
+
+        Args:
+            run: the run.
+            step: the decision's step.
+            decision: its digest; empty for whichever the history has.
+
+        Raises:
+            HistoryError: the history does not hold that decision; another try may find it.
+        """
+        kept = await self._of(run)
+        async with kept.lock:
+            items = await self._until(run, kept, step, decision)
+            past = kept.past = kept.past or RunPast(kept.opening.goal, kept.opening.admission.tools)
+            if self._runs.get(run) is kept:
+                self._pasts[run] = kept
+                self._pasts.move_to_end(run)
+            self._fit(run, kept)
+        if past.unread(items) > READ_AT_ONCE:
+            # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
+            await asyncio.to_thread(past.read, items)
+        return Before(items, past)
+
+    async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
+        last = kept.last if kept.step == step else None
+        if last is not None and last.digest(step) == decision:
+            return list(kept.items)
+        recorded = await self._history.since(run, step - 1)
+        given, decided = recorded.inputs.get(step), recorded.decisions.get(step)
+        if given is None or decided is None or (decision and decided.digest(step) != decision):
+            raise HistoryError("the history does not show this decision yet")
+        new = self._remembered(kept, given)
+        if new is None:
+            new = await self._read(run, kept, given)
+        return [*kept.items, *new, Decided(decided)]
 
     def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
         """Remembers a decision that this worker got from the model, if it continues what is remembered."""
@@ -173,13 +219,23 @@ class Conversations:
             raise ApplicationError(str(error), type=error.code, non_retryable=True) from None
 
     def _fit(self, run: RunRef, kept: _Conversation) -> None:
-        """Counts the growth of a run, and forgets the runs unused for longest until the rest fits."""
+        """Counts the growth of a run, and forgets the runs unused for longest until the rest fits.
+
+        What results said goes first: it is made anew from the conversation.
+        """
         if self._runs.get(run) is not kept:
             return  # forgotten meanwhile, while somebody still read it
-        self._held += kept.weight - kept.counted
-        kept.counted = kept.weight
+        weighs = kept.weight + (kept.past.weight if kept.past else 0)
+        self._held += weighs - kept.counted
+        kept.counted = weighs
+        while self._held > self._capacity and self._pasts:
+            _, heavy = self._pasts.popitem(last=False)
+            heavy.past = None
+            self._held += heavy.weight - heavy.counted
+            heavy.counted = heavy.weight
         while self._held > self._capacity and self._runs:
-            _, forgotten = self._runs.popitem(last=False)
+            forgetting, forgotten = self._runs.popitem(last=False)
+            self._pasts.pop(forgetting, None)
             self._held -= forgotten.counted
 
 

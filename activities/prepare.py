@@ -82,7 +82,11 @@ class Preparer:
         proposed = await self._proposed(run, given)
         asked = _authorize_input(opening, given, proposed)
         self.reviewer.check_served(asked, asked.calls)
-        [reviewed] = await self.reviewer.in_time(asked, [proposed], functools.partial(self.reviewer.review, asked))
+        # Rules that have come since may read what no verdict recorded.
+        traced = self.reviewer.traces(asked, [proposed])
+        before = await self.conversations.before(run, given.step, given.decision) if traced else None
+        review = functools.partial(self.reviewer.review, asked, before=before)
+        [reviewed] = await self.reviewer.in_time(asked, [proposed], review)
         verdict, fitting = reviewed.verdict, reviewed.fitting
         if verdict.digest != given.digest or given.run_key != opening.run_key:
             verdict = _another(verdict)
@@ -182,4 +186,6 @@ def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> A
         any_tool=given.any_tool,
         version=opening.admission.agent_version,
         counted={given.call_id: given.counted},
+        decision=given.decision,
+        origins={given.call_id: given.origins} if given.origins else {},
     )

@@ -3,8 +3,8 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
 
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, Consent, PolicyCall
@@ -15,6 +15,7 @@ from backstay.kernel.arguments import Unreadable
 from backstay.kernel.control import InForce
 from backstay.kernel.counted import sums_with
 from backstay.kernel.mentions import Match
+from backstay.kernel.origins import Origins
 from backstay.kernel.scope import Subject
 from backstay.kernel.tool_names import unknown_tool
 from backstay.kernel.verdict import Code, Outcome, Verdict
@@ -25,6 +26,7 @@ from backstay.tools.local_addresses import LOCAL_ADDRESSES, local_addresses
 from .brief import BriefReviews
 from .canonical import canonical
 from .exposure import UncountableError, added, exposure_of
+from .past import ORIGINS_BYTES, Asked, Before
 from .threads import ReviewThreads
 
 REVIEW_SECONDS = 3.0
@@ -33,6 +35,7 @@ REVIEW_SECONDS = 3.0
 MESSAGE_CHARACTERS = 1_000
 _STUCK = "earlier reviews of this tool still work: none is begun before they end"
 REASON_CHARACTERS = 500
+ALL_ORIGINS_BYTES = 600_000
 _IDENTITY_DIGITS = 32
 _NOTHING_IN_FORCE = InForce()
 
@@ -147,8 +150,19 @@ class Reviewer:
         message = f"the review took longer than {REVIEW_SECONDS:g} seconds"
         return [*done, *(self._refused(given, call, Code.POLICY_ERROR, message) for call in calls[len(done) :])]
 
-    def review(self, given: AuthorizeInput, call: ProposedCall) -> Reviewed:
-        """Reviews one call; any failure on the way is a refusal."""
+    def traces(self, given: AuthorizeInput, calls: Iterable[ProposedCall]) -> bool:
+        """Tells whether rules read where values come from, and that is not known of some calls yet."""
+        known = self._gate.sourcing(given.agent, given.version) is None
+        return not known and any(call.call_id not in given.origins for call in calls)
+
+    def review(self, given: AuthorizeInput, call: ProposedCall, before: Before | None = None) -> Reviewed:
+        """Reviews one call; any failure on the way is a refusal.
+
+        Args:
+            given: the question.
+            call: the call.
+            before: what its run had read, where that has to be known.
+        """
         fitting = self._fitting(given, call)
         if isinstance(fitting, Reviewed):
             return fitting
@@ -156,7 +170,14 @@ class Reviewer:
         if block := self._control.blocked(Subject(given.run_id, given.agent, given.tenant, tool=call.tool)):
             message = f"the tool is blocked by {block.told.by}: {block.told.reason}"
             return Reviewed(self._denied(given, Code.TOOL_BLOCKED, digest, message), fitting)
-        return self._judged(given, call, fitting, digest)
+        try:
+            origins = self._origins(given, call, fitting, before)
+        except BaseException as error:  # what a text holds must never let a call through
+            message = f"where its values come from cannot be told: {type(error).__name__}"
+            return Reviewed(self._denied(given, Code.POLICY_ERROR, digest, message), fitting, fault=error)
+        return self._judged(
+            given, call, fitting, digest if origins is None else _covering(digest, origins.unquoted()), origins
+        )
 
     def measured(self, given: AuthorizeInput, call: ProposedCall) -> Reviewed:
         """Finds out what one call adds to meters; policy is not asked, so that the verdict is a refusal."""
@@ -192,14 +213,38 @@ class Reviewer:
         groups = names_of([spec for verdict in verdicts for spec in verdict.groups])
         return {group: list(self._gate.members(agent, group)) for group in groups}
 
-    def _judged(self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str) -> Reviewed:
+    def _origins(
+        self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, before: Before | None
+    ) -> Origins | None:
+        """Returns where the values of a call come from, as it was found before or is found now.
+
+        Raises:
+            LookupError: rules read it, and nobody knows what the run has read.
+        """
+        sourcing = self._gate.sourcing(given.agent, given.version)
+        if sourcing is None:
+            return None
+        known = given.origins.get(call.call_id)
+        if known is None and before is None:
+            raise LookupError("what the run has read is unknown")
+        if known is not None or before is None:
+            return known
+        asked = Asked(call, fitting.tool.spec, fitting.arguments, fitting.values)
+        return before.origins(asked, sourcing, min(ORIGINS_BYTES, ALL_ORIGINS_BYTES // max(1, len(given.calls))))
+
+    def _judged(
+        self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str, origins: Origins | None
+    ) -> Reviewed:
         try:
             exposure = exposure_of(fitting.tool, fitting.values)
-            asked = self._policy_call(given, call, fitting, digest)
+            asked = replace(self._policy_call(given, call, fitting, digest), origins=origins)
             if exposure:
                 counted = sums_with(asked.counted, exposure)
                 asked = replace(asked, exposure=added(given.facts.exposure, exposure), counted=counted)
-            return Reviewed(replace(_bounded(self._gate.judge(asked)), exposure=exposure), fitting, asked)
+            verdict = _bounded(self._gate.judge(asked))
+            # Only people read the quotes.
+            told = origins if origins is None or verdict.outcome is Outcome.REQUIRE_APPROVAL else origins.unquoted()
+            return Reviewed(replace(verdict, exposure=exposure, origins=told), fitting, asked)
         except UncountableError as error:
             return Reviewed(self._denied(given, Code.INVALID_EXPOSURE, digest, str(error)), fitting, fault=error)
         except BaseException as error:  # a fact is anybody's function, and may raise anything
@@ -257,6 +302,18 @@ def _bounded(verdict: Verdict) -> Verdict:
         reasons=tuple(reason[:REASON_CHARACTERS] for reason in verdict.reasons),
         observed=verdict.observed[:REASON_CHARACTERS],
     )
+
+
+def _covering(digest: str, origins: Origins) -> str:
+    """Digests a call and where its values come from: an approval is for both."""
+    return "sha256:" + hashlib.sha256(canonical([digest, _plain(asdict(origins))])).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Returns a value with lists for its tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in cast("dict[str, object]", value).items()}
+    return [_plain(one) for one in cast("tuple[object, ...]", value)] if isinstance(value, tuple) else value
 
 
 def _digest(given: AuthorizeInput, call: ProposedCall, arguments: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from backstay.errors import ConfigurationError
 from backstay.kernel.approval import filled, names_of
 from backstay.kernel.grantable import GrantRef
 from backstay.kernel.person import same_person
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
@@ -34,11 +35,15 @@ def no_incident(agent: str, tenant: str, tool: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _InForce:
-    """An agent's bundle, the members of every group that its rules may ask, and the facts that they read."""
+    """An agent's bundle, the members of every group that its rules may ask, and the facts that they read.
+
+    `sourcing` is None where they do not read where values come from.
+    """
 
     bundle: Bundle
     groups: Mapping[str, Sequence[str]]
     facts: frozenset[str]
+    sourcing: Sourcing | None
 
 
 class Gate:
@@ -58,7 +63,9 @@ class Gate:
             groups: the members of every group that they may ask.
             version: of the agent, where open runs were admitted with an earlier one that has other tools.
         """
-        new = _InForce(bundle, {name: tuple(people) for name, people in groups.items()}, bundle.facts_read())
+        people = {name: tuple(members) for name, members in groups.items()}
+        sourcing = bundle.sourcing if bundle.reads_origins else None
+        new = _InForce(bundle, people, bundle.facts_read(), sourcing)
         with self._swap:
             self._in_force = {**self._in_force, (bundle.agent, version): new}
 
@@ -91,6 +98,11 @@ class Gate:
         """Tells whether a rule in force for an agent depends on a fact; one that no rule reads need not be computed."""
         rules = self._of(agent, version)
         return rules is not None and fact in rules.facts
+
+    def sourcing(self, agent: str, version: str = "") -> Sourcing | None:
+        """Returns what is known of an agent's values; None where no rule in force reads where they come from."""
+        rules = self._of(agent, version)
+        return rules.sourcing if rules is not None else None
 
     def judge(self, call: PolicyCall) -> Verdict:
         """Judges a call; where it needs approval, weighs the consent of people: one person fills one seat."""

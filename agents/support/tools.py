@@ -13,7 +13,6 @@ from typing import Annotated
 from pydantic import Field
 
 from backstay.tools import NOT_HAPPENED, UNKNOWN, Happened, ToolCall, Unsettled, tool
-from backstay.tools.facts import mail_domains
 
 from . import mail
 from .records import Customer, Order, Parcel, Refund
@@ -54,7 +53,7 @@ async def track_parcel(order_id: str, wait_seconds: Annotated[int, Field(ge=0, l
     return parcel
 
 
-@tool(effect="write", timeout="30s", groups=["payments"])
+@tool(effect="write", timeout="30s", groups=["payments"], items=["order_id"], texts=["reason"])
 def issue_refund(call: ToolCall, order_id: str, amount: Decimal, reason: str | None = None) -> Refund:
     """Refund part or all of an order. `amount` is in USD, at most what is left of the order's total."""
     return _shop().refund(order_id, amount, reason, key=call.idempotency_key)
@@ -69,7 +68,7 @@ def was_sent(call: ToolCall, **_: object) -> Happened | Unsettled:
     return NOT_HAPPENED if mail.is_local() else UNKNOWN
 
 
-@tool(effect="once", timeout="60s", groups=["mail"], reconcile=was_sent)
+@tool(effect="once", timeout="60s", groups=["mail"], texts=["subject", "body"], reconcile=was_sent)
 def email_customer(call: ToolCall, order_id: str, subject: str, body: str) -> SentEmail:
     """Send one plain-text e-mail to the customer of an order, at the address in the order. It cannot be taken back."""
     return _sent(call, _shop().order(order_id).customer_email, subject, body)
@@ -79,7 +78,8 @@ def email_customer(call: ToolCall, order_id: str, subject: str, body: str) -> Se
     effect="once",
     timeout="60s",
     groups=["mail", "external"],
-    facts={"recipient_domains": ("Set<String>", lambda to: mail_domains(to))},
+    targets=["to"],
+    texts=["subject", "body"],
     reconcile=was_sent,
 )
 def send_email(call: ToolCall, to: str, subject: str, body: str) -> SentEmail:
@@ -87,7 +87,7 @@ def send_email(call: ToolCall, to: str, subject: str, body: str) -> SentEmail:
     return _sent(call, to, subject, body)
 
 
-@tool(effect="once", timeout="30s", groups=["destructive"])
+@tool(effect="once", timeout="30s", groups=["destructive"], items=["customer_id"])
 def close_account(customer_id: str) -> Customer:
     """Close a customer's account for good. It cannot be taken back."""
     return _shop().close_account(customer_id)

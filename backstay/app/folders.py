@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from activities import meter as meter
     from activities import notify as notify
     from activities import pace as pace
+    from activities import past as past
     from activities import perform as perform
     from activities import prepare as prepare
     from activities import reconcile as reconcile
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from policies.bundle import loss as loss
     from policies.bundle import rule as rule
     from policies.bundle import source as source
+    from policies.bundle import words as words
     from policies.cedar import engine as engine
     from policies.cedar import schema as schema
     from workflows import agent_run as agent_run
@@ -84,6 +86,7 @@ _HOMES = {
     "meter": "activities.meter",
     "notify": "activities.notify",
     "pace": "activities.pace",
+    "past": "activities.past",
     "perform": "activities.perform",
     "prepare": "activities.prepare",
     "reconcile": "activities.reconcile",
@@ -98,6 +101,7 @@ _HOMES = {
     "loss": "policies.bundle.loss",
     "rule": "policies.bundle.rule",
     "source": "policies.bundle.source",
+    "words": "policies.bundle.words",
     "engine": "policies.cedar.engine",
     "schema": "policies.cedar.schema",
     "explain": "policies.explain",

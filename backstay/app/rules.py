@@ -12,6 +12,7 @@ from backstay.adapters.agent.config import read_config
 from backstay.adapters.agent.exposure import counted_of
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
+from backstay.adapters.agent.sourcing import sourcing_of
 from backstay.adapters.agent.toml_file import read_text
 from backstay.app import folders
 from backstay.errors import ConfigurationError
@@ -74,6 +75,7 @@ def built(agent: Agent, org: Organisation) -> "tuple[folders.build.Bundle, Mappi
         vacant=org.vacant,
         settings=str(settings),
         counted=counted_of(agent, org),
+        sourcing=sourcing_of(agent, org),
     )
     return folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups
 
@@ -189,7 +191,7 @@ def _stamps(places: Iterable[Path]) -> Stamps:
     for place in places:
         with contextlib.suppress(OSError):  # a folder or a file may go away between two looks
             for file in place.iterdir():
-                if file.name.endswith((".cedar", "agent.toml", "org.toml")):
+                if file.name.endswith((".cedar", ".csv", ".txt", "agent.toml", "org.toml")):
                     found[str(file)] = (_stamp(file.lstat), _stamp(file.stat))
     return found
 

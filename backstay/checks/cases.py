@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.toml_file import read_text
 from backstay.app import folders
-from backstay.checks.what_if import WhatIf, judged
+from backstay.checks.what_if import ResultBefore, WhatIf, judged
 from backstay.contracts.exposure import MeterName, Quantity
 from backstay.contracts.money import Usd
 from backstay.contracts.problems import UNKNOWN, Contract, problems_of
@@ -48,6 +48,20 @@ class CaseSums(Contract):
         return {period: read_amount(text) for period, text in named.items() if text is not None}
 
 
+class CaseResult(Contract):
+    """A result that the run has read before the call.
+
+    Attributes:
+        tool: the tool that was called.
+        args: its arguments.
+        result: what it returned: text, or a value as JSON.
+    """
+
+    tool: str
+    args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    result: Any
+
+
 class CaseTable(Contract):
     """One `[[case]]`: `expect` is the expected outcome; `code`, `groups` and `rules` are compared if given.
 
@@ -71,6 +85,7 @@ class CaseTable(Contract):
         exposure: what was counted of each meter before: `"201"`, or `{ run = "0", day = "4950" }`.
         incident: an incident is in force.
         now: the time in seconds since 1970.
+        results: what the run has read before, in order.
     """
 
     tool: str
@@ -92,10 +107,11 @@ class CaseTable(Contract):
     exposure: dict[MeterName, Quantity | CaseSums] = Field(default_factory=dict[str, str | CaseSums])
     incident: bool = False
     now: int | None = None
+    results: list[CaseResult] = Field(default_factory=list[CaseResult])
 
     def what_if(self) -> WhatIf:
         """Returns the call to be judged."""
-        beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd", "exposure"}
+        beside = {"tool", "args", "expect", "code", "groups", "rules", "name", "spent_usd", "exposure", "results"}
         given: dict[str, Any] = self.model_dump(exclude=beside)
         sums = {name: CaseSums(run=one) if isinstance(one, str) else one for name, one in self.exposure.items()}
         return WhatIf(
@@ -104,6 +120,7 @@ class CaseTable(Contract):
             spent_usd=parse_usd(self.spent_usd),
             exposure={name: read_amount(one.run) for name, one in sums.items()},
             counted={name: one.counted() for name, one in sums.items()},
+            results=[ResultBefore(one.tool, one.args, one.result) for one in self.results],
             **given,
         )
 

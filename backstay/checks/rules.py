@@ -22,7 +22,7 @@ STAFF = "name people under `[groups]` in the org.toml of a folder in `BACKSTAY_P
 FEED = "is it misspelt? A tool adds to a meter by `@tool(exposure=...)`"
 NO_AGENT = "no folder in `BACKSTAY_AGENTS` has that name: is it misspelt?"
 _SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
-_WELL_KNOWN = frozenset({"group:external", "group:destructive"})
+_WELL_KNOWN = frozenset(f"group:{name}" for name in ("external", "destructive", "payments", "invites"))
 """Groups that the shipped rules name even if no tool is in them."""
 
 
@@ -107,13 +107,15 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
 
 def _anonymous(agent: Agent, gate: "folders.gate.Gate") -> list[Finding]:
     """Warns of approvals that whoever asked for the run may answer, because a run need not say who that is."""
-    table, rules = agent.config.approval, gate.bundle(agent.name).enforced.rules.values()
+    table, bundle = agent.config.approval, gate.bundle(agent.name)
+    rules = bundle.enforced.rules.values()
     asks = (
         table.unknown
         or table.budget
         or any(
             rule.approval and rule.covers(agent.name, name, tool.spec.groups)
             for rule in rules
+            if not folders.words.sees_nothing(rule, agent.name, bundle.tools)
             for name, tool in agent.tools.items()
         )
     )
@@ -131,7 +133,9 @@ def _unstaffed(org: Organisation, bundle: "folders.build.Bundle") -> list[Findin
     return [
         Finding(rule.where, f"`{rule.id}` asks `{rule.approval.group}`, which {NOBODY}", STAFF)
         for rule in rules
-        if rule.approval is not None and rule.approval.group in org.vacant
+        if rule.approval is not None
+        and rule.approval.group in org.vacant
+        and not folders.words.sees_nothing(rule, bundle.agent, bundle.tools)
     ]
 
 

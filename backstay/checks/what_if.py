@@ -9,16 +9,27 @@ from typing import Any
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.tool.function import Tool
 from backstay.app import folders
-from backstay.contracts.decision import ProposedCall
+from backstay.contracts.conversation import Decided, Item, Observed
+from backstay.contracts.decision import Decision, ProposedCall
 from backstay.contracts.policy import AuthorizeInput, PolicyCall, RunFacts
 from backstay.errors import ConfigurationError
 from backstay.kernel.approval import filled, quorum_of
 from backstay.kernel.ledger_period import Period
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.person import same_person
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 RUN_ID = "what-if"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultBefore:
+    """A result that the run has read before: the tool, the arguments it was called with, and the result."""
+
+    tool: str
+    args: Mapping[str, Any]
+    result: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,7 @@ class WhatIf:
         counted: the same over all runs of the tenant, by meter and period; default, where it is counted for every
             tenant: what the run has counted.
         now: seconds since the epoch; None for the present.
+        results: what the run has read before, in order.
     """
 
     tool: str
@@ -50,6 +62,7 @@ class WhatIf:
     counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
     incident: bool = False
     now: int | None = None
+    results: Sequence[ResultBefore] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,10 @@ class _SupposedGate:
     def reads_fact(self, agent: str, fact: str, version: str = "") -> bool:
         """Wants every fact: a person who writes rules looks for one to read."""
         return True
+
+    def sourcing(self, agent: str, version: str = "") -> Sourcing:
+        """Returns what is known of the agent's values, whether a rule reads where they come from or not."""
+        return self.gate.bundle(agent).sourcing
 
     def judge(self, call: PolicyCall) -> Verdict:
         """Judges a call under the suppositions."""
@@ -132,7 +149,7 @@ def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
     supposed = _SupposedGate(gate, what_if.incident, _granted(gate, agent, what_if))
     call = ProposedCall(call_id=RUN_ID, tool=what_if.tool, arguments=arguments)
     given = _authorize_input(agent, tool, what_if, call, gate.bundle(agent.name).schema.counted)
-    reviewed = folders.review.Reviewer(_Tools(agent), supposed).review(given, call)
+    reviewed = folders.review.Reviewer(_Tools(agent), supposed).review(given, call, _before(agent, what_if, call))
     if reviewed.call is None:
         fault = reviewed.fault
         if isinstance(fault, KeyboardInterrupt | SystemExit):
@@ -172,6 +189,25 @@ def _authorize_input(
         tools={what_if.tool: tool.spec.digest},
         counted={RUN_ID: before},
     )
+
+
+def _before(agent: Agent, what_if: WhatIf, call: ProposedCall) -> "folders.past.Before":
+    """Returns the run up to the call, as if its decision followed the results.
+
+    Raises:
+        ConfigurationError: a result is of a tool that the agent does not list.
+    """
+    items: list[Item] = []
+    for at, one in enumerate(what_if.results):
+        if one.tool not in agent.tools:
+            raise ConfigurationError(
+                f"`results` names `{one.tool}`, which the agent does not list", mend="is it misspelt?"
+            )
+        made = ProposedCall(call_id=f"{RUN_ID}-{at}", tool=one.tool, arguments=json.dumps(one.args, default=str))
+        text = one.result if isinstance(one.result, str) else json.dumps(one.result, ensure_ascii=False, default=str)
+        items += [Decided(Decision(calls=[made])), Observed(made.call_id, text)]
+    tools = [tool.spec for tool in agent.tools.values()]
+    return folders.past.Before([*items, Decided(Decision(calls=[call]))], folders.past.RunPast(what_if.goal, tools))
 
 
 def _granted(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> frozenset[str]:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backstay.kernel.budget import Limits
+from backstay.kernel.marks import Marks, Roles
+from backstay.kernel.origins import UNTRUSTED
 from backstay.kernel.price import Price
 from backstay.kernel.stop import Thresholds
 
@@ -34,7 +36,8 @@ class ToolSpec(Contract):
 
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds. `exposure`
-    names the meters that its calls add to.
+    names the meters that its calls add to. `marks` says what its results may vouch for, and `roles` what its arguments
+    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks.
     """
 
     name: str
@@ -52,6 +55,13 @@ class ToolSpec(Contract):
     groups: list[str] = Field(default_factory=list[str])
     facts: dict[str, str] = Field(default_factory=dict[str, str])
     exposure: list[str] = Field(default_factory=list[str])
+    marks: Marks | None = None
+    roles: Roles = Roles()
+
+    @property
+    def marked(self) -> Marks:
+        """The marks of its results."""
+        return self.marks or Marks({UNTRUSTED: ()} if self.untrusted else {})
 
 
 class ApprovalSpec(Contract):

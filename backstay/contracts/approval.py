@@ -96,6 +96,8 @@ class PendingApproval(AskingRun):
         exposure: the sum of each meter before and after the call and its limit: of the run, and of the tenant's day
             and month where they are counted.
         grantable: what a yes may grant beyond this call, as `uses` and `hours`; null where it may grant nothing.
+        sources: where the value of each argument comes from, in the words that rules read; empty where none reads them.
+        copied: parts of texts that are copied from results with a label, by argument.
     """
 
     approval_id: str
@@ -114,6 +116,8 @@ class PendingApproval(AskingRun):
     cut: list[str] = Field(default_factory=list[str])
     exposure: dict[str, ShownExposure] = Field(default_factory=dict[str, ShownExposure])
     grantable: GrantCap | None = None
+    sources: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+    copied: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
     @property
     def releases(self) -> bool:
@@ -143,6 +147,8 @@ class PendingApproval(AskingRun):
                 for name, one in approval.exposure.items()
             },
             grantable=_cap(approval.grantable),
+            sources={name: list(words) for name, words in approval.sources.items()},
+            copied={name: list(quotes) for name, quotes in approval.copied.items()},
         )
 
 
@@ -229,6 +235,8 @@ def _brief(approval: PendingApproval) -> dict[str, Any]:
         brief[field] = [escaped(name)[:MEMO_TEXT] for name in whole[field][:MEMO_NAMES]]
     brief["reasons"] = [escaped(reason)[:MEMO_TEXT] for reason in approval.reasons[:MEMO_REASONS]]
     brief["args"] = _arguments(approval.args)
+    for field in ("sources", "copied"):
+        brief[field] = whole[field] if _bytes(whole[field]) <= MEMO_ARGUMENTS and not _steers(whole[field]) else {}
     cut = [f"args.{name}" for name, value in approval.args.items() if brief["args"].get(name) != value]
     cut += [field for field in whole if field not in ("args", "cut") and brief[field] != whole[field]]
     brief["cut"] = [escaped(name)[:MEMO_TEXT] for name in cut[:MEMO_NAMES]]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from backstay.kernel.keys import call_key
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import Origins
 from backstay.kernel.verdict import Verdict
 
 from .policy import Consent, RunFacts, SumsBefore
@@ -33,7 +34,7 @@ class ActInput(Contract):
     `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
     `key` the key of a shared effect. `any_tool` is that of `AuthorizeInput`. `exposure` is what is held of each meter,
     and `counted` the sums over many runs before the call. `begun` is how many attempts earlier activities had begun at
-    this execution, before a stop held them.
+    this execution, before a stop held them. `origins` says where its values come from, as it was judged.
     """
 
     run_key: str
@@ -53,6 +54,7 @@ class ActInput(Contract):
     exposure: dict[str, int] = Field(default_factory=dict[str, int])
     counted: SumsBefore = Field(default_factory=dict[str, dict[Period, int]])
     begun: Annotated[int, Field(ge=0)] = 0
+    origins: Origins | None = None
 
     @property
     def own_key(self) -> str:

@@ -5,6 +5,7 @@ unless it names the digest of the call.
 """
 
 import shlex
+from collections.abc import Sequence
 
 from backstay.kernel.characters import escaped
 from backstay.kernel.excerpt import LINES, SHOWN, Excerpt, excerpts, on_one_line
@@ -16,6 +17,15 @@ from .standing import GrantCap
 
 _PEOPLE = 20
 _SHORT = 60
+_QUOTES = 3
+_SAID = {
+    "user": "named in the request",
+    "person": "put there by a person",
+    "record": "in a record that the request names",
+    "document": "the only one of its kind in a document that the request names",
+    "model": "made up or computed by the model",
+    "trusted": "",
+}
 
 
 def arguments_of(approval: PendingApproval, shown: int = SHOWN) -> list[Excerpt]:
@@ -26,6 +36,31 @@ def arguments_of(approval: PendingApproval, shown: int = SHOWN) -> list[Excerpt]
         text = str(approval.args.get(name, "(not shown here)"))
         found.append(Excerpt(on_one_line(name), on_one_line(text), whole=False))
     return found
+
+
+def origins_of(approval: PendingApproval) -> list[str]:
+    """Says of each argument where its value comes from, one line each; nothing where no rule reads that."""
+    named = list(approval.sources.items())[:LINES]
+    return [f"{on_one_line(name)}: {origin_words(words, approval.copied.get(name, []))}" for name, words in named]
+
+
+def origin_words(words: Sequence[str], quotes: Sequence[str] = ()) -> str:
+    """Spells out on one line where a value comes from, and what it copies."""
+    said = [text for word in words if (text := _word(word))]
+    where = ", ".join(said) or "from several places"
+    return where + ("" if "user" in words else "; not in the request") + _quoted(quotes)
+
+
+def _word(word: str) -> str:
+    kind, _, name = word.partition(":")
+    if name:
+        return f"in the register {on_one_line(name)}" if kind == "config" else f"in a result, {on_one_line(name)}"
+    return _SAID.get(word, f"in a result that is {on_one_line(word)}")
+
+
+def _quoted(quotes: Sequence[str]) -> str:
+    shown = ", ".join(f'"{on_one_line(quote)}"' for quote in quotes[:_QUOTES])
+    return f"; copied: {shown}" if shown else ""
 
 
 def is_whole(approval: PendingApproval) -> bool:
@@ -84,6 +119,7 @@ def background(approval: PendingApproval) -> list[tuple[str, str]]:
 def text_of(approval: PendingApproval) -> str:
     """Returns the card as plain lines, for notices."""
     lines = [f"call: {on_one_line(approval.tool)}", *(f"  {one.line}" for one in arguments_of(approval))]
+    lines += [f"from: {line}" for line in origins_of(approval)]
     lines += [f"why: {on_one_line(reason)[: 5 * SHOWN]}" for reason in approval.reasons]
     lines += [f"{label}: {text}" for label, text in background(approval)]
     who = f"{approval.required} of {listed(approval.groups)}, until {approval.expires_at}"

@@ -10,6 +10,7 @@ from pydantic import Field
 from backstay.kernel.ledger_period import Period
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.meter import Bound
+from backstay.kernel.origins import Origins
 from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Verdict
 
@@ -70,6 +71,7 @@ class PolicyCall:
         version: of the agent that the run was admitted with; empty for the one that is served now.
         exposure: the sum of each meter within the run, this call included, in ten-thousandths.
         counted: the same over all runs of the tenant, by meter and period, where that is counted.
+        origins: where its values come from; None where no rule reads that.
     """
 
     agent: str
@@ -87,6 +89,7 @@ class PolicyCall:
     version: str = ""
     exposure: Mapping[str, int] = field(default_factory=dict[str, int])
     counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
+    origins: Origins | None = None
 
 
 class AuthorizeInput(Contract):
@@ -95,7 +98,9 @@ class AuthorizeInput(Contract):
     A call counts in the meters of those after it, unless rules or the `bounds` of a meter refuse it. `any_tool` lets a
     worker judge calls of tools that it has not as they were admitted: it refuses them. `counted` has the sums of meters
     over many runs before each call, as ledgers told them, by call, meter and period; those of a call that ledgers hold
-    include the calls before it, and `uncounted` lists the calls that they do not hold.
+    include the calls before it, and `uncounted` lists the calls that they do not hold. `decision` is the short digest
+    of the decision that proposed the calls, and `origins` says where the values of those come from that were judged
+    before.
     """
 
     run_id: str
@@ -114,6 +119,8 @@ class AuthorizeInput(Contract):
     bounds: dict[str, list[Bound]] = Field(default_factory=dict[str, list[Bound]])
     counted: dict[str, SumsBefore] = Field(default_factory=dict[str, SumsBefore])
     uncounted: list[str] = Field(default_factory=list[str])
+    decision: str = ""
+    origins: dict[str, Origins] = Field(default_factory=dict[str, Origins])
 
 
 class AuthorizeResult(Contract):

@@ -68,7 +68,8 @@ class Approval:
 
     `members` lists who is in each group; times are milliseconds since the epoch. `exposure` has the meters that the
     call adds to, as people are shown them, and `counted` the same over many runs, by period. `grantable` is what a yes
-    may grant beyond this call; None where some rule that asks allows no standing grant.
+    may grant beyond this call; None where some rule that asks allows no standing grant. `sources` says where the values
+    of the call come from, and `copied` quotes what its texts copy, by argument; both empty where no rule reads it.
     """
 
     approval_id: str
@@ -90,6 +91,8 @@ class Approval:
     exposure: Mapping[str, Exposed] = field(default_factory=dict[str, Exposed])
     counted: Mapping[str, Mapping[Period, Exposed]] = field(default_factory=dict[str, Mapping[Period, Exposed]])
     grantable: Grantable | None = None
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    copied: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def agreed(self) -> Counts:

@@ -49,13 +49,17 @@ class Mentions:
         self._all = "".join(self._signs.setdefault(token, chr(len(self._signs) + 1)) for token, _ in in_order)
         self._said = "".join(self._signs[token] if said else _NOTHING for token, said in in_order)
 
-    def of_text(self, value: str) -> Match:
+    def of_text(self, value: str, read: Sequence[Placed] | None = None) -> Match:
         """Tells how a text stands here: its tokens follow each other; its dates and times need only be here.
 
         A value with hidden or control signs stands nowhere.
+
+        Args:
+            value: the text.
+            read: the tokens of the composed text, where they are known already.
         """
         text = composed(value)
-        found = placed(text) if is_plain(value) else []
+        found = (placed(text) if read is None else read) if is_plain(value) else []
         if len(found) == 1 and found[0].token.kind is Kind.NUMBER:
             return self._of_number(found[0].token)
         whole = [token for token, _ in _whole(text, found, [False] * len(found))]
@@ -66,10 +70,19 @@ class Mentions:
             matches.append(max(self._of_order(in_order), self._of_order([joined]), key=_rank))
         return min(matches, key=_rank, default=Match.NONE)
 
-    def of_amount(self, value: str) -> Match:
-        """Tells how an amount stands here that is written as a text; the number of an order or a bill is none."""
+    def of_token(self, token: Token) -> Match:
+        """Tells how a single token stands here that is no date."""
+        return self._of_number(token) if token.kind is Kind.NUMBER else self._of_order([token])
+
+    def of_amount(self, value: str, read: Sequence[Placed] | None = None) -> Match:
+        """Tells how an amount stands here that is written as a text; the number of an order or a bill is none.
+
+        Args:
+            value: the text.
+            read: the tokens of the composed text, where they are known already.
+        """
         token = spelling.number(value) or spelling.scaled(value)
-        return self.of_text(value) if token is None else _found(self._amounts, token)
+        return self.of_text(value, read) if token is None else _found(self._amounts, token)
 
     def of_number(self, digits: str) -> Match:
         """Tells how an amount stands here of which the digits are sure, with a point before its places."""

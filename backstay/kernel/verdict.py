@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .grantable import Grantable, GrantRef
+from .origins import Origins
 
 
 class Outcome(StrEnum):
@@ -42,7 +43,7 @@ class Verdict:
     would release the call, as specs such as `finance:2`; `reasons` is what the rules say of themselves, `observed` what
     rules that are only observed would have decided. `exposure` is what the call adds to each meter, in ten-thousandths.
     `grantable` is what a standing grant for such calls may allow, where people are asked; `grant` names the one that
-    let this call through.
+    let this call through. `origins` says where the call's values come from, where a rule reads that.
     """
 
     outcome: Outcome
@@ -57,6 +58,7 @@ class Verdict:
     exposure: Mapping[str, int] = field(default_factory=dict[str, int])
     grantable: Grantable | None = None
     grant: GrantRef | None = None
+    origins: Origins | None = None
 
     @property
     def allowed(self) -> bool:

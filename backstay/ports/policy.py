@@ -7,6 +7,7 @@ from backstay.contracts.policy import PolicyCall
 from backstay.contracts.proof import Stance, VerifyInput, VerifyResult
 from backstay.contracts.standing import UseResult
 from backstay.kernel.approval import Refusal
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.standing import StandingGrant, Wanted
 from backstay.kernel.verdict import Verdict
 
@@ -24,6 +25,10 @@ class Gate(Protocol):
 
     def reads_fact(self, agent: str, fact: str, version: str = "") -> bool:
         """Tells whether a rule in force for an agent, or for a version of it, depends on a fact."""
+        ...
+
+    def sourcing(self, agent: str, version: str = "") -> Sourcing | None:
+        """Returns what is known of an agent's values; None where no rule in force reads where they come from."""
         ...
 
     def judge(self, call: PolicyCall) -> Verdict:

@@ -14,7 +14,9 @@ from typing import Any, TypeVar, overload
 from backstay.contracts.admission import Dedupe, Effect
 from backstay.contracts.effect import LONGEST_SECONDS
 from backstay.errors import ConfigurationError
+from backstay.kernel.marks import Marks, Roles
 from backstay.kernel.money import MoneyError, parse_usd
+from backstay.kernel.origins import OWN_WORDS, UNTRUSTED
 
 Fact = tuple[str, Callable[..., Any]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,6 +27,11 @@ _METER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _MOST_METERS = 10
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _MARK = "__backstay_tool__"
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+_NO_MARKS = Marks()
+_NO_ROLES = Roles()
+Fields = bool | Sequence[str]
+"""All fields of a result, or those that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,16 @@ class ToolOptions:
         groups: action groups that rules may name.
         repeatable: the same call with the same result is polling, not a lack of progress.
         secrets: names of the secrets that `ToolCall.secret` may read.
-        untrusted: results come from outside and taint the run, which rules can read.
+        untrusted: results come from outside: all of them, or the fields that carry what outsiders wrote. It taints the
+            run, which rules can read.
+        clean: fields of untrusted results that outsiders cannot write, such as `id` or `sender.address`.
+        names: fields by which a person names one record of the results, such as a name or a subject.
+        names_result: the argument that names the whole result, such as the link of a page.
+        labels: labels of results beside `untrusted`, such as `{"private": True}`, or the fields that they stand on.
+        targets: arguments that say whom or what a call reaches, such as `to` and `cc`.
+        items: arguments that say what a call changes or destroys, such as `file_id`.
+        texts: arguments with free texts, such as `subject` and `body`.
+        ids: the kinds of ids among the arguments and the fields of results, such as `{"file_id": "file"}`.
         dedupe: `run` or `tenant`: an identical call there gets the first result and performs nothing.
         dedupe_window: how long identical calls share a result.
         reconcile: for `once`: `(call, **arguments)` tells whether the call with this key happened.
@@ -53,6 +69,8 @@ class ToolOptions:
     repeatable: bool = False
     secrets: tuple[str, ...] = ()
     untrusted: bool = False
+    marks: Marks = _NO_MARKS
+    roles: Roles = _NO_ROLES
     cost: int = 0
     reconcile: Callable[..., Any] | None = None
     dedupe: Dedupe | None = None
@@ -83,7 +101,15 @@ def tool(
     groups: Sequence[str] = (),
     repeatable: bool = False,
     secrets: Sequence[str] = (),
-    untrusted: bool = False,
+    untrusted: Fields = False,
+    clean: Sequence[str] = (),
+    names: Sequence[str] = (),
+    names_result: str | None = None,
+    labels: Mapping[str, Fields] | None = None,
+    targets: Sequence[str] = (),
+    items: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    ids: Mapping[str, str] | None = None,
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
@@ -100,7 +126,15 @@ def tool(
     groups: Sequence[str] = (),
     repeatable: bool = False,
     secrets: Sequence[str] = (),
-    untrusted: bool = False,
+    untrusted: Fields = False,
+    clean: Sequence[str] = (),
+    names: Sequence[str] = (),
+    names_result: str | None = None,
+    labels: Mapping[str, Fields] | None = None,
+    targets: Sequence[str] = (),
+    items: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    ids: Mapping[str, str] | None = None,
     cost: str | None = None,
     reconcile: Callable[..., Any] | None = None,
     facts: Mapping[str, Fact] | None = None,
@@ -120,7 +154,15 @@ def tool(
         groups: action groups that rules may name.
         repeatable: exempts polling from the stop `no_progress`.
         secrets: names that `ToolCall.secret` may read.
-        untrusted: marks results as coming from outside.
+        untrusted: marks results, or fields of them, as coming from outside.
+        clean: fields that outsiders cannot write.
+        names: fields by which people name a record.
+        names_result: the argument that names the whole result.
+        labels: further labels of results, or of fields.
+        targets: arguments that say whom or what a call reaches.
+        items: arguments that say what a call changes or destroys.
+        texts: arguments with free texts.
+        ids: the kinds of ids among arguments and fields.
         cost: US dollars of a call as a decimal string.
         reconcile: tells whether a lost call happened.
         facts: what rules may know beyond the arguments.
@@ -139,7 +181,9 @@ def tool(
         groups=tuple(groups),
         repeatable=repeatable,
         secrets=_secret_names(secrets),
-        untrusted=untrusted,
+        untrusted=bool(untrusted),
+        marks=_marks({**(labels or {}), UNTRUSTED: untrusted}, clean, names, names_result, ids),
+        roles=Roles(_listed("targets", targets), _listed("items", items), _listed("texts", texts)),
         cost=_cost(cost),
         reconcile=reconcile,
         facts=dict(facts or {}),
@@ -161,6 +205,33 @@ def options_of(candidate: object) -> ToolOptions | None:
     """Returns the options of a marked function; None for anything else."""
     options = getattr(candidate, _MARK, None)
     return options if isinstance(options, ToolOptions) else None
+
+
+def _marks(
+    labels: Mapping[str, Fields],
+    clean: Sequence[str],
+    names: Sequence[str],
+    names_result: str | None,
+    ids: Mapping[str, str] | None,
+) -> Marks:
+    for label, fields in labels.items():
+        if not _LABEL.fullmatch(str(label)) or label in OWN_WORDS:
+            what = f"`{label}` is no label"
+            raise ConfigurationError(what, mend="use small letters, digits, `_` and `-`, and no word that rules know")
+        if not isinstance(fields, bool):
+            _listed("untrusted" if label == UNTRUSTED else f"labels.{label}", fields)
+    if clean and not labels[UNTRUSTED]:
+        raise ConfigurationError(
+            "`clean` excepts fields from `untrusted`", mend="add `untrusted=True`, or leave it out"
+        )
+    found = {label: () if fields is True else tuple(fields) for label, fields in labels.items() if fields}
+    return Marks(found, _listed("clean", clean), _listed("names", names), names_result, dict(ids or {}))
+
+
+def _listed(option: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ConfigurationError(f"`{option}` is a list", mend=f'write `{option}=["{names}"]`')
+    return tuple(names)
 
 
 def _cost(text: str | None) -> int:

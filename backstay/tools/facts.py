@@ -10,11 +10,11 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from backstay.kernel.mentions import REFERENCES, Match, Mentions
+from backstay.kernel.mentions import Match, Mentions
+from backstay.kernel.named import match_of
 
 from .link_hosts import read_host
 from .local_addresses import LOCAL_ADDRESSES
@@ -28,27 +28,6 @@ NAMED_WEAKLY: Final = "named_weakly"
 EVERY_TOOLS_FACTS: Final = {name: "Set<String>" for name in (NAMED_BY_USER, NAMED_WEAKLY, LOCAL_ADDRESSES)}
 
 _UNCLEAR_PATH: Final = re.compile(r"\\|%[0-9A-Fa-f]{2}|^[~$]|/[~$]|^[A-Za-z][A-Za-z0-9+.-]*:|^ ")
-_AMOUNT_NAMES: Final = frozenset(
-    [
-        "amount",
-        "amounts",
-        "sum",
-        "total",
-        "price",
-        "cost",
-        "fee",
-        "value",
-        "usd",
-        "eur",
-        "gbp",
-        "quantity",
-        "qty",
-        "count",
-    ]
-)
-_NAME_WORD: Final = re.compile("[A-Z]?[a-z]+|[A-Z]+")
-_MOST_DIGITS: Final = 40
-
 _LOCAL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?:[^@<>\"\r\n]*<{_LOCAL}@(?P<named>{_DOMAIN})>)|(?:{_LOCAL}@(?P<plain>{_DOMAIN}))")
@@ -170,30 +149,9 @@ def named_arguments(
         how: `FULL`, or `WEAK` for those that may stand there by accident, in an unclear spelling, or as what not to do.
     """
     mentions, typed = _mentions(goal), values or {}
-    return sorted(name for name, value in arguments.items() if _match(mentions, name, value, typed.get(name)) is how)
+    return sorted(name for name, value in arguments.items() if match_of(mentions, name, value, typed.get(name)) is how)
 
 
 @functools.lru_cache(maxsize=64)
 def _mentions(goal: str) -> Mentions:
     return Mentions(goal)
-
-
-def _match(mentions: Mentions, name: str, value: object, typed: object) -> Match:
-    if isinstance(value, list):
-        entries = cast("list[object]", value)
-        types = cast("list[object]", typed) if isinstance(typed, list) else []
-        pairs = zip(entries, [*types, *[None] * (len(entries) - len(types))], strict=False)
-        found = {_match(mentions, name, entry, kind) for entry, kind in pairs}
-        return next((match for match in (Match.NONE, Match.WEAK, Match.FULL) if match in found), Match.NONE)
-    if isinstance(typed, Decimal) and isinstance(value, str):
-        value = typed
-    words = {word.lower() for word in _NAME_WORD.findall(name)}
-    if isinstance(value, str):
-        return mentions.of_amount(value) if words & _AMOUNT_NAMES else mentions.of_text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return Match.NONE
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-        return Match.NONE
-    digits = f"{number:f}"
-    return mentions.of_text(digits) if words & REFERENCES else mentions.of_number(digits)

@@ -2,6 +2,7 @@
 
 import inspect
 
+from backstay.kernel.origins import PARTS
 from backstay.tools import facts as ready
 from policies.cedar import schema
 from policies.cedar.shape import Record, SetOf, Shape
@@ -26,9 +27,37 @@ _CONTEXT = {
     "exposure.NAME.run": "The sum of the meter `NAME` in the run, with this call and those before it in its decision.",
     "exposure.NAME.day": "The same over all runs of the tenant in a day, where the meter is counted by day.",
     "exposure.NAME.month": "The same over all runs of the tenant in a month, where the meter is counted by month.",
+    "sources.ARGUMENT": "Where the value of an argument comes from: [the words](#where-values-come-from).",
+    "targets": "The same over all arguments that say whom or what a call reaches: `@tool(targets=[...])`.",
+    "items": "The same over all arguments that say what a call changes or destroys: `@tool(items=[...])`.",
+    "texts": "The same over all free texts: `@tool(texts=[...])`.",
+    "carries": "The labels of what free texts copy out of labelled results.",
+    "parts": "The sources of the addresses, links, codes and long numbers within free texts.",
+    "accepted": "The roles of which all values are trusted, or accepted by `[sources] accept` of agent.toml.",
     "env.incident": "True while an incident is in force.",
     "env.now": "The time in seconds since 1970.",
 }
+_WORDS = {
+    "user": "The goal names it as a whole, as for `named_by_user`.",
+    "person": "A person has put it there, by an edit.",
+    "trusted": "Each entry is `user`, `record`, or in a register of the organisation.",
+    "config:NAME": "It is in the register `NAME`, of the organisation or of the agent.",
+    "record": "It stands in a record that the goal names: `@tool(names=...)`, and for ids `ids`.",
+    "document": "It is the only address, link or IBAN in a labelled text that the goal names (`names_result`).",
+    "tool:NAME.FIELD": "It stands in a field without a label of that tool's result; `tool:NAME` for a plain text.",
+    "untrusted": "It stands in a result, or a field, with that label; each label of `@tool(labels=...)` is a word.",
+    "model": "It stands nowhere: the model made it up, or computed it.",
+    "none": "The argument is left out, or the tool declares none of that role.",
+}
+_ORIGINS = """\
+All of them are sets of words. Of a list a word holds if it holds for every entry, but a label and `model` if they do
+for one. They are computed once, before the call is made, and kept in its verdict: for agents with a rule that reads
+them. [Follow where values come from](../how-to/follow-values.md) has examples."""
+_UNSURE = """\
+This is a heuristic, as `named_by_user` is. Origin is not intent: "do not write to Carl" names Carl, and the right
+payee may get the wrong amount. What the model says in words of its own is not judged: `carries` sees four words in a
+row, and neither a paraphrase nor a translation. A sum, a share, a date that is counted and a number of another locale
+are `model`. What was written into a store comes back clean, unless the field that it is read from has a label."""
 _EVERY = {
     "named_by_user": "The names of the arguments that the goal spells out as whole words.",
     "named_weakly": "The same for values that are short, unclear, or taken back, such as `7`, `1.500` and `never Eve`.",
@@ -67,6 +96,10 @@ def facts() -> str:
         "## Facts that every tool has",
         table(head, [(code(name), code(kind), _EVERY[name]) for name, kind in ready.EVERY_TOOLS_FACTS.items()]),
         _HEURISTIC,
+        "## Where values come from",
+        _ORIGINS,
+        table(("word", "meaning"), [(code(word), text) for word, text in _WORDS.items()]),
+        _UNSURE,
         "## Types of facts",
         "One of " + ", ".join(code(kind) for kind in schema.FACT_TYPES) + ".",
         "## Ready-made functions",
@@ -79,7 +112,7 @@ def _parts() -> dict[str, str]:
     found = {"input": "record", "facts": "record", "approvals": code("Set<String>")}
     for section, record in (("run", schema.RUN), ("exposure.NAME", schema.METER), ("env", schema.ENV)):
         found |= {f"{section}.{name}": _kind(attribute.shape) for name, attribute in record.attributes.items()}
-    return found
+    return found | dict.fromkeys(("sources.ARGUMENT", *PARTS[1:]), code("Set<String>"))
 
 
 def _kind(shape: Shape) -> str:

@@ -19,8 +19,8 @@ A tool that names `call: ToolCall` as its first parameter is told about its call
 
 def tool() -> str:
     """Returns the page about tools."""
-    said = documented(ToolOptions, [field.name for field in dataclasses.fields(ToolOptions)])
     defaults = inspect.signature(decorator).parameters
+    said = documented(ToolOptions, [name for name in defaults if name != "function"])
     options = [(code(name), _default(defaults[name].default), text) for name, text in said.items()]
     shown = [field.name for field in dataclasses.fields(ToolCall) if field.repr]
     told = documented(ToolCall, shown)

@@ -13,6 +13,7 @@ from ..cedar.shape import is_free_text
 from .build import Bundle
 from .problem import RuleProblem
 from .rule import Path, Rule, context_path
+from .words import turned_round, without_roles
 
 _LINKS: Final = re.compile("(?:url|uri|link|href|webhook|endpoint)s?")
 _COMPARISONS: Final = frozenset({"eq", "not_eq", "contains", "contains_any", "contains_all"})
@@ -27,8 +28,9 @@ _TEXT_MEND: Final = (
 def advised(bundle: Bundle) -> list[RuleProblem]:
     """Lists what is doubtful about the rules of an agent; none of it keeps them from being put in force."""
     rules = (bundle.observed or bundle.enforced).rules.values()
-    doubts = [doubt for rule in rules for doubt in (*_doubts(rule, bundle), *_never_granted(rule))]
-    return list(dict.fromkeys([*doubts, *_open_links(bundle, list(rules))]))
+    doubts = [doubt for rule in rules for doubt in (*_doubts(rule, bundle), *_never_granted(rule), *turned_round(rule))]
+    silent = without_roles(bundle.agent, bundle.tools) if bundle.reads_origins else ()
+    return list(dict.fromkeys([*doubts, *_open_links(bundle, list(rules)), *silent]))
 
 
 def _never_granted(rule: Rule) -> Iterator[RuleProblem]:

@@ -11,17 +11,21 @@ from cedarpy import PolicySet, Schema
 from backstay.contracts.admission import ToolSpec
 from backstay.kernel.approval import quorum_of
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import PARTS
+from backstay.kernel.sourcing import Sourcing
 
 from ..cedar.engine import formatted, prepared
-from ..cedar.schema import AgentSchema, Counted, agent_schema, schema_text
+from ..cedar.schema import AgentSchema, Counted, agent_schema, schema_text, without_origins
 from ..cedar.shape import Record
 from .lint import Reading
 from .problem import PolicyProblems, RuleProblem
 from .rule import Origin, Rule, actions_named
 from .source import RuleFile
 from .typecheck import validated
+from .words import misnamed
 
 LISTED_TOOLS = "listed-tools"
+NO_SOURCING = Sourcing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class AgentPolicy:
         vacant: the groups that nobody is in yet; the gate denies what needs their approval.
         settings: the file that holds all this, as people are to read it in messages.
         counted: the meters that ledgers count, in which periods, and whether they do so for every tenant.
+        sourcing: the registers of known values, and the sources that the agent accepts.
     """
 
     agent: str
@@ -50,6 +55,7 @@ class AgentPolicy:
     vacant: Collection[str] = ()
     settings: str = "agent.toml"
     counted: Counted = field(default_factory=dict[str, Mapping[Period, bool]])
+    sourcing: Sourcing = NO_SOURCING
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Bundle:
         version: digest of `normalised()` and the schema.
         idle: org rules that can never apply to this agent.
         unknown: actions that org rules name and that are neither a tool nor a group of this agent.
+        sourcing: the registers of known values, and the sources that the agent accepts.
     """
 
     agent: str
@@ -86,6 +93,7 @@ class Bundle:
     version: str
     idle: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    sourcing: Sourcing = NO_SOURCING
 
     @property
     def files(self) -> frozenset[str]:
@@ -102,6 +110,11 @@ class Bundle:
         facts = [tool.context.attributes["facts"].shape for tool in self.schema.tools.values()]
         names = {name for shape in facts if isinstance(shape, Record) for name in shape.attributes}
         return frozenset(name for name in names if any(rule.reads.depends_on(("facts", name)) for rule in rules))
+
+    @property
+    def reads_origins(self) -> bool:
+        """True where some rule, enforced or observed, depends on where the values of calls come from."""
+        return _reads_origins(self.all_rules())
 
     def normalised(self) -> str:
         """Writes the rules in force as Cedar text, sorted by id, generated rules and added exceptions included."""
@@ -127,6 +140,8 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
     rules = [rule for rule in reading.rules if rule not in idle]
     unknown = _unknown(org_rules, schema)
     problems = [*reading.problems, *_misfits(rules, policy.agent, schema, unknown)]
+    tools = {tool.name: tool for tool in policy.tools}
+    problems += [problem for rule in rules for problem in misnamed(rule, tools, policy.sourcing)]
     observing = policy.mode == "observe"
     enforced = [rule for rule in rules if not observing or rule.origin is not Origin.AGENT]
     if not reading.unread:
@@ -134,10 +149,19 @@ def build(policy: AgentPolicy, org: Iterable[RuleFile] = ()) -> Bundle:
     if problems:
         raise PolicyProblems(problems)
     enforced, observed = Slice.of(enforced), Slice.of(rules) if observing else None
-    version = _digest(_normalised(enforced, observed), schema.text)
-    tools = {tool.name: tool for tool in policy.tools}
+    version = _digest(_normalised(enforced, observed), schema.text, *_known(policy.sourcing))
+    if not _reads_origins(rules):
+        schema = without_origins(schema)
     return Bundle(
-        policy.agent, tools, schema, enforced, observed, version, tuple(sorted(rule.id for rule in idle)), unknown
+        policy.agent,
+        tools,
+        schema,
+        enforced,
+        observed,
+        version,
+        tuple(sorted(rule.id for rule in idle)),
+        unknown,
+        policy.sourcing,
     )
 
 
@@ -178,6 +202,10 @@ def _unknown(rules: Iterable[Rule], schema: AgentSchema) -> tuple[str, ...]:
     return tuple(sorted(named - known))
 
 
+def _reads_origins(rules: Iterable[Rule]) -> bool:
+    return any(rule.reads.depends_on((part,)) for rule in rules for part in PARTS)
+
+
 def _concerns(rule: Rule, agent: str, schema: AgentSchema) -> bool:
     return any(rule.covers(agent, name, tool.groups) for name, tool in schema.tools.items())
 
@@ -207,6 +235,16 @@ def _normalised(enforced: Slice, observed: Slice | None) -> str:
         return text
     only = [rule.template for rule in observed.rules.values() if rule.id not in enforced.rules]
     return f"{text}\n// observed, not enforced\n{formatted(only)}"
+
+
+def _known(sourcing: Sourcing) -> list[str]:
+    """Writes registers and doors as text, the same whatever their order was; nothing where there are none."""
+    registers = [
+        [one.name, one.org, sorted(one.domains), sorted([list(token) for token in value] for value in one.values)]
+        for one in sorted(sourcing.registers, key=lambda register: register.name)
+    ]
+    doors = {tool: {name: sorted(words) for name, words in each.items()} for tool, each in sourcing.doors.items()}
+    return [json.dumps([registers, doors], sort_keys=True)] if registers or doors else []
 
 
 def _digest(*texts: str) -> str:

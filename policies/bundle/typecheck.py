@@ -113,7 +113,7 @@ def _untestable(path: Path, rule: Rule, covered: Mapping[str, ToolSchema]) -> It
             what = f"the {_kind(path[0])} `{'.'.join(path[1:])}` of `{name}` {state.why}, which a rule cannot test"
             yield _problem(rule, what, _FACT)
     # An org rule may speak of arguments and meters that only other agents' tools have; nothing else differs.
-    elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts", "exposure") and len(path) > 1
+    elsewhere = rule.origin is Origin.ORG and path[0] in ("input", "facts", "exposure", "sources") and len(path) > 1
     if states and not elsewhere and all(state is None for state in states.values()):
         first = next(iter(sorted(states)))
         what, mend = _missing(path, first, covered)

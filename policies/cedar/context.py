@@ -12,6 +12,7 @@ from decimal import Context, Decimal
 from typing import Any, cast
 
 from backstay.contracts.policy import UNHELD, PolicyCall, RunFacts
+from backstay.kernel.origins import ABSENT, PARTS, Origins
 
 from .schema import ToolSchema
 from .shape import Record, Scalar, SetOf, Shape
@@ -22,6 +23,7 @@ MAX_LONG = 2**63 - 1
 MIN_LONG = -(2**63)
 MAX_DECIMAL = Decimal(MAX_LONG).scaleb(-4)
 MIN_DECIMAL = Decimal(MIN_LONG).scaleb(-4)
+_UNKNOWN: Mapping[str, Any] = dict.fromkeys(PARTS, ())
 _PLACES = Decimal("0.0001")
 _EXACT = Context(prec=40)
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
@@ -63,9 +65,19 @@ def mapped(tool: ToolSchema, call: PolicyCall) -> Mapped:
         "facts": facts,
         "run": _run(call.run, call.tool.name),
         "exposure": _exposure(cast("Record", shapes["exposure"]), call, lost),
+        **(_origins(cast("Record", shapes["sources"]), call.origins) if "sources" in shapes else {}),
         "env": {"incident": call.incident, "now": call.now},
     }
     return Mapped(context, tuple(lost))
+
+
+def _origins(shape: Record, known: Origins | None) -> dict[str, Any]:
+    """Maps where values come from; where nobody asked, nothing is said of any, so that no rule holds for it."""
+    if known is None:
+        return {**_UNKNOWN, "sources": dict.fromkeys(shape.attributes, ())}
+    words: dict[str, Any] = {part: getattr(known, part) for part in PARTS}
+    words["sources"] = {name: known.sources.get(name, ABSENT) for name in shape.attributes}
+    return words
 
 
 def _run(run: RunFacts, tool: str) -> dict[str, Any]:

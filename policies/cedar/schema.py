@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cedarpy import Entities, Schema
 
 from backstay.contracts.admission import ToolSpec
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import PARTS
 from backstay.tools.facts import EVERY_TOOLS_FACTS
 
 from ..bundle.problem import PolicyProblems, RuleProblem
 from .engine import actions_of
-from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments
+from .shape import RESERVED, Attribute, Record, Scalar, SetOf, Shape, shape_of_arguments, sourced_arguments
 
 EFFECTS = ("read", "write", "once")
 FACT_TYPES: Mapping[str, Shape] = {
@@ -34,6 +35,7 @@ RUN = _record(
     tool_calls_60s=Scalar.LONG,
     taint=SetOf(Scalar.STRING),
 )
+_WORDS = SetOf(Scalar.STRING)
 ENV = _record(incident=Scalar.BOOL, now=Scalar.LONG)
 METER = _record(run=Scalar.DECIMAL, day=Scalar.DECIMAL, month=Scalar.DECIMAL)
 """The sums of a meter: that of the run always, the others where they are counted."""
@@ -97,6 +99,19 @@ def agent_schema(tools: Sequence[ToolSpec], where: str, counted: Counted | None 
     return AgentSchema(text, strict, loose, actions_of(strict), read, counted)
 
 
+def without_origins(schema: AgentSchema) -> AgentSchema:
+    """Returns the schema for calls of which no rule reads where their values come from: nobody pays for saying it."""
+    read = {
+        name: replace(
+            tool, context=Record({part: a for part, a in tool.context.attributes.items() if part not in PARTS}, {})
+        )
+        for name, tool in schema.tools.items()
+    }
+    strict = Schema.from_json_str(schema_text(read))
+    loose = Schema.from_json_str(schema_text(read, loose=True))
+    return replace(schema, strict=strict, loose=loose, entities=actions_of(strict), tools=read)
+
+
 def schema_text(tools: Mapping[str, ToolSchema], *, loose: bool = False, known: Iterable[str] = ()) -> str:
     """Writes the schema as JSON; `known` are further actions that rules may name, although no call has them."""
     groups = {group for tool in tools.values() for group in tool.groups}
@@ -137,6 +152,8 @@ def _tool_schema(tool: ToolSpec, meters: Mapping[str, Shape]) -> ToolSchema:
         facts=_record(**{name: FACT_TYPES[kind] for name, kind in kinds.items()}),
         run=RUN,
         exposure=_record(**meters),
+        sources=_record(**dict.fromkeys(sourced_arguments(tool.parameters), _WORDS)),
+        **{part: _WORDS for part in PARTS if part != "sources"},
         env=ENV,
         approvals=SetOf(Scalar.STRING),
     )

@@ -66,6 +66,8 @@ _VARIANTS = ("anyOf", "oneOf", "allOf")
 _CLOSING = frozenset({"enum", "const", "pattern", "format"})
 _UNION = Opaque("is a union of types")
 _ANYTHING = Opaque("accepts anything")
+_NO_FIELDS = "is an object without fixed fields"
+_RESERVED_NAME = "has a name that Cedar reserves"
 
 
 def shape_of_arguments(parameters: Mapping[str, Any]) -> Record:
@@ -74,6 +76,13 @@ def shape_of_arguments(parameters: Mapping[str, Any]) -> Record:
     schema = reader.resolved(parameters, frozenset())
     found = _ANYTHING if isinstance(schema, Opaque) else reader.record(schema[0], 0, schema[1])
     return found if isinstance(found, Record) else Record({}, {})
+
+
+def sourced_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """Returns the arguments of which rules can read where they come from: all but objects."""
+    record = shape_of_arguments(parameters)
+    held = [name for name, attribute in record.attributes.items() if not isinstance(attribute.shape, Record)]
+    return [*held, *(name for name, why in record.opaque.items() if why not in (_NO_FIELDS, _RESERVED_NAME))]
 
 
 def is_free_text(parameters: Mapping[str, Any], path: Sequence[str]) -> bool:
@@ -122,7 +131,7 @@ class _Reader:
         """Reads the record of an object schema."""
         properties = schema.get("properties")
         if not isinstance(properties, dict) or (depth and not properties):
-            return Opaque("is an object without fixed fields")
+            return Opaque(_NO_FIELDS)
         required = schema.get("required")
         names = set(cast("list[Any]", required)) if isinstance(required, list) else set[Any]()
         attributes: dict[str, Attribute] = {}
@@ -140,7 +149,7 @@ class _Reader:
         if self._left < 0:
             return Opaque(f"lies beyond the first {MAX_ATTRIBUTES} arguments and fields"), False
         if name in RESERVED or not _writable(name):
-            return Opaque("has a name that Cedar reserves"), False
+            return Opaque(_RESERVED_NAME), False
         return self._found(schema, depth + 1, seen)
 
     def _found(self, schema: Any, depth: int, seen: frozenset[str]) -> Found:

@@ -18,7 +18,7 @@ TOOLS = '''
 from decimal import Decimal
 from backstay.tools import tool
 
-@tool(effect="write", timeout="30s", groups=["payments"])
+@tool(effect="write", timeout="30s", groups=["money"])
 def pay(to: str, amount: Decimal) -> str:
     """Pays somebody."""
     return "paid"
@@ -39,7 +39,7 @@ forbid(principal, action == Action::"pay", resource)
 when { context.input.amount.greaterThan(decimal("100.0")) };
 
 @id("pay-nobody-unasked")
-forbid(principal, action in Action::"group:payments", resource)
+forbid(principal, action in Action::"group:money", resource)
 when { context.run.taint.contains("untrusted") }
 unless { context.facts.named_by_user.contains("to") };
 """
@@ -106,7 +106,7 @@ def test_schema_is_one_that_cedar_holds_the_agents_rules_against_even_while_they
 ) -> None:
     (clerk / "policy.cedar").write_text("forbid(")
     written = json.loads(said(capsys, "policy", "schema", "clerk", code=0))
-    assert written[""]["actions"]["pay"]["memberOf"] == [{"id": "effect:write"}, {"id": "group:payments"}]
+    assert written[""]["actions"]["pay"]["memberOf"] == [{"id": "effect:write"}, {"id": "group:money"}]
     for name, valid in (("amount", True), ("amont", False)):
         when = f'context.input.{name}.greaterThan(decimal("1.0"))'
         rule = f'forbid(principal, action == Action::"pay", resource) when {{ {when} }};'
@@ -268,7 +268,7 @@ def test_an_agent_is_shown_with_the_source_of_every_setting(
     assert found["model.name"] == ("gpt-5", "BACKSTAY_MODEL")
     assert found["approval.groups.security"][1].endswith("policies/org/org.toml:7")
     (tool,) = shown["tools"]
-    assert (tool["name"], tool["effect"], tool["timeout_seconds"], tool["groups"]) == ("pay", "write", 30, ["payments"])
+    assert (tool["name"], tool["effect"], tool["timeout_seconds"], tool["groups"]) == ("pay", "write", 30, ["money"])
     assert tool["arguments"]["to"] == "string"
     assert tool["permits"] == ["listed-tools"]
     assert {"id": "pay-above-100", "approval": "finance"} in tool["forbids"]

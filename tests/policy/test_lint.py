@@ -210,7 +210,8 @@ def _one(rules: Rules, text: str, **more: object) -> RuleProblem:
         (
             f'@id("a") {_HEAD} when {{ context.args.days > 5 }};',
             "`a`: there is no `context.args`",
-            "known are `env`, `exposure`, `facts`, `input`, `run`",
+            "known are `accepted`, `carries`, `env`, `exposure`, `facts`, `input`, `items`, `parts`, `run`, `sources`, "
+            "`targets`, `texts`",
         ),
         (
             f'@id("a") {_HEAD} when {{ context.input has amout && context.input.amout > 5 }};',

@@ -114,6 +114,7 @@ def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_
         any_tool=any_tool,
         exposure=dict(released.verdict.exposure),
         counted={name: dict(sums) for name, sums in before.items()},
+        origins=released.verdict.origins,
     )
 
 

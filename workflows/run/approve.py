@@ -93,7 +93,7 @@ class Approvals:
                 agrees: Counts = answered.agreed if answered.kind is ApprovalKind.EXPOSURE else {}
                 if not await hold.counted_again(judged.call, agrees):
                     return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
-                judged = await judge_released(self._run, judged.call, consent, hold.metered)
+                judged = await judge_released(self._run, judged, consent, hold.metered)
                 self._run.apply(CallJudged(judged.call.call_id, judged.call.tool, judged.verdict))
                 if judged.verdict.outcome is Outcome.DENY:
                     break
@@ -121,7 +121,7 @@ class Approvals:
             return judged
         # While a use was drawn rules may have changed: it stands for a yes, and a yes is no ticket.
         consent = Consent(use=use)
-        now = await judge_released(self._run, call, consent, hold.metered)
+        now = await judge_released(self._run, judged, consent, hold.metered)
         problem = None if now.verdict.outcome is Outcome.DENY else hold.changed(now.verdict) or await hold.room()
         if now.verdict.allowed and not hold.asks and problem is None:
             self.standing.used(call.call_id)
@@ -309,6 +309,8 @@ class Approvals:
             exposure=shown.exposure if shown else {},
             counted=shown.counted if shown else {},
             grantable=verdict.grantable if kind is ApprovalKind.ACTION and not editors else None,
+            sources=verdict.origins.sources if verdict.origins else {},
+            copied=verdict.origins.copied if verdict.origins else {},
         )
         self._run.apply(ApprovalOpened(approval))
         self._notices.tell(opened, "opened")

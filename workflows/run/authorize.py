@@ -49,10 +49,19 @@ async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[st
     return await _judged(run, question(run, calls, counted))
 
 
-async def judge_released(run: LiveRun, call: ProposedCall, consent: Consent, counted: Metered | None) -> Judged:
-    """Returns the verdict over a call that people said yes to; `counted` is what ledgers told of it."""
+async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted: Metered | None) -> Judged:
+    """Returns the verdict over a call that people said yes to.
+
+    Args:
+        run: the run.
+        before: the call as it was judged before: what has come since vouches for none of its values.
+        consent: the yes.
+        counted: what ledgers told of the call.
+    """
+    call, origins = before.call, before.verdict.origins
     asked = question(run, [call], {call.call_id: counted} if counted else {})
-    return (await _judged(run, asked.model_copy(update={"consents": {call.call_id: consent}})))[0]
+    known = {call.call_id: origins} if origins else {}
+    return (await _judged(run, asked.model_copy(update={"consents": {call.call_id: consent}, "origins": known})))[0]
 
 
 async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -> Judged:
@@ -137,6 +146,7 @@ def question(
         bounds={name: list(bounds) for name, bounds in run.state.budget.limits.exposure.items() if bounds},
         counted={call_id: {name: dict(one) for name, one in before.items()} for call_id, before in sums.items()},
         uncounted=[call.call_id for call in calls if told and not _is_held(told.get(call.call_id))],
+        decision=run.last_decision or "",
     )
 
 

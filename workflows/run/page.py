@@ -12,7 +12,7 @@ from typing import Any
 
 from backstay.contracts.approval import MEMO_APPROVALS, PendingApproval
 from backstay.contracts.budget import DIMENSIONS
-from backstay.contracts.card import arguments_of, as_json, background, command, is_whole
+from backstay.contracts.card import arguments_of, as_json, background, command, is_whole, origins_of
 from backstay.contracts.exposure import over_many_runs
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import RunStatusView
@@ -133,6 +133,7 @@ def _approval(run_id: str, approval: PendingApproval) -> list[str]:
         f"**Waits for {asked}:** {code(short if fits else on_one_line(approval.tool))}",
         "",
         *(f"- {code(one.line)}" for one in ([] if fits else arguments)),
+        *(f"- from: {inert(_cut(line, _LINE))}" for line in origins_of(approval)),
         *(f"- {inert(_cut(reason, _LINE))}" for reason in approval.reasons),
         *(f"- {label}: {inert(text)}" for label, text in background(approval)),
         *([] if is_whole(approval) else [_IN_PART]),

@@ -20,6 +20,7 @@ from backstay.kernel.stop import Thresholds
 from backstay.tools.declare import seconds
 
 from ..model.dialect import Name, Parameters, Wire
+from .registers import Registers
 from .toml_file import read_table
 
 Positive = Annotated[int, Field(ge=1, le=10**6, strict=True)]
@@ -219,6 +220,16 @@ class PolicyTable(Contract):
     mode: Literal["enforce", "observe"] = "enforce"
 
 
+class SourcesTable(Contract):
+    """The table `[sources]`: where values may come from beyond what the organisation trusts.
+
+    Attributes:
+        accept: the sources that an argument may have, by tool and argument, as far as org.toml opens them to agents.
+    """
+
+    accept: dict[str, dict[str, list[str]]] = Field(default_factory=dict[str, dict[str, list[str]]])
+
+
 class AgentConfig(Contract):
     """The whole file `agent.toml`; only `instructions` is required.
 
@@ -227,6 +238,7 @@ class AgentConfig(Contract):
         description: one line for people.
         tools: the tools that the agent may call; default: every `@tool` of tools.py.
         exposure: limits of what calls mean, by meter.
+        registers: known values by the name of their register: a list, or a file in the agent's folder.
     """
 
     instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -238,6 +250,8 @@ class AgentConfig(Contract):
     approval: ApprovalTable = ApprovalTable()
     exposure: dict[MeterName, ExposureLimits] = Field(default_factory=dict[str, ExposureLimits])
     policy: PolicyTable = PolicyTable()
+    registers: Registers = Field(default_factory=dict[str, str | list[str]])
+    sources: SourcesTable = SourcesTable()
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

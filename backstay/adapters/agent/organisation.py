@@ -15,11 +15,14 @@ from backstay.errors import ConfigurationError
 from backstay.kernel.approval import quorum_of
 from backstay.kernel.breaker import RUNAWAY_SPEND, Breaker
 from backstay.kernel.budget import Limits
+from backstay.kernel.origins import DOCUMENT
 from backstay.kernel.person import people_keys
+from backstay.kernel.registers import Register
 
 from .breakers import BreakerTable, rules_of
 from .config import Group
 from .limits import NO_LIMITS, LimitsTable, OrgLimits
+from .registers import Registers, load_registers
 from .toml_file import read_table, read_text
 
 
@@ -27,6 +30,17 @@ def _several(value: object) -> object:
     if isinstance(value, dict):
         raise ValueError("each breaker is a table of its own: write `[[breakers]]`, with two brackets")
     return value
+
+
+class OpenSources(Contract):
+    """The table `[sources]` of org.toml.
+
+    Attributes:
+        open: the sources that agents may accept beyond the trusted ones: `document` (for tools that only read),
+            `config:*` (registers of the agent's own), or `tool:NAME.FIELD`; default: `document`.
+    """
+
+    open: list[str] | None = None
 
 
 class OrgTable(Contract):
@@ -38,6 +52,7 @@ class OrgTable(Contract):
         limits: what all runs together may spend by day and month, and how many may run at once.
         exposure: limits of what calls mean, by meter.
         breakers: what stops a part of the fleet by itself.
+        registers: known values by the name of their register: a list, or a file beside this one.
     """
 
     vacant: list[Group] = Field(default_factory=list[str])
@@ -46,6 +61,8 @@ class OrgTable(Contract):
     limits: LimitsTable = LimitsTable()
     exposure: dict[MeterName, ExposureLimits] = Field(default_factory=dict[str, ExposureLimits])
     breakers: Annotated[list[BreakerTable], BeforeValidator(_several)] = Field(default_factory=list[BreakerTable])
+    registers: Registers = Field(default_factory=dict[str, str | list[str]])
+    sources: OpenSources = OpenSources()
 
     @field_validator("breakers")
     @classmethod
@@ -54,6 +71,9 @@ class OrgTable(Contract):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two breakers have the name `{twice}`")
         return tables
+
+
+OPEN = frozenset({DOCUMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,8 @@ class Organisation:
         limits: what runs may spend together.
         exposure: the limits of each meter, from every folder that has some.
         breakers: the rules by which a part of the fleet is stopped by itself.
+        registers: known values that hold for every agent.
+        open: the sources that agents may accept beyond the trusted ones.
     """
 
     rules: Sequence[tuple[str, str]]
@@ -76,6 +98,8 @@ class Organisation:
     limits: OrgLimits = NO_LIMITS
     exposure: Mapping[str, Sequence[ExposureLimits]] = field(default_factory=dict[str, Sequence[ExposureLimits]])
     breakers: tuple[Breaker, ...] = (RUNAWAY_SPEND,)
+    registers: tuple[Register, ...] = ()
+    open: frozenset[str] = OPEN
 
 
 def load_organisation(folders: Sequence[Path]) -> Organisation:
@@ -83,7 +107,7 @@ def load_organisation(folders: Sequence[Path]) -> Organisation:
 
     Returns:
         The rules of all folders; a later folder's group replaces an earlier one, the lowest ceiling holds, and so do
-        the limits that all folders have for a meter. A later breaker replaces an earlier one of its name.
+        the limits that all folders have for a meter. A later breaker or register replaces an earlier one of its name.
 
     Raises:
         ConfigurationError: a folder is missing, a file cannot be read, or a group that is asked has too few members.
@@ -94,6 +118,8 @@ def load_organisation(folders: Sequence[Path]) -> Organisation:
     ceilings, allowed = Limits(), NO_LIMITS
     exposure: dict[str, list[ExposureLimits]] = {}
     breakers: list[list[BreakerTable]] = []
+    registers: dict[str, Register] = {}
+    opened = OPEN
     for folder in folders:
         if not folder.is_dir():
             raise ConfigurationError("no such folder of policies", where=str(folder), mend="see `BACKSTAY_POLICIES`")
@@ -107,12 +133,24 @@ def load_organisation(folders: Sequence[Path]) -> Organisation:
         ceilings = lowest(ceilings, table.budget.limits())
         allowed = allowed.with_table(table.limits)
         breakers.append(table.breakers)
+        registers.update({one.name: one for one in load_registers(table.registers, limits, org=True)})
+        opened = opened if table.sources.open is None else frozenset(table.sources.open)
         for name, meter in table.exposure.items():
             exposure.setdefault(name, []).append(meter)
     for name, meters in exposure.items():
         for meter in meters:
             check_asks(name, meter, groups, "org.toml", vacant)
-    return Organisation(rules, groups, ceilings, frozenset(vacant), allowed, exposure, rules_of(breakers))
+    return Organisation(
+        rules,
+        groups,
+        ceilings,
+        frozenset(vacant),
+        allowed,
+        exposure,
+        rules_of(breakers),
+        tuple(registers.values()),
+        opened,
+    )
 
 
 def check_asks(

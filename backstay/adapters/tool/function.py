@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import Reconciled
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, OutcomeUnknownError
+from backstay.kernel.origins import ROLES
 from backstay.tools import NOT_HAPPENED, Happened, ToolCall
 from backstay.tools.declare import ToolOptions, options_of
 
@@ -158,6 +159,7 @@ def tool_of(name: str, function: Callable[..., Any], loop: ToolLoop | None = Non
     arguments = Arguments.of(name, function, where)
     _check_named("fact", {fact: function for fact, (_, function) in options.facts.items()}, name, arguments.each, where)
     _check_named("exposure", options.exposure, name, arguments.each, where)
+    _check_roles(options, name, [argument.name for argument in arguments.each.values()], where)
     schema = accepted(name, arguments.schema(), where)
     description = inspect.getdoc(function) or name
     if len(json.dumps(schema)) + len(description) > MAX_SCHEMA_BYTES:
@@ -185,6 +187,8 @@ def tool_of(name: str, function: Callable[..., Any], loop: ToolLoop | None = Non
         groups=list(options.groups),
         facts={fact: kind for fact, (kind, _) in options.facts.items()},
         exposure=list(options.exposure),
+        marks=options.marks,
+        roles=options.roles,
     )
     return Tool(spec, options, function, arguments, wants_call(function), loop or ToolLoop())
 
@@ -206,6 +210,24 @@ def _check_named(
             if parameter not in known:
                 mend = f"the arguments of `{tool}` are: {', '.join(f'`{argument}`' for argument in known)}"
                 raise ConfigurationError(f"the {kind} `{name}` of `{tool}` names `{parameter}`", where=where, mend=mend)
+
+
+def _check_roles(options: ToolOptions, tool: str, known: Sequence[str], where: str) -> None:
+    """Checks that roles are those of arguments, and that an argument has one role at most.
+
+    Raises:
+        ConfigurationError: a role names no argument, or two name the same one.
+    """
+    roles, named = options.roles, options.marks.names_result
+    listed = [(role, name) for role in ROLES for name in roles.of(role)]
+    for role, name in [*listed, *([("names_result", named)] if named else [])]:
+        if name not in known:
+            mend = f"the arguments of `{tool}` are: {', '.join(f'`{argument}`' for argument in known)}"
+            raise ConfigurationError(f"`{role}` of `{tool}` names `{name}`", where=where, mend=mend)
+    for name in known:
+        if len(taken := [role for role, one in listed if one == name]) > 1:
+            what = f"`{name}` of `{tool}` stands in {' and '.join(f'`{role}`' for role in taken)}"
+            raise ConfigurationError(what, where=where, mend="an argument has one role: the stricter one")
 
 
 def _ending(key: str, function: Callable[..., Any]) -> Callable[..., Any]:

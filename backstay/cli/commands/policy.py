@@ -20,7 +20,7 @@ Written = Annotated[Output, typer.Option("--output", "-o", help="How it is writt
 
 @policy.callback()
 def rules() -> None:
-    """Check, test, explain and show the rules of agents. Only `check --observed` needs Temporal."""
+    """Check, test, explain and show the rules of agents. Only `check --observed` and `explain --run` need Temporal."""
 
 
 @policy.command()
@@ -78,8 +78,13 @@ def try_cases(agents: AgentNames = None, output: Written = Output.TABLE) -> None
 
 @policy.command()
 def explain(
-    agent: AgentName,
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="AGENT", help="The agent's name; with --run the step, or nothing.", autocompletion=agent_names
+        ),
+    ] = None,
+    tool: Annotated[str | None, typer.Argument(metavar="TOOL", help="The tool's name.")] = None,
     args: Annotated[str, typer.Option(help="The call's arguments: '{\"amount\": 50}'.")] = "{}",
     goal: Annotated[str, typer.Option(help="The run's goal; rules see which arguments it names.")] = "",
     taint: Annotated[list[str] | None, typer.Option(help="What the run has read, such as untrusted; repeatable.")] = (
@@ -87,12 +92,30 @@ def explain(
     ),
     approval: Annotated[list[str] | None, typer.Option(help="What was granted, such as finance:2; repeatable.")] = None,
     tenant: Annotated[str, typer.Option("--tenant", "-t", help="The run's tenant.")] = "default",
+    run: Annotated[str | None, typer.Option(help="Explain past calls of a run, in place of AGENT and TOOL.")] = None,
+    step: Annotated[int | None, typer.Option(help="The step of the run; default: all steps.")] = None,
     output: Written = Output.TABLE,
 ) -> None:
     """Show the verdict over a call, the reasons for it, and what would change it. Nothing is executed.
 
-    Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON.
+    With --run: the verdicts over past calls as they were recorded, the deciding rules, and where the values came from.
+
+    Exit code: 0 explained, whatever the outcome; 2 there is no such agent or tool, or the arguments are no JSON; 4 no
+    such run or step; 5 Temporal unreachable.
     """
+    if run is not None:
+        from ..work import policy_past as past
+
+        raise typer.Exit(past.explain_past(run, _step(agent, tool, step), output))
+    if agent is None or tool is None:
+        raise typer.BadParameter("name the agent and the tool, or a run with `--run`")
     from ..work import policy as work
 
     work.explain(agent, tool, args, goal, taint, approval, tenant, output)
+
+
+def _step(word: str | None, further: str | None, step: int | None) -> int | None:
+    """Returns the step that is asked for: as an option, or as the only word after the run."""
+    if further is not None or (word is not None and (step is not None or not word.isdecimal())):
+        raise typer.BadParameter("with `--run` there is a step at most: `--run RUN --step 3`")
+    return int(word) if word is not None else step

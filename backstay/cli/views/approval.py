@@ -8,7 +8,7 @@ from rich.text import Text
 
 from backstay.client.fleet import Waiting
 from backstay.contracts.approval import PendingApproval
-from backstay.contracts.card import arguments_of, background, call_of, command, is_whole, listed
+from backstay.contracts.card import arguments_of, background, call_of, command, is_whole, listed, origins_of
 from backstay.kernel.characters import escaped
 from backstay.kernel.excerpt import on_one_line
 
@@ -46,6 +46,8 @@ def facts(run_id: str, approval: PendingApproval) -> Table:
         table.add_row("", argument.line)
     if not is_whole(approval):
         table.add_row("", Text(f"shown in part; the whole: {program()} show {word(run_id)} -o json", "yellow"))
+    for line in origins_of(approval):
+        table.add_row("from", line)
     for reason in approval.reasons:
         table.add_row("why", clean(reason))
     for label, text in background(approval):

@@ -21,6 +21,7 @@ from backstay.kernel.breaker import Report
 from backstay.kernel.budget import Limits
 from backstay.kernel.control import Block, Held, InForce, Stage
 from backstay.kernel.scope import Subject
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.stop import Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
@@ -173,6 +174,7 @@ class FakeGate:
     asked: list[PolicyCall] = field(default_factory=list[PolicyCall])
     read: frozenset[str] | None = None
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    known: Sourcing | None = None
 
     def version(self, agent: str) -> str:
         return f"sha256:rules-of-{agent}"
@@ -182,6 +184,9 @@ class FakeGate:
 
     def reads_fact(self, agent: str, fact: str, version: str = "") -> bool:
         return self.read is None or fact in self.read
+
+    def sourcing(self, agent: str, version: str = "") -> Sourcing | None:
+        return self.known
 
     def judge(self, call: PolicyCall) -> Verdict:
         self.asked.append(call)

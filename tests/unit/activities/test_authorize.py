@@ -1,11 +1,18 @@
 """`authorize`: one verdict per call of a decision, small enough for one event of the history."""
 
+from typing import Any
+
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.authorize import WORDS_BYTES, Authorize
 from activities.review import Reviewer
+from backstay.contracts.decision import DecideInput, Decision, ProposedCall
+from backstay.contracts.policy import AuthorizeResult
 from backstay.errors import ForeignRunError
+from backstay.kernel import past
+from backstay.kernel.origins import Origins
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.verdict import Code, Outcome
 
 from .fakes import ASK_FINANCE, Answer, tool_spec
@@ -115,3 +122,52 @@ async def test_a_call_counts_in_the_meters_of_those_after_it_in_the_same_decisio
     assert [dict(one.exposure) for one in verdicts] == [{"refunds_usd": 10_000}, {}, {}, {"refunds_usd": 20_000}]
     assert verdicts[1].code is Code.INVALID_EXPOSURE
     assert [one.exposure["refunds_usd"] for one in world.gate.asked] == [10_007, 10_007, 30_007]
+
+
+class TestOrigins:
+    """Where values come from, for agents with rules that read it."""
+
+    async def test_nobody_asks_where_values_come_from_unless_a_rule_reads_it(self, world: World) -> None:
+        [verdict] = (await world.authorized(proposed())).verdicts
+        assert (verdict.origins, world.gate.asked[0].origins, world.history.reads) == (None, None, [])
+
+    async def test_a_verdict_keeps_what_was_computed_and_policy_reads_it(self, world: World) -> None:
+        [verdict] = (await traced(world, proposed(arguments='{"order": "A17", "amount": 5}'))).verdicts
+        assert verdict.origins == Origins({"amount": ("model",), "order": ("trusted", "user")})
+        assert world.gate.asked[0].origins == verdict.origins
+
+    async def test_what_was_computed_before_is_not_computed_again(self, world: World) -> None:
+        known = Origins({"order": ("model",)})
+        [verdict] = (await traced(world, proposed(arguments='{"order": "A17"}'), origins={"1-0": known})).verdicts
+        assert (verdict.origins, world.history.reads) == (known, [])
+
+    async def test_the_digest_is_for_the_call_and_where_its_values_come_from(self, world: World) -> None:
+        plain = (await world.authorized(proposed())).verdicts[0].digest
+        one = (await traced(world, proposed())).verdicts[0].digest
+        again = (await traced(world, proposed())).verdicts[0].digest
+        other = (await traced(world, proposed(), origins={"1-0": Origins()})).verdicts[0].digest
+        assert one == again
+        assert len({plain, one, other}) == 3
+
+    async def test_a_history_that_does_not_show_the_decision_is_asked_again(self, world: World) -> None:
+        world.gate.known = Sourcing()
+        with pytest.raises(ApplicationError) as caught:
+            await world.authorized(proposed())
+        assert (caught.value.type, caught.value.non_retryable) == ("HistoryError", False)
+
+    async def test_a_run_that_read_more_than_can_be_told_apart_is_denied(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(past, "MOST_SIGNS", 1)
+        [verdict] = (await traced(world, proposed())).verdicts
+        assert (verdict.outcome, verdict.code) == (Outcome.DENY, Code.POLICY_ERROR)
+        assert verdict.message == "where its values come from cannot be told: FullError"
+
+
+async def traced(world: World, *calls: ProposedCall, **changes: Any) -> AuthorizeResult:
+    """The verdicts over the calls of a recorded decision, for an agent with rules that read where values come from."""
+    world.gate.known = Sourcing()
+    decision = Decision(calls=list(calls))
+    world.history.decisions[1] = decision
+    world.history.inputs[1] = DecideInput(step=1, run_key="key", max_output_tokens=50, attempts=2)
+    return await world.authorized(*calls, decision=decision.digest(1), **changes)

@@ -9,6 +9,7 @@ import pytest
 from activities import brief
 from activities.brief import MOST_CALLS, MOST_CHARACTERS, BriefReviews
 from backstay.contracts.policy import PolicyCall
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.verdict import Verdict
 from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY
 
@@ -100,3 +101,13 @@ async def test_an_unknown_tool_and_an_agent_that_was_never_reviewed_get_a_thread
         assert not reviews.has(world.question(), [proposed()])
     assert reviews.has(world.question(), [proposed()])
     assert not reviews.has(world.question(), [proposed("refund")])
+
+
+async def test_where_values_come_from_is_found_in_a_thread(watched: Watched) -> None:
+    world = watched.world
+    reviews = BriefReviews(world.catalog, world.gate)
+    with reviews.timed("clerk"):
+        pass
+    assert reviews.has(world.question(), [proposed()])
+    world.gate.known = Sourcing()
+    assert not reviews.has(world.question(), [proposed()])

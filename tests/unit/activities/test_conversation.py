@@ -7,15 +7,18 @@ import tracemalloc
 
 import pytest
 
+from activities import conversation
 from activities.conversation import Conversations
+from activities.past import Asked, Before
 from activities.weight import weight
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError
+from backstay.kernel.sourcing import Sourcing
 
-from .fakes import RUN, opening
+from .fakes import RUN, opening, tool_spec
 from .world import World, facts
 
 RUNS = 10_000 if os.environ.get("BACKSTAY_SOAK") else 200
@@ -281,3 +284,82 @@ async def test_a_refusal_is_remembered_and_read_from_the_history(world: World) -
     record(world, 2, asked(2, PAY).model_copy(update={"observations": seen}))
     items = await world.conversations.conversation(RUN, world.history.inputs[2])
     assert items[-1] == Observed("1-0", "no", refused=True, denied=True)
+
+
+class TestBefore:
+    """What a run had said and read when it made a decision."""
+
+    async def test_it_is_remembered_by_the_worker_that_made_the_decision(self, world: World) -> None:
+        await remembers_two_steps(world)
+        found = await world.conversations.before(RUN, 2, MAIL.digest(2))
+        assert found.items == [GOAL, Decided(PAY), PAID, Decided(MAIL)]
+        assert world.history.reads == []
+
+    async def test_it_is_read_from_the_history_by_another_one(self, world: World) -> None:
+        two_steps(world)
+        found = await world.conversations.before(RUN, 2, MAIL.digest(2))
+        assert found.items == [GOAL, Decided(PAY), PAID, Decided(MAIL)]
+
+    async def test_an_earlier_decision_has_read_less(self, world: World) -> None:
+        await remembers_two_steps(world)
+        two_steps(world)
+        assert (await world.conversations.before(RUN, 1, PAY.digest(1))).items == [GOAL, Decided(PAY)]
+
+    async def test_a_decision_that_was_remembered_and_not_recorded_does_not_count(self, world: World) -> None:
+        two_steps(world)
+        first = await world.conversations.conversation(RUN, asked(1))
+        world.conversations.decided(RUN, asked(1), first, OTHER)
+        assert (await world.conversations.before(RUN, 1, "")).items == [GOAL, Decided(PAY)]
+
+    @pytest.mark.parametrize(("step", "decision"), [(1, "another"), (3, ""), (4, "")])
+    async def test_a_decision_that_the_history_does_not_hold_is_an_error(
+        self, world: World, step: int, decision: str
+    ) -> None:
+        two_steps(world)
+        with pytest.raises(HistoryError, match="does not show this decision"):
+            await world.conversations.before(RUN, step, decision)
+
+    async def test_what_results_said_is_kept_between_questions(self, world: World) -> None:
+        two_steps(world)
+        past = (await world.conversations.before(RUN, 1, "")).past
+        assert (await world.conversations.before(RUN, 2, "")).past is past
+
+    async def test_it_goes_before_any_conversation_does_and_with_its_own(self, world: World) -> None:
+        runs = [RunRef(f"run-{number}", "r") for number in range(3)]
+        for run in runs:
+            world.history.openings[run] = opening()
+        two_steps(world)
+        memory = Conversations(world.history, capacity=3 * weight(opening()) + 60_000)
+        found = {run: await memory.before(run, 2, "") for run in runs[:2]}
+        for run in runs[:2]:
+            await self._reads(found[run])
+            await memory.opening(run)
+        assert (await memory.before(runs[0], 2, "")).past is found[runs[0]].past
+        world.history.openings_read.clear()
+        size = 0
+        while (await memory.before(runs[1], 2, "")).past is found[runs[1]].past:
+            size += 200
+            memory.acted(runs[0], "2-0", "x" * size)
+        assert size > 0
+        assert world.history.openings_read == []
+        memory.acted(runs[0], "2-0", "x" * 600_000)
+        await memory.opening(runs[0])
+        assert world.history.openings_read == [runs[0]]
+
+    async def _reads(self, found: Before) -> None:
+        made = ProposedCall(call_id="2-0", tool="mail", arguments="{}")
+        found.past.origins(found.items, Asked(made, tool_spec("mail"), {}, {}), Sourcing())
+
+    async def test_a_worker_that_takes_a_long_run_over_reads_its_results_before_anybody_judges(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(conversation, "READ_AT_ONCE", 0)
+        two_steps(world)
+        assert (await world.conversations.before(RUN, 1, "")).past.weight == 0
+        assert (await world.conversations.before(RUN, 2, "")).past.weight > 0
+
+    async def test_a_worker_without_room_keeps_nothing_of_it(self, world: World) -> None:
+        two_steps(world)
+        memory = Conversations(world.history, capacity=0)
+        first = await memory.before(RUN, 2, "")
+        assert (await memory.before(RUN, 2, "")).past is not first.past

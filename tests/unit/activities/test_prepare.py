@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from activities.prepare import this_run
+from backstay.contracts.decision import DecideInput
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import Consent
 from backstay.errors import HistoryError, ToolError
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import Origins
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Code, Outcome
 
@@ -137,3 +140,28 @@ async def test_a_standing_grant_must_hold_when_its_call_is_begun_and_not_when_it
     for consent, wanted in ((Consent(), 5_000), (Consent(use=use), now)):
         await world.env.run(world.reviewed_again, given.model_copy(update={"consent": consent}))
         assert world.gate.asked[-1].now == wanted
+
+
+class TestOrigins:
+    """Where the values of a call come from, just before its side effect."""
+
+    async def test_the_second_look_takes_what_was_recorded(self, world: World) -> None:
+        world.gate.known = Sourcing()
+        given = await world.traced(proposed())
+        assert given.origins is not None
+        world.history.inputs.clear()
+        verdict, _ = await world.reviewed_again(given)
+        assert (verdict.allowed, verdict.origins) == (True, given.origins)
+
+    async def test_other_origins_are_those_of_another_call(self, world: World) -> None:
+        world.gate.known = Sourcing()
+        given = await world.traced(proposed())
+        verdict, _ = await world.reviewed_again(given.model_copy(update={"origins": Origins()}))
+        assert verdict.message == "the call is not the one that was authorised"
+
+    async def test_rules_that_have_come_since_find_out_by_what_stood_before_the_call(self, world: World) -> None:
+        world.history.inputs[1] = DecideInput(step=1, run_key="key", max_output_tokens=50, attempts=2)
+        given = await world.handed()
+        world.gate.known = Sourcing()
+        await world.reviewed_again(given)
+        assert world.gate.asked[-1].origins == Origins({"amount": ("model",)})

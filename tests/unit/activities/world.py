@@ -15,7 +15,7 @@ from activities.prepare import PreparedCall, Preparer
 from activities.review import Reviewer
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import ActInput
-from backstay.contracts.decision import Decision, ProposedCall
+from backstay.contracts.decision import DecideInput, Decision, ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, RunFacts
 from backstay.kernel.verdict import Verdict
@@ -131,7 +131,7 @@ class World:
         call = call or proposed(self.tool.spec.name)
         decision = Decision(calls=[call])
         self.history.decisions[1] = decision
-        [verdict] = (await self.authorized(call)).verdicts
+        [verdict] = (await self.authorized(call, decision=decision.digest(1))).verdicts
         self.gate.asked.clear()
         given = ActInput(
             run_key="key",
@@ -143,8 +143,14 @@ class World:
             content="content",
             facts=facts(),
             now=1_001,
+            origins=verdict.origins,
         )
         return given.model_copy(update=changes)
+
+    async def traced(self, call: ProposedCall) -> ActInput:
+        """The input of `act` for a call that was authorised with where its values come from."""
+        self.history.inputs[1] = DecideInput(step=1, run_key="key", max_output_tokens=50, attempts=2)
+        return await self.handed(call)
 
     async def reviewed_again(self, given: ActInput) -> tuple[Verdict, PreparedCall | None]:
         """The verdict over a call as of now, and the call where it fits its tool."""

@@ -20,13 +20,14 @@ from backstay.adapters.tool.function import Tool
 from backstay.app.application import policy_folders
 from backstay.app.rules import gate_of, put_in_force
 from backstay.checks.what_if import WhatIf, judged
-from backstay.contracts.decision import ProposedCall
+from backstay.contracts.decision import DecideInput, Decision, ProposedCall
+from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, Consent, RunFacts
 from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Code, Verdict
 from backstay.settings import Settings
 from policies.gate import Gate
-from tests.unit.activities.fakes import FakeHistory
+from tests.unit.activities.fakes import FakeHistory, opening
 
 TOOLS = '''
 from datetime import date
@@ -110,8 +111,13 @@ async def of_a_run(gate: Gate, agent: Agent, what_if: WhatIf, arguments: str, pe
         consents={"1-0": Consent(approved_by=people)},
         tools={name: tool.spec.digest for name, tool in agent.tools.items()},
     )
-    authorize = Authorize(Conversations(FakeHistory(), 0), Reviewer(OneAgent(agent), gate))
     worker = ActivityEnvironment()
+    run = RunRef(worker.info.workflow_id or "", worker.info.workflow_run_id or "")
+    history = FakeHistory({run: opening(*(tool.spec for tool in agent.tools.values()), goal=what_if.goal)})
+    for step in range(1, what_if.step + 1):
+        history.inputs[step] = DecideInput(step=step, run_key="key", max_output_tokens=50, attempts=2)
+        history.decisions[step] = Decision(calls=given.calls)
+    authorize = Authorize(Conversations(history, 0), Reviewer(OneAgent(agent), gate))
     worker.info = replace(worker.info, is_local=True)
     (verdict,) = (await worker.run(authorize.authorize, given)).verdicts
     return verdict

@@ -80,6 +80,8 @@ def test_a_pending_approval_shows_everything_that_a_person_decides_by() -> None:
         "cut": [],
         "exposure": {"refunds_usd": {"before": "0", "after": "5", "limit": None}},
         "grantable": None,
+        "sources": {},
+        "copied": {},
     }
 
 

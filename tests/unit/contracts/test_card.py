@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backstay.contracts.approval import Approved, PendingApproval, memo_of
-from backstay.contracts.card import arguments_of, as_json, background, call_of, command, is_whole, text_of
+from backstay.contracts.card import arguments_of, as_json, background, call_of, command, is_whole, origins_of, text_of
 from backstay.contracts.exposure import ShownExposure, ShownSum
 
 
@@ -144,3 +144,39 @@ def test_the_background_says_how_a_yes_may_let_further_calls_through() -> None:
     shown = dict(background(pending(grantable={"uses": 20, "hours": 8})))
     assert shown["may be granted"] == "up to 20 more for 8 h: --grant uses=20 --grant until=8h"
     assert "may be granted" not in dict(background(pending()))
+
+
+class TestOrigins:
+    """Where the values of the call come from, one line for each argument."""
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["trusted", "user"], "named in the request"),
+            (["config:staff", "trusted"], "in the register staff; not in the request"),
+            (
+                ["tool:read.sender", "untrusted"],
+                "in a result, read.sender, in a result that is untrusted; not in the request",
+            ),
+            (["model"], "made up or computed by the model; not in the request"),
+            (["person"], "put there by a person; not in the request"),
+            (["record", "trusted"], "in a record that the request names; not in the request"),
+            ([], "from several places; not in the request"),
+        ],
+    )
+    def test_the_words_of_rules_are_spelled_out(self, words: list[str], said: str) -> None:
+        assert origins_of(pending(sources={"to": words})) == [f"to: {said}"]
+
+    def test_copied_parts_are_quoted_and_steer_nobody(self) -> None:
+        approval = pending(sources={"body": ["user"]}, copied={"body": ["all\u202e of it", "b", "c", "d"]})
+        assert origins_of(approval) == [r'body: named in the request; copied: "all\u202e of it", "b", "c"']
+
+    def test_they_stand_on_the_card_and_where_no_rule_reads_them_nothing_does(self) -> None:
+        assert "from: to: named in the request" in text_of(pending(sources={"to": ["user"]})).splitlines()
+        assert origins_of(pending()) == []
+
+    def test_a_memo_holds_short_ones_and_says_what_it_leaves_out(self) -> None:
+        [short] = memo_of([pending(sources={"to": ["user"]})])
+        assert (short["sources"], short["cut"]) == ({"to": ["user"]}, [])
+        [long] = memo_of([pending(sources={"to": ["user"]}, copied={"body": ["x" * 2_000]})])
+        assert (long["sources"], long["copied"], long["cut"]) == ({"to": ["user"]}, {}, ["copied"])

@@ -7,6 +7,7 @@ import pytest
 
 from backstay.adapters.tool.function import tool_of
 from backstay.errors import ConfigurationError
+from backstay.kernel.marks import Marks, Roles
 from backstay.tools.declare import ToolOptions, options_of, seconds, tool
 
 
@@ -43,6 +44,14 @@ def test_a_run_notices_where_the_scope_has_changed() -> None:
         {"cost": 0.05},
         {"secrets": "SHOP_TOKEN"},
         {"secrets": ["SHOP TOKEN"]},
+        {"untrusted": "body"},
+        {"untrusted": True, "clean": "id"},
+        {"clean": ["id"]},
+        {"labels": {"Private": True}},
+        {"labels": {"model": True}},
+        {"labels": {"private": "body"}},
+        {"names": "name"},
+        {"targets": "to"},
     ],
     ids=str,
 )
@@ -126,3 +135,38 @@ def test_a_meter_may_only_read_arguments_of_its_tool() -> None:
         tool_of("pay", tool(exposure={"refunds": lambda amuont: amuont})(pay))
     assert refused.value.mend == "the arguments of `pay` are: `amount`"
     assert "test_declare.py:" in (refused.value.where or "")
+
+
+class TestMarks:
+    """What a tool says of its results and arguments."""
+
+    def test_a_tool_says_nothing_of_its_results_unless_told_to(self) -> None:
+        spec = tool_of("pay", tool(pay)).spec
+        assert (spec.untrusted, spec.marked, spec.roles) == (False, Marks(), Roles())
+
+    def test_untrusted_results_are_labelled_but_for_their_clean_fields(self) -> None:
+        spec = tool_of("pay", tool(untrusted=True, clean=["id"], names=["title"], names_result="amount")(pay)).spec
+        assert spec.untrusted
+        assert spec.marked == Marks({"untrusted": ()}, ("id",), ("title",), "amount")
+
+    def test_labels_stand_on_all_fields_or_on_those_that_are_named(self) -> None:
+        spec = tool_of("pay", tool(untrusted=["body"], labels={"private": True, "secret": False})(pay)).spec
+        assert spec.untrusted
+        assert spec.marked == Marks({"private": (), "untrusted": ("body",)})
+
+    def test_arguments_have_roles(self) -> None:
+        spec = tool_of("pay", tool(items=["amount"], ids={"amount": "sum"})(pay)).spec
+        assert (spec.roles, spec.marked.ids) == (Roles(items=("amount",)), {"amount": "sum"})
+
+    @pytest.mark.parametrize(
+        ("options", "what"),
+        [
+            ({"targets": ["to"]}, "`targets` of `pay` names `to`"),
+            ({"names_result": "url"}, "`names_result` of `pay` names `url`"),
+            ({"targets": ["amount"], "texts": ["amount"]}, "`amount` of `pay` stands in `targets` and `texts`"),
+        ],
+        ids=str,
+    )
+    def test_a_role_names_an_argument_and_an_argument_one_role(self, options: dict[str, Any], what: str) -> None:
+        with pytest.raises(ConfigurationError, match=what):
+            tool_of("pay", tool(**options)(pay))

@@ -1,0 +1,130 @@
+"""Keeps what the results of a run said, so that it can be told where the values of its calls come from.
+
+INVARIANT: a call is judged by the results that stood before its own decision, and by no later one.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backstay.contracts.admission import ToolSpec
+from backstay.contracts.conversation import Decided, Item, Observed
+from backstay.contracts.decision import ProposedCall
+from backstay.kernel.arguments import Unreadable
+from backstay.kernel.origins import Origins
+from backstay.kernel.past import FullError, Past, Result
+from backstay.kernel.sourcing import Finder, Sourcing, Spoken
+
+ORIGINS_BYTES = 16_000
+"""The most bytes that a verdict says of origins; those of one decision share the room of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call whose values are looked up: as the model wrote them, and in its tool's own types."""
+
+    call: ProposedCall
+    tool: ToolSpec
+    arguments: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+class RunPast:
+    """The results of one run, read once each; every review of the run's calls may ask, from any thread."""
+
+    def __init__(self, goal: str, tools: Sequence[ToolSpec]) -> None:
+        """Prepares it; nothing is read before somebody asks, because that takes time.
+
+        Args:
+            goal: what the run was asked for.
+            tools: as the run was admitted with them.
+        """
+        self._goal = goal
+        self._tools = {tool.name: tool for tool in tools}
+        self._reading = threading.Lock()
+        self._past: Past | None = None
+        self._seen: set[str] = set()
+
+    @property
+    def weight(self) -> int:
+        """The bytes of memory that it takes, about."""
+        return self._past.weight if self._past else 0
+
+    def origins(self, items: Sequence[Item], asked: Asked, sourcing: Sourcing) -> Origins:
+        """Returns where the values of a call come from.
+
+        Args:
+            items: the conversation up to the decision that proposed the call.
+            asked: the call.
+            sourcing: what is known apart from the run.
+
+        Raises:
+            FullError: the run has read more than can be told apart.
+        """
+        results = dict(_results(items))
+        with self._reading:
+            if not self._seen <= results.keys():
+                return RunPast(self._goal, [*self._tools.values()]).origins(items, asked, sourcing)
+            tool, by_people = asked.tool, _by_people(items, asked)
+            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, tool.marked.ids)
+            return Finder(self._read(results), sourcing).origins(spoken)
+
+    def unread(self, items: Sequence[Item]) -> int:
+        """Returns how many results of a conversation have yet to be read."""
+        return sum(call_id not in self._seen for call_id, _ in _results(items))
+
+    def read(self, items: Sequence[Item]) -> None:
+        """Reads the results of a conversation ahead, however long that takes; whoever asks finds what went wrong."""
+        with self._reading, contextlib.suppress(FullError):
+            self._read(dict(_results(items)))
+
+    def _read(self, results: Mapping[str, tuple[ProposedCall, str]]) -> Past:
+        if self._past is None:
+            self._past = Past(self._goal, {name: tool.marked for name, tool in self._tools.items()})
+        # In their order: a record that was read tells which document is meant.
+        for call_id in (one for one in results if one not in self._seen):
+            call, text = results[call_id]
+            tool = self._tools.get(call.tool)
+            arguments = {} if isinstance(call.parsed, Unreadable) else call.parsed
+            self._past.add(Result(call.tool, tool is not None and tool.effect == "read", arguments, text))
+            self._seen.add(call_id)
+        return self._past
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a run had said and read when a decision was made, and what is kept of it."""
+
+    items: Sequence[Item]
+    past: RunPast
+
+    def origins(self, asked: Asked, sourcing: Sourcing, room: int = ORIGINS_BYTES) -> Origins:
+        """Returns where the values of one of the decision's calls come from, in about `room` bytes.
+
+        Raises:
+            FullError: the run has read more than can be told apart.
+            TooLongError: there is no room for it.
+        """
+        return self.past.origins(self.items, asked, sourcing).fitting(room)
+
+
+def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, str]]]:
+    """Yields calls and their results by the calls' ids; refusals are the runtime's own words, and left out."""
+    calls: dict[str, ProposedCall] = {}
+    for item in items:
+        if isinstance(item, Decided):
+            calls.update((call.call_id, call) for call in item.decision.calls)
+        elif isinstance(item, Observed) and not item.refused and not item.denied and item.call_id in calls:
+            yield item.call_id, (calls[item.call_id], item.text)
+
+
+def _by_people(items: Sequence[Item], asked: Asked) -> frozenset[str]:
+    """Returns the arguments that are not as the model proposed them: only people change a call."""
+    last = next((item.decision for item in reversed(items) if isinstance(item, Decided)), None)
+    proposed = next((one for one in last.calls if one.call_id == asked.call.call_id), None) if last else None
+    if proposed is None or proposed.arguments == asked.call.arguments:
+        return frozenset()
+    before = {} if isinstance(proposed.parsed, Unreadable) else proposed.parsed
+    return frozenset(name for name, value in asked.arguments.items() if name not in before or before[name] != value)

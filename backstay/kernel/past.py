@@ -1,0 +1,306 @@
+"""Remembers what the results of a run's calls said, so that asking where a value stands takes microseconds.
+
+Each token has a sign: a search in a string, which takes linear time, finds tokens that follow each other. What one
+result says under one name is one string; a table of spans tells what free texts copy.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from . import spelling
+from .leaves import Leaf, leaves_in, leaves_of
+from .marks import UNKNOWN, Marks
+from .mentions import Match, Mentions
+from .origins import DOCUMENT, RECORD, TOOL
+from .records import Records
+from .spelling import Kind, Token
+from .telling import is_telling
+from .tokens import Placed, composed, placed
+
+SPAN: Final = 4
+"""The tokens that a text must have in common with another one, in a row, to be copied from it."""
+MOST_SIGNS: Final = 1_000_000
+_GAP: Final = "\0"
+_TIMES: Final = frozenset({Kind.DATE, Kind.TIME})
+_SURROGATES: Final = 0xD800
+_BEHIND_SURROGATES: Final = 0xE000
+_CLEAN: Final = 1
+_SIGN_BYTES: Final = 220
+_CHUNK_BYTES: Final = 150
+_SPAN_BYTES: Final = 72
+_PLACE_BYTES: Final = 24
+
+
+class FullError(Exception):
+    """The results of a run have more different words than can be told apart."""
+
+
+class Copied(NamedTuple):
+    """A part of a text that stands in labelled results: where it begins and ends, and their labels."""
+
+    start: int
+    end: int
+    labels: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One result of a run: the tool, whether the tool only reads, the arguments it got, and what the model reads."""
+
+    tool: str
+    reads: bool
+    arguments: Mapping[str, object]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places of a value in results: the clean fields as `tool:NAME.FIELD`, and the labels of others."""
+
+    fields: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one result says under one name: strings of signs, one for each value."""
+
+    strings: list[str] = field(default_factory=list[str])
+    signs: set[str] = field(default_factory=set[str])
+
+
+class Past:
+    """The results of one run so far."""
+
+    def __init__(self, goal: str, marks: Mapping[str, Marks]) -> None:
+        """Begins with the goal.
+
+        Args:
+            goal: the goal; what it says was copied from nowhere, and it may name records.
+            marks: of each tool's results.
+        """
+        self.records = Records()
+        self.mentions = Mentions(goal)
+        self._size = 0
+        self._marks = marks
+        self._signs: dict[Token, str] = {}
+        self._groups: dict[Places, int] = {}
+        self._places: list[Places] = []
+        self._chunks: list[tuple[str, int]] = []
+        self._where: dict[str, list[int]] = {}
+        self._spans: dict[int, int] = {}
+        self._labels: dict[str, int] = {}
+        self._note(self._string(_tokens(goal)), _CLEAN)
+
+    @property
+    def weight(self) -> int:
+        """The bytes of memory that it takes, about."""
+        return self._size + self.records.weight
+
+    def add(self, result: Result) -> None:
+        """Adds a result.
+
+        Raises:
+            FullError: there is no room for its words.
+        """
+        marks = self._marks.get(result.tool, UNKNOWN)
+        leaves = leaves_of(result.text)
+        echo = _NO_ECHO
+        if leaves is None or not result.reads:
+            try:
+                echo = self._own(result)
+            except (ValueError, RecursionError):  # nobody can tell then which words are its own
+                marks = UNKNOWN
+        said: dict[int, _Said] = {}
+        for leaf in leaves if leaves is not None else [Leaf((), result.text)]:
+            labels = marks.labels_at(leaf.path) if leaves is not None else marks.everywhere
+            word = ".".join((result.tool, *leaf.path))
+            group = self._group(Places(labels=labels) if labels else Places(frozenset({TOOL + word})))
+            read = [spelling.exact(leaf.text)] if leaf.number else [one.token for one in placed(composed(leaf.text))]
+            self._say(said.setdefault(group, _Said()), read, labels, echo)
+        for group, one in said.items():
+            self._keep(group, one)
+        if result.reads:
+            self._point(result, leaves, marks)
+
+    def pointed(self, tokens: Sequence[Token], kind: str | None = None) -> frozenset[str]:
+        """Tells whether a value is that of a `record`, or of a `document`, that the goal points to.
+
+        Args:
+            tokens: those of the value.
+            kind: of the id that it is, if it is one.
+        """
+        found = {RECORD} if self.records.has(tokens, kind) else set[str]()
+        return frozenset(found | {DOCUMENT} if self.records.documents(tokens) else found)
+
+    def _point(self, result: Result, leaves: Sequence[Leaf] | None, marks: Marks) -> None:
+        """Takes down the records of a result, and the result itself, where the goal points to them."""
+        if marks.names and leaves is not None:
+            self.records.add(leaves, marks, self._names)
+        named = result.arguments.get(marks.names_result) if marks.names_result else None
+        if isinstance(named, str) and marks.everywhere and (self._names(named) or self.pointed(_tokens(named))):
+            texts = (
+                [leaf.text for leaf in leaves if marks.labels_at(leaf.path)] if leaves is not None else [result.text]
+            )
+            self.records.add_document(texts)
+
+    def _names(self, text: str) -> bool:
+        return self.mentions.of_text(text) is Match.FULL
+
+    def places(self, tokens: Sequence[Token]) -> Places:
+        """Returns where a value stands: its tokens follow each other; its dates and times need only be there too.
+
+        Args:
+            tokens: those of the value, whole and in order.
+        """
+        signs = [self._signs.get(token) for token in tokens]
+        if len(tokens) == 1 and tokens[0].is_unclear:
+            return _both(self._found("", [sign]) for one in _meanings(tokens[0]) if (sign := self._signs.get(one)))
+        known = [sign for sign in signs if sign is not None]
+        if not known or len(known) < len(signs):
+            return Places()
+        pairs = zip(tokens, known, strict=True)
+        return self._found("".join(sign for token, sign in pairs if token.kind not in _TIMES), known)
+
+    def copied(self, found: Sequence[Placed]) -> list[Copied]:
+        """Returns the parts of a text that stand in labelled results, and neither in the goal nor in clean ones.
+
+        Args:
+            found: the tokens of the text.
+        """
+        string = "".join(self._signs.get(one.token, _GAP) for one in found)
+        parts: list[Copied] = []
+        for at in range(len(string) - SPAN + 1):
+            mask = self._spans.get(hash(string[at : at + SPAN]), 0)
+            if mask and not mask & _CLEAN:
+                parts.append(Copied(found[at].start, found[at + SPAN - 1].end, self._named(mask)))
+        return _joined(parts)
+
+    def _own(self, result: Result) -> "_Echo":
+        """Returns what a call said itself: its result, where it only gives that back, vouches for nothing."""
+        telling: set[Token] = set()
+        spans: set[int] = set()
+        for leaf in leaves_in(dict(result.arguments)):
+            read = _tokens(leaf.text)
+            telling.update(token for token in read if is_telling(token))
+            string = self._string(read)
+            spans.update(hash(string[at : at + SPAN]) for at in range(len(string) - SPAN + 1))
+        return _Echo(telling, spans)
+
+    def _say(self, said: _Said, read: Sequence[Token], labels: frozenset[str], echo: "_Echo") -> None:
+        """Takes down one value: its words, and the spans that it may be copied by."""
+        if labels:
+            echo = _NO_ECHO
+        kept = [None if token in echo.telling else token for token in read]
+        signs = [_GAP if token is None else self._sign(token) for token in kept]
+        pairs = list(zip(kept, signs, strict=True))
+        said.strings.append("".join(sign for token, sign in pairs if token is None or token.kind not in _TIMES))
+        said.signs.update(sign for token, sign in pairs if token is not None)
+        for token in kept:
+            if token is not None and token.is_unclear:
+                said.signs.update(self._sign(one) for one in _meanings(token))
+        mask = sum(self._bit(label) for label in labels) if labels else _CLEAN
+        self._note("".join(signs), mask, echo.spans)
+
+    def _note(self, string: str, mask: int, without: "set[int] | frozenset[int]" = frozenset()) -> None:
+        spans = self._spans
+        before = len(spans)
+        for at in range(len(string) - SPAN + 1):
+            part = string[at : at + SPAN]
+            key = hash(part)
+            if key not in without and _GAP not in part:
+                spans[key] = spans.get(key, 0) | mask
+        self._size += (len(spans) - before) * _SPAN_BYTES
+
+    def _keep(self, group: int, said: _Said) -> None:
+        number = len(self._chunks)
+        string = _GAP.join(said.strings)
+        self._chunks.append((string, group))
+        for sign in said.signs:
+            self._where.setdefault(sign, []).append(number)
+        self._size += _CHUNK_BYTES + 2 * len(string) + _PLACE_BYTES * len(said.signs)
+
+    def _found(self, pattern: str, signs: Sequence[str]) -> Places:
+        """Looks through what was said with all of some signs, until each name of a field was found once."""
+        lists = sorted((self._where.get(sign, []) for sign in dict.fromkeys(signs)), key=len)
+        single = len(signs) == 1
+        groups: set[int] = set()
+        for number in lists[0]:
+            string, group = self._chunks[number]
+            if group in groups:
+                continue
+            if single or (all(_holds(one, number) for one in lists[1:]) and pattern in string):
+                groups.add(group)
+                if len(groups) == len(self._places):
+                    break
+        return _both(self._places[group] for group in groups)
+
+    def _string(self, read: Iterable[Token]) -> str:
+        return "".join(map(self._sign, read))
+
+    def _sign(self, token: Token) -> str:
+        known = self._signs.get(token)
+        if known is not None:
+            return known
+        number = len(self._signs) + 1
+        if number > MOST_SIGNS:
+            raise FullError(f"the results of the run have more than {MOST_SIGNS} different words")
+        sign = chr(number if number < _SURROGATES else number - _SURROGATES + _BEHIND_SURROGATES)
+        self._signs[token] = sign
+        self._size += _SIGN_BYTES
+        return sign
+
+    def _group(self, places: Places) -> int:
+        if places not in self._groups:
+            self._groups[places] = len(self._places)
+            self._places.append(places)
+        return self._groups[places]
+
+    def _bit(self, label: str) -> int:
+        return 1 << self._labels.setdefault(label, len(self._labels) + 1)
+
+    def _named(self, mask: int) -> frozenset[str]:
+        return frozenset(label for label, place in self._labels.items() if mask >> place & 1)
+
+
+class _Echo(NamedTuple):
+    """The words of a call's own arguments: what leads somewhere or opens something, and the spans of its texts."""
+
+    telling: "set[Token] | frozenset[Token]"
+    spans: "set[int] | frozenset[int]"
+
+
+_NO_ECHO: Final = _Echo(frozenset(), frozenset())
+
+
+def _tokens(text: str) -> list[Token]:
+    return [one.token for one in placed(composed(text))]
+
+
+def _meanings(token: Token) -> list[Token]:
+    return [token, *token.meanings()]
+
+
+def _holds(ordered: Sequence[int], number: int) -> bool:
+    at = bisect_left(ordered, number)
+    return at < len(ordered) and ordered[at] == number
+
+
+def _both(found: Iterable[Places]) -> Places:
+    each = list(found)
+    return Places(
+        frozenset(name for one in each for name in one.fields), frozenset(name for one in each for name in one.labels)
+    )
+
+
+def _joined(parts: Sequence[Copied]) -> list[Copied]:
+    """Joins parts of one kind that overlap."""
+    found: list[Copied] = []
+    for part in parts:
+        if found and part.start <= found[-1].end and part.labels == found[-1].labels:
+            found[-1] = Copied(found[-1].start, part.end, part.labels)
+        else:
+            found.append(part)
+    return found

@@ -1,0 +1,137 @@
+"""Checks the words that rules ask for where they read where values come from: a misspelt one never holds."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cedarpy import pst
+
+from backstay.contracts.admission import ToolSpec
+from backstay.kernel.nearest import did_you_mean
+from backstay.kernel.origins import CONFIG, MODEL, OWN_WORDS, PARTS, ROLES, TOOL, UNTRUSTED, USER
+from backstay.kernel.sourcing import Sourcing
+
+from .problem import RuleProblem
+from .rule import Origin, Path, Rule, context_path
+
+_ACCEPTED: Final = ("accepted",)
+_GUARDED: Final = ("external", "payments", "invites", "destructive")
+_ASKED: Final = frozenset({"contains", "contains_any", "contains_all", "eq", "not_eq"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word that a rule asks for: in which part of the context, and whether the rule applies where it is there."""
+
+    path: Path
+    text: str
+    applies: bool
+
+
+def words_of(rule: Rule) -> Iterator[Word]:
+    """Yields the words that a rule asks for in the parts that say where values come from."""
+    for clause in rule.template.clauses:
+        yield from _words(clause.expr, isinstance(clause, pst.When))
+
+
+def misnamed(rule: Rule, tools: Mapping[str, ToolSpec], sourcing: Sourcing) -> list[RuleProblem]:
+    """Finds words that can never hold, and permits that rest on what nobody vouches for.
+
+    Args:
+        rule: the rule.
+        tools: the agent's tools.
+        sourcing: the registers that the agent and its organisation have.
+    """
+    labels = {UNTRUSTED, *(label for tool in tools.values() for label in tool.marked.labels)}
+    problems: list[RuleProblem] = []
+    for word in words_of(rule):
+        if found := _unknown(word, rule, tools, labels, sourcing):
+            problems.append(RuleProblem(rule.where, f"`{rule.id}`: {found[0]}", found[1]))
+        elif rule.permits and word.applies and word.text in {MODEL, *labels}:
+            what = f"`{rule.id}`: a permit rests on `{word.text}`, for which nobody vouches"
+            problems.append(RuleProblem(rule.where, what, "permit by what is trusted, and forbid the rest"))
+    return problems
+
+
+def turned_round(rule: Rule) -> Iterator[RuleProblem]:
+    """Finds forbids that apply where the user has named something, which is usually meant the other way round."""
+    whens = [word for word in words_of(rule) if word.text == USER and word.applies and word.path != _ACCEPTED]
+    if not rule.permits and whens and not any(not word.applies for word in words_of(rule)):
+        for word in whens:
+            what = f"`{rule.id}`: it forbids what the user has named: `context.{'.'.join(word.path)}` has `user`"
+            yield RuleProblem(rule.where, what, "is it meant as `unless { ... }`?")
+
+
+def without_roles(agent: str, tools: Mapping[str, ToolSpec]) -> Iterator[RuleProblem]:
+    """Finds tools of guarded groups that do not say what their arguments are: the ready rules see nothing of them."""
+    for name, tool in tools.items():
+        guarded = [group for group in _GUARDED if group in tool.groups]
+        wants = "items" if guarded == ["destructive"] else "targets"
+        if guarded and not any(tool.roles.of(role) for role in ROLES):
+            what = f"`{name}` is in the group `{guarded[0]}` and does not say what its arguments are"
+            yield RuleProblem(agent, what, f"declare them: `@tool({wants}=[...], texts=[...])`")
+
+
+def sees_nothing(rule: Rule, agent: str, tools: Mapping[str, ToolSpec]) -> bool:
+    """Tells whether a rule reads what arguments are, and none of the tools that it covers says so of its own."""
+    if not any(rule.reads.depends_on((role,)) for role in ROLES):
+        return False
+    groups = {name: {f"effect:{tool.effect}", *(f"group:{one}" for one in tool.groups)} for name, tool in tools.items()}
+    covered = [tool for name, tool in tools.items() if rule.covers(agent, name, groups[name])]
+    return not any(tool.roles.of(role) for tool in covered for role in ROLES)
+
+
+def _unknown(
+    word: Word, rule: Rule, tools: Mapping[str, ToolSpec], labels: Collection[str], sourcing: Sourcing
+) -> tuple[str, str] | None:
+    """Returns why a word can never hold, and the mend; None for one that can."""
+    text, org = word.text, rule.origin is Origin.ORG
+    if word.path[:1] == _ACCEPTED:
+        if text in ROLES:
+            return None
+        return f"`accepted` never has `{text}`", f"it has {', '.join(f'`{role}`' for role in ROLES)}"
+    if text.startswith(CONFIG):
+        known = sorted(one.name for one in sourcing.registers if one.org or not org)
+        name = text.removeprefix(CONFIG)
+        mend = did_you_mean(name, known) or "name it under `[registers]`" + (" of org.toml" if org else "")
+        return None if name in known else (f"there is no register `{name}`", mend)
+    if text.startswith(TOOL):
+        name = text.removeprefix(TOOL)
+        if org or any(name == tool or name.startswith(f"{tool}.") for tool in tools):
+            return None
+        return f"`{text}` names no tool of the agent", did_you_mean(name.partition(".")[0], tools) or "is it misspelt?"
+    if text in OWN_WORDS or text in labels or org:
+        return None
+    mend = (
+        did_you_mean(text, [*OWN_WORDS, *labels]) or f"known are {_listed({*OWN_WORDS, *labels})}, and labels of tools"
+    )
+    return f"`{text}` is no source and no label", mend
+
+
+def _words(node: Any, applies: bool) -> Iterator[Word]:
+    match node:
+        case pst.UnaryOp("not", arg):
+            yield from _words(arg, not applies)
+        case pst.BinaryOp("and" | "or", left, right):
+            yield from _words(left, applies)
+            yield from _words(right, applies)
+        case pst.IfThenElse(cond, then, otherwise):
+            for part in (cond, then, otherwise):
+                yield from _words(part, applies)
+        case pst.BinaryOp(op, left, right) if op in _ASKED:
+            for side, other in ((left, right), (right, left)):
+                path: Path = context_path(side) or ()
+                if path and path[0] in PARTS:
+                    yield from (Word(path, text, applies is (op != "not_eq")) for text in _texts(other))
+        case _:
+            pass
+
+
+def _texts(node: Any) -> list[str]:
+    if isinstance(node, pst.StringLit):
+        return [node.value]
+    return [text for one in node.elements for text in _texts(one)] if isinstance(node, pst.Set) else []
+
+
+def _listed(words: Collection[str]) -> str:
+    return ", ".join(f"`{word}`" for word in sorted(words))

@@ -1,0 +1,105 @@
+"""Words that rules ask for: misspelt ones are errors, and so are permits that nobody vouches for."""
+
+import pytest
+
+from backstay.kernel.marks import Marks, Roles
+from backstay.kernel.registers import register_of
+from backstay.kernel.sourcing import Sourcing
+from policies.bundle.advice import advised
+from policies.bundle.build import AgentPolicy, Bundle, build
+from policies.bundle.problem import PolicyProblems
+from policies.bundle.source import RuleFile
+
+from .conftest import GROUPS, spec
+
+PARAMETERS = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+SEND = spec("send", "once", ("external",), PARAMETERS).model_copy(update={"roles": Roles(targets=("to",))})
+READ = spec("read_mail", "read", (), PARAMETERS).model_copy(update={"marks": Marks({"untrusted": (), "private": ()})})
+MUTE = spec("post", "once", ("payments",), PARAMETERS)
+WIPE = spec("wipe", "once", ("destructive",), PARAMETERS)
+KNOWN = Sourcing((register_of("staff", ["@acme.com"], org=True), register_of("partners", ["a@b.example"], org=False)))
+
+
+def bundle(condition: str, org: str = "", effect: str = "forbid") -> Bundle:
+    own = f'@id("own") {effect}(principal, action == Action::"send", resource) {condition};' if condition else ""
+    policy = AgentPolicy(
+        "desk", [SEND, READ, MUTE, WIPE], RuleFile("policy.cedar", own) if own else None, groups=GROUPS, sourcing=KNOWN
+    )
+    text = f'@id("org") forbid(principal, action in Action::"group:external", resource) {org};'
+    return build(policy, [RuleFile("org.cedar", text)] if org else [])
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["user", "trusted", "model", "none", "record", "document", "config:staff", "config:partners", "private",
+     "tool:read_mail", "tool:read_mail.sender.name"],
+)  # fmt: skip
+def test_a_word_that_can_hold_is_none_to_complain_of(word: str) -> None:
+    bundle(f'unless {{ context.targets.contains("{word}") }}')
+
+
+@pytest.mark.parametrize(
+    ("condition", "what"),
+    [
+        ('unless { context.targets.contains("usr") }', "`usr` is no source and no label; did you mean `user`?"),
+        ('unless { context.sources.to == ["user", "zzzzzz"] }', "`zzzzzz` is no source and no label; known are"),
+        ('unless { context.carries.contains("privat") }', "did you mean `private`?"),
+        ('unless { context.targets.containsAny(["config:stuff"]) }', "no register `stuff`; did you mean `staff`?"),
+        ('unless { context.targets.containsAll(["config:xy"]) }', r"no register `xy`; name it under `\[registers\]`$"),
+        ('unless { context.targets.contains("tool:read_mial.sender") }', "names no tool of the agent; did you mean"),
+        ('unless { context.targets.contains("tool:zzzzzzzz") }', "names no tool of the agent; is it misspelt"),
+        ('unless { context.accepted.contains("user") }', "`accepted` never has `user`; it has `targets`"),
+        ('when { if context.parts.contains("usr") then true else false }', "`usr` is no source"),
+        ('when { context.run.step > 1 || "usr" == "usr" || !(context.texts != ["usr"]) }', "`usr` is no source"),
+    ],
+)  # fmt: skip
+def test_a_word_that_never_holds_is_an_error(condition: str, what: str) -> None:
+    with pytest.raises(PolicyProblems, match=what):
+        bundle(condition)
+
+
+def test_a_rule_of_the_organisation_counts_its_own_registers_alone() -> None:
+    bundle("", 'unless { context.targets.contains("config:staff") || context.accepted.contains("targets") }')
+    with pytest.raises(PolicyProblems, match=r"no register `partners`; name it under `\[registers\]` of org.toml"):
+        bundle("", 'unless { context.targets.contains("config:partners") }')
+
+
+def test_a_rule_of_the_organisation_may_speak_of_tools_and_labels_of_other_agents() -> None:
+    bundle("", 'unless { context.targets.containsAny(["tool:other.field", "secret"]) }')
+
+
+@pytest.mark.parametrize("word", ["model", "untrusted", "private"])
+def test_a_permit_rests_on_nothing_that_nobody_vouches_for(word: str) -> None:
+    for condition in (
+        f'when {{ context.targets.contains("{word}") }}',
+        f'unless {{ !context.parts.contains("{word}") }}',
+    ):
+        with pytest.raises(PolicyProblems, match=f"a permit rests on `{word}`"):
+            bundle(condition, effect="permit")
+    bundle(f'unless {{ context.targets.contains("{word}") }}', effect="permit")
+
+
+def warnings(condition: str) -> list[str]:
+    return [str(doubt) for doubt in advised(bundle(condition))]
+
+
+def test_a_forbid_of_what_the_user_has_named_is_doubtful() -> None:
+    [doubt, *_] = warnings('when { context.targets.contains("user") }')
+    assert "it forbids what the user has named: `context.targets` has `user`; is it meant as `unless" in doubt
+    assert not any("has named" in one for one in warnings('unless { context.targets.contains("user") }'))
+    both = 'when { context.texts.contains("user") } unless { context.targets.contains("trusted") }'
+    assert not any("has named" in one for one in warnings(both))
+
+
+def test_a_guarded_tool_that_does_not_say_what_its_arguments_are_is_doubtful() -> None:
+    found = warnings('unless { context.targets.contains("user") }')
+    assert [one for one in found if "does not say" in one] == [
+        "desk: `post` is in the group `payments` and does not say what its arguments are; "
+        "declare them: `@tool(targets=[...], texts=[...])`",
+        "desk: `wipe` is in the group `destructive` and does not say what its arguments are; "
+        "declare them: `@tool(items=[...], texts=[...])`",
+    ]
+
+
+def test_where_no_rule_reads_where_values_come_from_nobody_need_say() -> None:
+    assert not any("does not say" in one for one in warnings(""))
