@@ -68,6 +68,10 @@ def asked(name: str, itself: dict[str, str]) -> dict[str, Any]:
             "run_id": itself["workflow_id"], "run_key": "0" * 32, "agent": "desk", "tenant": "victim",
             "requested_by": None, "goal": "pay", "facts": FACTS, "now": 1, "calls": [CALL], "tools": {},
         }},
+        "archive": {
+            "start": {"records": 0, "head": "sha256:0"}, "head": {"records": 0, "head": "sha256:0"},
+            "items_start": 0, "items": 0,
+        },
         "perform": {"call": {**itself, "call_id": "1-0", "task_queue": "q"}, "key": "key", "again": 0},
     }[name.partition("@")[0]]  # fmt: skip
 
@@ -117,7 +121,7 @@ class Stranger(Attack):
         return await self.go(request["metadata"]["queue"], request["metadata"]["names"].split())
 
 
-EVERYTHING = "decide authorize act reconcile notify reserve meter perform"
+EVERYTHING = "decide authorize act reconcile notify reserve meter archive perform"
 
 
 async def attacked(runtime: LocalRuntime, kind: type[Attack], name: str, wanted: str = EVERYTHING) -> dict[str, str]:
