@@ -14,6 +14,9 @@ CLOSED := --quiet --no-deps --only-binary :all: --require-hashes
 # The wheel of pyright holds the version that is pinned: no look at the network for a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
+# Tests start hundreds of processes: each would compile all that it imports, where bytecode may not be written.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo dev test soak bench check docs reference format lock audit sbom build clean

@@ -12,7 +12,7 @@ from backstay.telemetry import activities as spans
 from .claim import EffectIds, claimed
 from .execute import denied, executed, withdrawn
 from .heartbeat import Pulse, beating
-from .prepare import Preparer, nothing_done, this_run
+from .prepare import Preparer, attempt_at, nothing_done, this_run
 
 
 class Act:
@@ -52,12 +52,13 @@ class Act:
     async def _result(self, given: ActInput, pulse: Pulse) -> ToolResult:
         verdict, prepared = await self._preparer.prepare(this_run(), given)
         if not verdict.allowed or prepared is None:
-            return denied(verdict, (await self._preparer.opening(this_run())).admission.tool(given.tool))
+            tool = (await self._preparer.opening(this_run())).admission.tool(given.tool)
+            return denied(verdict, tool, attempt_at(given))
         spec = prepared.tool.spec
         if spec.effect == "once" and (known := await self._known(given, shared=spec.dedupe is not None)):
             return known
         if spec.effect != "read" and not await self._wanted():
-            return withdrawn()
+            return withdrawn(attempt_at(given))
         if spec.dedupe is not None:
             return await claimed(self._effects, self._effect_ids.of(given, prepared), given, prepared, pulse)
         return await executed(prepared, self._preparer.secrets)

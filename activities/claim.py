@@ -49,7 +49,7 @@ async def claimed(
     """
     claim = Claim(call=_this_call(given), again=given.again)
     details = activity.info().heartbeat_details
-    earlier = str(details[0]) if details else "" if activity.info().attempt > 1 else None
+    earlier = str(details[0]) if details else "" if prepared.attempt > 1 else None
     if earlier:
         pulse.tell(earlier)
     claiming = effects.claim(effect_id, _start(given, prepared), claim, earlier, pulse.tell)

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
@@ -38,13 +37,13 @@ def _cost(prepared: PreparedCall) -> int | None:
     Only attempts at a `read` add up: the others share an idempotency key, and are paid for once.
     """
     spec = prepared.tool.spec
-    lost = (activity.info().attempt - 1) * spec.cost if spec.effect == "read" else 0
+    lost = (prepared.attempt - 1) * spec.cost if spec.effect == "read" else 0
     if prepared.costs:
         return lost + prepared.costs[-1]
     return lost + spec.cost if spec.cost else None
 
 
-def denied(verdict: Verdict, tool: ToolSpec | None) -> ToolResult:
+def denied(verdict: Verdict, tool: ToolSpec | None, attempt: int) -> ToolResult:
     """Returns the result of a call that was refused just before it was executed.
 
     What an earlier attempt began is not undone by a refusal, so that nobody knows then what became of it.
@@ -52,19 +51,20 @@ def denied(verdict: Verdict, tool: ToolSpec | None) -> ToolResult:
     Args:
         verdict: the refusal.
         tool: the tool as it was admitted; None where the run has none of that name.
+        attempt: the number of this attempt.
     """
-    if tool is not None and tool.effect != "read" and activity.info().attempt > 1:
+    if tool is not None and tool.effect != "read" and attempt > 1:
         return ToolResult(status="unknown", text="the outcome is unknown: it is denied now, and an attempt had begun")
     text = f"denied just before it was executed: {verdict.message or verdict.code.value}"
     return ToolResult(status="denied", text=text, verdict=verdict)
 
 
-def withdrawn() -> ToolResult:
+def withdrawn(attempt: int) -> ToolResult:
     """Returns the result of a call that its run no longer wanted just before it was executed.
 
     Nobody knows what became of what an earlier attempt began.
     """
-    if activity.info().attempt > 1:
+    if attempt > 1:
         return ToolResult(
             status="unknown", text="the outcome is unknown: the run was stopped, and an attempt had begun"
         )

@@ -14,7 +14,7 @@ from backstay.telemetry import activities as spans
 from .claim import EffectIds
 from .execute import denied, executed
 from .heartbeat import beating
-from .prepare import PreparedCall, Preparer, nothing_done, this_run
+from .prepare import PreparedCall, Preparer, attempt_at, nothing_done, this_run
 
 
 class Perform:
@@ -43,7 +43,7 @@ class Perform:
                     # The reset lost what the effect had done: its claimers ask the tool, then people.
                     return ToolResult(status="unknown", text="the outcome is unknown: the shared effect was reset")
                 handed = await self._history.handed(run, given.call.call_id)
-                if handed is None or (handed.over and activity.info().attempt == 1):
+                if handed is None or (handed.over and not given.begun and activity.info().attempt == 1):
                     return _refused("no run is executing this call")
                 with spans.working_for(await self._preparer.opening(run), handed.given.step):
                     return await self._result(run, given, handed)
@@ -57,13 +57,14 @@ class Perform:
                 raise ApplicationError(str(error), type=error.code) from error
 
     async def _result(self, run: RunRef, given: PerformInput, handed: Handed) -> ToolResult:
-        call = handed.given.model_copy(update={"key": given.key})
+        call = handed.given.model_copy(update={"key": given.key, "begun": given.begun})
         verdict, prepared = await self._preparer.prepare(run, call)
         if not verdict.allowed or prepared is None:
-            return denied(verdict, (await self._preparer.opening(run)).admission.tool(call.tool))
+            tool = (await self._preparer.opening(run)).admission.tool(call.tool)
+            return denied(verdict, tool, attempt_at(call))
         if problem := self._misfit(given, handed.given, prepared):
             return _refused(problem)
-        if prepared.tool.spec.effect == "once" and activity.info().attempt > 1:
+        if prepared.tool.spec.effect == "once" and prepared.attempt > 1:
             return ToolResult(status="unknown", text="the outcome is unknown: another attempt had begun")
         if handed.given.again == 0 and (known := await self._history.cut_short(this_run())):
             return known

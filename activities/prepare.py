@@ -33,6 +33,7 @@ class PreparedCall:
         arguments: as the model wrote them, in JSON.
         values: the arguments in the tool's own types.
         alarm: takes an alarm that the tool raises.
+        begun: how many attempts had begun before a stop held the call.
         costs: gains every cost that the tool reports, in micro-dollars.
     """
 
@@ -41,7 +42,13 @@ class PreparedCall:
     values: Mapping[str, Any]
     call: ToolCall
     alarm: CallAlarm
+    begun: int = 0
     costs: list[int] = field(default_factory=list[int])
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt at the call."""
+        return self.begun + activity.info().attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,8 @@ class Preparer:
             take_cost=costs.append,
             take_alarm=alarm.take,
         )
-        return verdict, PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, alarm, costs)
+        prepared = PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, alarm, given.begun, costs)
+        return verdict, prepared
 
     def _check_stops(self, opening: Opening, tool: ToolSpec, *, asks: bool) -> None:
         stage = Stage.READS if asks or tool.effect == "read" else Stage.WRITES
@@ -116,12 +124,21 @@ class Preparer:
 def nothing_done(error: NothingDoneError) -> ApplicationError:
     """Returns the failure of an activity that did nothing: its worker does not serve its call, or a stop holds it.
 
-    INVARIANT: it is final only in the first attempt, where nothing was done for certain.
+    A stop may outlast all attempts of the engine: what it holds waits in the run, which gives the attempts back.
+
+    INVARIANT: where an earlier attempt may have done something, the failure is not final, or its detail says how many.
     """
-    final = activity.info().attempt == 1
+    begun = activity.info().attempt - 1
+    final = not begun or isinstance(error, HeldError)
     # No fault of anybody: a log full of them would hide one.
     benign = ApplicationErrorCategory.BENIGN
-    return ApplicationError(str(error), type=error.code, non_retryable=final, category=benign)
+    details = (begun,) if begun else ()
+    return ApplicationError(str(error), *details, type=error.code, non_retryable=final, category=benign)
+
+
+def attempt_at(given: ActInput) -> int:
+    """Returns the number of this attempt at a call, with those of activities that a stop has ended."""
+    return given.begun + activity.info().attempt
 
 
 def this_run() -> RunRef:
@@ -135,7 +152,7 @@ def _now(given: ActInput) -> int:
 
     A further attempt belongs to a call that may have happened: its grant held when it was begun.
     """
-    if given.consent.use is None or activity.info().attempt > 1:
+    if given.consent.use is None or attempt_at(given) > 1:
         return given.now
     return max(given.now, int(activity.info().started_time.timestamp()))
 

@@ -71,5 +71,9 @@ class Sweep:
             for hold in holds:
                 books = books.restored(hold, self._allowances.spans(hold.at_ms))
             if spent is not None:
-                books = books.close(holds[0].holder, spent, spans, self._allowances.now_ms())
+                # One that held no more than its place among those at once counts where that was given to it.
+                at_ms = max(hold.at_ms for hold in holds)
+                slots = all(not hold.keys for hold in holds)
+                when = (self._allowances.spans(at_ms), at_ms) if slots else (spans, self._allowances.now_ms())
+                books = books.close(holds[0].holder, spent, *when)
         return books.forgetting(self._allowances.now_ms())

@@ -75,7 +75,7 @@ async def measure(plan: Plan) -> Report:
             name: await stack.enter_async_context(processes.worker(name, server.address, model)) for name in CONTENDERS
         }
         for name in CONTENDERS:
-            await _burst(server.client, name, min(plan.runs, 5), plan.steps)
+            await burst(server.client, name, min(plan.runs, 5), plan.steps)
         rounds: dict[str, list[Figures]] = {name: [] for name in CONTENDERS}
         for turn in range(plan.rounds):
             for name in CONTENDERS if turn % 2 == 0 else CONTENDERS[::-1]:
@@ -84,10 +84,10 @@ async def measure(plan: Plan) -> Report:
 
 
 async def _round(client: Client, contender: str, worker: WorkerProcess, plan: Plan) -> Figures:
-    alone, (handle, *_) = await _burst(client, contender, 1, plan.steps)
+    alone, (handle, *_) = await burst(client, contender, 1, plan.steps)
     execution = (await handle.describe()).raw_description.workflow_execution_info
     before = await worker.used()
-    together, _ = await _burst(client, contender, plan.runs, plan.steps)
+    together, _ = await burst(client, contender, plan.runs, plan.steps)
     after = await worker.used()
     steps = plan.runs * plan.steps
     return Figures(
@@ -100,7 +100,7 @@ async def _round(client: Client, contender: str, worker: WorkerProcess, plan: Pl
     )
 
 
-async def _burst(
+async def burst(
     client: Client, contender: str, runs: int, steps: int
 ) -> tuple[float, Sequence[WorkflowHandle[Any, Any]]]:
     """Starts runs at once and waits for all.

@@ -12,10 +12,7 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.deeds import PAYLOADS
 from backstay.contracts.incident import IncidentOrder
-from backstay.contracts.messages import (
-    Edit,
-    MessageState,
-)
+from backstay.contracts.messages import Edit, MessageState
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import PageRequest, RunStatusView

@@ -38,6 +38,7 @@ AGAIN = timedelta(seconds=5)
 """The wait after the control plane could not be told."""
 ASKED_EVERY_MS = 2_000
 """The shortest time between two questions whether a stop was lifted."""
+FOLLOWS_INCIDENTS = "a breaker on money is open while its incident is in force"
 _REPORTS = "Tells what ended on a worker, and by which rules that is judged. Sent by the runtime."
 
 
@@ -116,6 +117,9 @@ class Breakers:
             task = asyncio.create_task(self._announce(trip))
             self._announcing.add(task)
             task.add_done_callback(self._announcing.discard)
+        if any(trip.then is not Then.WARN and watched.rules[trip.digest].rule.spend for trip in trips):
+            # Decided here alone: what tripped before knows nothing of its incident.
+            self._watched = watched.stopped(trips) if workflow.patched(FOLLOWS_INCIDENTS) else watched
         if trips:
             workflow.upsert_memo({names.WATCHED: plain(self._view())})
 

@@ -21,7 +21,7 @@ from backstay.kernel.markdown import inert
 from . import options
 from .effect_lock import EffectLock, LockState
 from .messages import fitting, invalid_input, repetitions
-from .outcome import may_go_on, nothing_done, unfinished
+from .outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, nothing_done, unfinished
 from .run.running import unreadable
 
 CLAIMS_PER_LINK = 1_000
@@ -116,7 +116,6 @@ class Effect:
             return ToolResult(status="cancelled", text="cancelled: the run was stopped before the effect began")
         call = lock.performer.call
         how: ActivityConfig = {
-            **options.perform_options(given.effect, given.timeout),
             "activity_id": perform_id(lock.performances + 1),
             "task_queue": names.effects_queue(call.task_queue),
             "priority": options.shared_fairly(given.tenant),
@@ -124,7 +123,7 @@ class Effect:
         }
         perform = PerformInput(call=call, key=given.key, again=lock.performances)
         try:
-            return await self._performed(perform, how, lock)
+            return await self._performed(given, perform, how, lock)
         except ActivityError as error:
             if failure := nothing_done(error):
                 return ToolResult(status="cancelled", text=f"not executed: {failure.message}", usd=0)
@@ -132,11 +131,14 @@ class Effect:
             status, text = unfinished(given.effect, error)
             return ToolResult(status=status, text=text, unclear=status == "failed")
 
-    async def _performed(self, perform: PerformInput, how: ActivityConfig, lock: EffectLock) -> ToolResult:
+    async def _performed(
+        self, given: EffectInput, perform: PerformInput, how: ActivityConfig, lock: EffectLock
+    ) -> ToolResult:
         """Lets a worker perform; another one where the first does not serve the call, later where a stop holds it."""
         until = workflow.now() + SERVED
         while True:
-            self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **how)
+            limited: ActivityConfig = {**options.perform_options(given.effect, given.timeout, perform.begun), **how}
+            self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **limited)
             try:
                 answer: object = await self._handle
                 if isinstance(answer, ToolResult):
@@ -144,8 +146,11 @@ class Effect:
                 raise unreadable(names.PERFORM, names.PERFORM)
             except ActivityError as error:
                 failure = nothing_done(error)
+                perform = perform.model_copy(update={"begun": perform.begun + attempts_begun(error)})
                 waits = failure is not None and (failure.type == names.HELD or workflow.now() < until)
                 if not waits or lock.abandoned:
+                    if failure is not None and perform.begun:
+                        return ToolResult(status="unknown", text=HELD_AFTER_ATTEMPTS)
                     raise
             finally:
                 self._handle = None

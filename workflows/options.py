@@ -187,23 +187,28 @@ def paid(tool: ToolSpec) -> Paid:
     return Paid(tool.cost, paid_attempts(tool))
 
 
-def act_options(tool: ToolSpec, paid: int) -> ActivityConfig:
+def act_options(tool: ToolSpec, paid: int, begun: int = 0) -> ActivityConfig:
     """Returns how a call is run: tried again after a crash or a timeout only where its effect allows it.
 
     `paid` is the number of attempts that the budget has room for, where each may cost money. A call of a tool with
     `dedupe` only claims the effect, and may do so any number of times. It waits as long as performing the effect may
     take, and as long again in case the worker that performs it is lost.
+
+    `begun` attempts were made before a stop held the call: so many fewer are left.
     """
     if tool.dedupe is None:
         attempts = paid if paid_attempts(tool) > 1 else _attempts(tool.effect)
-        return _executing(timedelta(seconds=tool.timeout) + MARGIN, attempts)
+        return _executing(timedelta(seconds=tool.timeout) + MARGIN, attempts - begun)
     one = 2 * (timedelta(seconds=tool.timeout) + MARGIN) + LONGEST_INTERVAL
-    return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS)
+    return _executing(_attempts(tool.effect) * one, CLAIM_ATTEMPTS - begun)
 
 
-def perform_options(effect: Effect, timeout: float) -> ActivityConfig:
-    """Returns how a shared effect is performed: once, or again where another attempt does no harm."""
-    return _executing(timedelta(seconds=timeout) + MARGIN, _attempts(effect))
+def perform_options(effect: Effect, timeout: float, begun: int = 0) -> ActivityConfig:
+    """Returns how a shared effect is performed: once, or again where another attempt does no harm.
+
+    `begun` attempts were made before a stop held the performance: so many fewer are left.
+    """
+    return _executing(timedelta(seconds=timeout) + MARGIN, _attempts(effect) - begun)
 
 
 def _attempts(effect: Effect) -> int:
@@ -215,7 +220,7 @@ def _executing(longest: timedelta, attempts: int) -> ActivityConfig:
         "start_to_close_timeout": longest,
         "heartbeat_timeout": HEARTBEAT,
         "retry_policy": RetryPolicy(
-            maximum_attempts=attempts,
+            maximum_attempts=max(1, attempts),  # the engine takes 0 for no limit
             initial_interval=timedelta(milliseconds=500),
             maximum_interval=LONGEST_INTERVAL,
         ),

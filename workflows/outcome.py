@@ -14,6 +14,7 @@ Status = Literal["failed", "cancelled", "unknown"]
 
 _NOTHING_DONE = (names.UNSERVED, names.UNSERVED_TOOL, names.HELD)
 _UNSEEN = (names.TOOL_TIMEOUT, names.EFFECT_UNREACHED, names.UNREADABLE, *_NOTHING_DONE)
+HELD_AFTER_ATTEMPTS = "the outcome is unknown: the call was held by a stop, and an attempt had begun before"
 _RESET = "the outcome is unknown: the run was reset after the call had begun, and its effect may have happened"
 
 
@@ -49,6 +50,13 @@ def waited_in_vain(error: ActivityError) -> bool:
     if not isinstance(cause, TimeoutError) or cause.last_heartbeat_details or cause.cause is not None:
         return False
     return cause.type in (TimeoutType.SCHEDULE_TO_START, TimeoutType.SCHEDULE_TO_CLOSE)
+
+
+def attempts_begun(error: ActivityError) -> int:
+    """Returns how many attempts an activity had begun before a stop held the next one."""
+    failure = nothing_done(error)
+    told: object = failure.details[0] if failure is not None and failure.details else None
+    return told if isinstance(told, int) and told > 0 else 0
 
 
 def may_go_on(error: ActivityError, timeout: float) -> timedelta:

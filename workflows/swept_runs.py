@@ -44,17 +44,32 @@ class SweptRuns:
 
         None where the engine could not be asked: the next round asks it again.
         """
-        # Once runs are let go they end by themselves, and all that were open when the stop came are known.
-        given = FindInput(incident=self.incident, closed=not self.incident.lifted)
         try:
-            found = await done(names.FIND_RUNS, given, FindResult, options.LIST_RUNS)
+            runs, closed = await self._found()
         except ActivityError:
             return None
-        orders = {one.run_id: order for one in found.runs if (order := self._order(one)) is not None}
-        held = [one for one in found.runs if one.held is not None]
-        self.sweep = self.sweep.listed(orders.keys(), at_ms).closed(found.closed, at_ms)
+        orders = {one.run_id: order for one in runs if (order := self._order(one)) is not None}
+        held = [one for one in runs if one.held is not None]
+        self.sweep = self.sweep.listed(orders.keys(), at_ms).closed(closed, at_ms)
         self._take_down(_frozen(one) for one in held if one.run_id not in orders)
         return orders
+
+    async def _found(self) -> tuple[list[FoundRun], list[str]]:
+        """Returns all open runs in scope, and those that have closed.
+
+        Raises:
+            ActivityError: the engine could not be asked.
+        """
+        # Once runs are let go they end by themselves, and all that were open when the stop came are known.
+        given = FindInput(incident=self.incident, closed=not self.incident.lifted)
+        runs, closed = list[FoundRun](), list[str]()
+        while True:
+            page = await done(names.FIND_RUNS, given, FindResult, options.LIST_RUNS)
+            runs += page.runs
+            closed += page.closed
+            if page.next is None:
+                return runs, closed
+            given = given.model_copy(update={"after": page.next})
 
     async def tell(self, orders: Mapping[str, str], at_ms: int) -> None:
         """Tells runs what they must do, and asks after those that ended."""

@@ -7,7 +7,7 @@ does, and never less.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -37,10 +37,10 @@ from backstay.contracts.messages import read_message
 from backstay.contracts.problems import Problem
 from backstay.contracts.run import plain
 from backstay.kernel.history import nearly_full
-from backstay.kernel.ledger import Books, Hold
+from backstay.kernel.ledger import Books, Hold, Holder
 from backstay.kernel.ledger_period import Span, milliseconds
 from backstay.kernel.ledger_queue import joined, place
-from backstay.kernel.ledger_sums import Excess, Limit
+from backstay.kernel.ledger_sums import RUNS, Excess, Limit
 from backstay.kernel.markdown import inert
 
 from . import options
@@ -221,7 +221,7 @@ class TenantLedger:
                     excess=answer if isinstance(answer, Excess) else None,
                 )
             )
-            self._show_limits(asked.limits)
+            self._show_limits(asked.holder, asked.amounts, asked.limits)
         self._books = books
         return BookAnswer(holds=answers, turns=self._turns(books, request.turns))
 
@@ -229,7 +229,7 @@ class TenantLedger:
         """Takes up runs that want to go on, and lets in whoever there is room for."""
         for one in asked:
             books = joined(books, one.waiter, one.limits)
-            self._show_limits(one.limits)
+            self._show_limits(one.waiter.holder, (RUNS,), one.limits)
         self._books = books
         self._waiting.let_in()
         after = self._books
@@ -239,9 +239,19 @@ class TenantLedger:
             for one, hold in zip(asked, held, strict=True)
         ]
 
-    def _show_limits(self, limits: Sequence[Limit]) -> None:
+    def _show_limits(self, holder: Holder, quantities: Collection[str], limits: Sequence[Limit]) -> None:
+        """Shows the limits that a hold brings in place of the earlier ones: one that it lacks was taken away."""
+        accounts = self._accounts(holder)
+        kept = {
+            name: limit
+            for name, limit in self._limits.items()
+            if limit.account not in accounts or limit.quantity not in quantities
+        }
         loosest_first = sorted(limits, key=lambda limit: -limit.most)
-        self._limits.update({f"{limit.account} {limit.name}": limit for limit in loosest_first})
+        self._limits = kept | {f"{limit.account} {limit.name}": limit for limit in loosest_first}
+
+    def _accounts(self, holder: Holder) -> tuple[str, ...]:
+        return () if self._given is None else Books(self._given.ledger.level).accounts(holder)
 
     def _forgotten(self, books: Books) -> Books:
         return books.forgetting(milliseconds(workflow.now()))

@@ -15,7 +15,7 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.ledger import LedgerRef, LookInput, LookResult
-from backstay.kernel.ledger import Books, Waiter
+from backstay.kernel.ledger import MOST_HOLDS, Books, Waiter
 from backstay.kernel.ledger_period import milliseconds
 from backstay.kernel.ledger_queue import AtWork, Look, at_once, let_in, looked_after, next_in_line
 
@@ -77,7 +77,8 @@ class WaitingRuns:
     async def _pause(self) -> None:
         """Waits until the next look, which costs more the more runs there are; or until no run waits any more."""
         books = self._books() or Books("")
-        pause = LOOK_EVERY + _FOR_EACH * len(books.holds) if books.counted else _RECALLED_WITHIN
+        slow = books.counted or len(books.holds) >= MOST_HOLDS
+        pause = LOOK_EVERY + _FOR_EACH * len(books.holds) if slow else _RECALLED_WITHIN
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: not self._waiting(),

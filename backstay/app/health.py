@@ -43,9 +43,9 @@ class Readiness:
 class Health:
     """Knows how a worker is."""
 
-    def __init__(self, fresh: Callable[[], bool], running: Callable[[], Sequence[str]]) -> None:
-        """Takes what tells whether the copy of the control plane is fresh, and what names the calls being executed."""
-        self._fresh = fresh
+    def __init__(self, trouble: Callable[[], str | None], running: Callable[[], Sequence[str]]) -> None:
+        """Takes what says why everything but reads waits, None where it does not, and what names the calls that run."""
+        self._trouble = trouble
         self._running = running
         self._workers: Sequence[Polling] = ()
         self._draining = asyncio.Event()
@@ -58,8 +58,8 @@ class Health:
         reasons: list[str] = []
         if not self._workers or not all(worker.is_running for worker in self._workers):
             reasons.append("it does not ask for work")
-        if not self._fresh():
-            reasons.append("its copy of the control plane is too old, so that effects and new decisions wait")
+        if trouble := self._trouble():
+            reasons.append(trouble)
         return Readiness(not reasons, reasons, calls)
 
     @contextlib.asynccontextmanager

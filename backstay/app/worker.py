@@ -156,7 +156,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
             await _load_prices(app)
             control = ControlCopy(client)
             reports = BreakerReports(client, app.breakers, app.settings.task_queue)
-            health = Health(lambda: control.fresh, running_calls)
+            health = Health(lambda: control.trouble, running_calls)
             together = workers(app, client, control, reports, _reporting(reports, options))
             async with (
                 answering(app.settings.health, health),

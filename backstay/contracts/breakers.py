@@ -9,6 +9,7 @@ from backstay.kernel.breaker import Breaker, Report, Then, Trip
 from backstay.kernel.breaker_spend import Spending
 from backstay.kernel.breaker_window import Phase, Window
 from backstay.kernel.breakers import Watched
+from backstay.kernel.control import InForce
 
 from .control import StopOrder
 from .problems import Contract, Problem, problems_of
@@ -159,7 +160,8 @@ class WindowView(Contract):
 
     Attributes:
         scope: such as `agent:support`.
-        state: `closed`, `open` after a trip, or `half_open` while canaries are watched.
+        state: `closed`, `open` after a trip, or `half_open` while canaries are watched; for spend, while what is spent
+            after the lift is.
         failed: how many of the reports that count failed; null for spend.
         of: how many reports count; null for spend.
         usd_10m: what the last ten minutes cost, in micro-dollars; null for the others.
@@ -245,6 +247,25 @@ class BreakersView(Contract):
             for trip in watched.trips
         ]
         return cls(rules=sorted(rules, key=lambda rule: rule.name), trips=trips, at_ms=now_ms)
+
+    def beside(self, state: InForce) -> "BreakersView":
+        """Shows breakers as their incidents stand: they learn of a lift only when something ends after it."""
+        rules = [
+            rule.model_copy(update={"windows": [_standing(window, state) for window in rule.windows]})
+            for rule in self.rules
+        ]
+        return self.model_copy(update={"rules": rules})
+
+
+def _standing(window: WindowView, state: InForce) -> WindowView:
+    incident = state.incidents.get(window.incident_id or "")
+    if incident is None:
+        return window
+    if incident.ended_ms is None:
+        phase = Phase.HALF_OPEN if incident.open or incident.canary else Phase.OPEN
+    else:
+        phase = Phase.HALF_OPEN if window.state is Phase.OPEN else window.state
+    return window.model_copy(update={"state": phase})
 
 
 def _shown(watched: Watched, digest: str, now_ms: int) -> list[WindowView]:

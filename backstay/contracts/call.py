@@ -1,6 +1,6 @@
 """One tool call on its way: judged, executed, observed."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,8 @@ class ActInput(Contract):
     `digest` that of the exact call that was judged. `arguments` stand here only where a person changed them.
     `again` is how many executions of the effect are known not to have happened, where it is asked for once more, and
     `key` the key of a shared effect. `any_tool` is that of `AuthorizeInput`. `exposure` is what is held of each meter,
-    and `counted` the sums over many runs before the call.
+    and `counted` the sums over many runs before the call. `begun` is how many attempts earlier activities had begun at
+    this execution, before a stop held them.
     """
 
     run_key: str
@@ -51,6 +52,7 @@ class ActInput(Contract):
     any_tool: bool = False
     exposure: dict[str, int] = Field(default_factory=dict[str, int])
     counted: SumsBefore = Field(default_factory=dict[str, dict[Period, int]])
+    begun: Annotated[int, Field(ge=0)] = 0
 
     @property
     def own_key(self) -> str:

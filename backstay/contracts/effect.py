@@ -67,11 +67,15 @@ class EffectInput(LinkInput):
 
 
 class PerformInput(Contract):
-    """The input of `perform`: the call, its idempotency key, and how many performances came before."""
+    """The input of `perform`: the call, its idempotency key, and how many performances came before.
+
+    `begun` is how many attempts earlier activities had begun at this performance, before a stop held them.
+    """
 
     call: CallRef
     key: Id
     again: Count
+    begun: Count = 0
 
 
 class Claimed(Contract):

@@ -9,6 +9,7 @@ from backstay.kernel.sweep import Sweep
 
 from .control import IncidentId, LiftOrder, Order, ScopeText, TripOrder
 from .link import LinkInput
+from .packed import Packed
 from .problems import Contract
 from .queue_hold import EngineHold
 
@@ -91,10 +92,12 @@ class FindInput(Contract):
     Attributes:
         incident: the incident.
         closed: asks also for the runs that were open when it came and have closed since.
+        after: where an earlier answer ended; None for the first.
     """
 
     incident: Incident
     closed: bool = False
+    after: str | None = None
 
 
 class FoundRun(Contract):
@@ -105,10 +108,17 @@ class FoundRun(Contract):
 
 
 class FindResult(Contract):
-    """The open runs in scope; `closed` are the ids of those that were open when the stop came, if they were wanted."""
+    """A part of the runs in scope; Temporal takes two megabytes of an answer, and a fleet may have any size.
+
+    Attributes:
+        runs: the open ones.
+        closed: the ids of those that were open when the stop came, if they were wanted.
+        next: the `after` of the following part; None at the end.
+    """
 
     runs: list[FoundRun]
     closed: list[str] = Field(default_factory=list[str])
+    next: str | None = None
 
 
 class TellInput(Contract):
@@ -162,8 +172,8 @@ class IncidentInput(LinkInput):
     handed_on: ClassVar[tuple[str, ...]] = ("sweep", "reports", "engine")
 
     incident: Incident
-    sweep: Sweep | None = None
-    reports: list[RunReport] | None = None
+    sweep: Packed[Sweep] | None = None
+    reports: Packed[list[RunReport]] | None = None
     engine: EngineHold | None = None
 
 

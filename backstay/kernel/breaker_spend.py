@@ -25,9 +25,13 @@ class Spending:
         first: the number of the first step that is kept, counted from the epoch.
         steps: the money of each step since.
         since_ms: when the first report of it came.
-        phase: open from a trip until ten minutes cost no more than they may.
+        phase: open from a trip until its stop is lifted, or, where nothing was stopped, until ten minutes cost no more
+            than they may; half-open for ten minutes after the lift.
         trip: the last trip.
         newest_ms: when the last report came.
+        stops: whether the last trip has stopped the scope, so that the phase follows its incident.
+        lifted_ms: when that was lifted, while it is half-open.
+        trial: the money since then.
     """
 
     first: int = 0
@@ -36,6 +40,24 @@ class Spending:
     phase: Phase = Phase.CLOSED
     trip: Trip | None = None
     newest_ms: int = 0
+    stops: bool = False
+    lifted_ms: int = 0
+    trial: int = 0
+
+    @property
+    def stopped(self) -> bool:
+        """True while the scope is stopped."""
+        return self.stops and self.phase is Phase.OPEN
+
+    @property
+    def spent_since(self) -> bool:
+        """True where money was spent after the scope was stopped: perhaps its stop was lifted."""
+        return self.stopped and self.trip is not None and self.newest_ms > self.trip.at_ms
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it closes if nothing more is reported; None where it does not."""
+        return self.lifted_ms + STEPS * STEP_MS if self.phase is Phase.HALF_OPEN else None
 
     def told(self, usd: int, at_ms: int) -> "Spending":
         """Returns the money with what was spent now."""
@@ -48,7 +70,17 @@ class Spending:
         steps = (*steps[:-1], steps[-1] + usd)
         cut = max(0, len(steps) - DAY - STEPS)
         since = self.since_ms or at_ms
-        return replace(self, first=first + cut, steps=steps[cut:], since_ms=since, newest_ms=at_ms)
+        trial = self.trial + usd if self.phase is Phase.HALF_OPEN else 0
+        return replace(self, first=first + cut, steps=steps[cut:], since_ms=since, newest_ms=at_ms, trial=trial)
+
+    def lifted(self, at_ms: int) -> "Spending":
+        """Returns the money after the stop of its scope was lifted, for all or for canaries: what came since counts."""
+        tripped = self.trip.at_ms if self.trip else 0
+        since = max(at_ms, tripped)  # one that is remembered no more was lifted at nobody knows which moment
+        # What was spent in the step of the trip led to the stop.
+        began = max(since // STEP_MS, tripped // STEP_MS + 1, self.newest_ms // STEP_MS - STEPS + 1)
+        trial = sum(self.steps[max(0, began - self.first) :])
+        return replace(self, phase=Phase.HALF_OPEN, lifted_ms=since, trial=trial)
 
     def latest(self, now_ms: int) -> int:
         """Returns what the last ten minutes cost."""
@@ -68,18 +100,34 @@ class Spending:
 
     def judged(self, rule: Breaker, scope: Scope, now_ms: int) -> "tuple[Spending, Trip | None]":
         """Returns the money as it stands now, and the trip where it is too much for the first time."""
-        why = self._too_much(rule.spend or Spend(), now_ms)
+        if self.stopped:
+            return self, None
+        if self.phase is Phase.HALF_OPEN:
+            return self._tried(rule, scope, now_ms)
+        why = self._too_much(rule.spend or Spend(), self.latest(now_ms), now_ms)
         if why is None:
             return replace(self, phase=Phase.CLOSED), None
         if self.phase is Phase.OPEN:
             return self, None
-        start = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
-        why = f"{why}: {rule.words()}"
-        trip = Trip(rule.name, rule.digest, scope, rule.then, start, now_ms, why, agents=_agents(scope))
-        return replace(self, phase=Phase.OPEN, trip=trip), trip
+        return self._tripped(rule, scope, (now_ms // STEP_MS - STEPS + 1) * STEP_MS, now_ms, why)
 
-    def _too_much(self, spend: Spend, now_ms: int) -> str | None:
-        latest = self.latest(now_ms)
+    def _tried(self, rule: Breaker, scope: Scope, now_ms: int) -> "tuple[Spending, Trip | None]":
+        """Judges what was spent since the stop was lifted."""
+        if why := self._too_much(rule.spend or Spend(), self.trial, now_ms):
+            # Named by the moment of the lift, so that it is another incident than the one that was lifted.
+            return self._tripped(rule, scope, self.lifted_ms, now_ms, f"{why} after the stop was lifted")
+        if now_ms < self.lifted_ms + STEPS * STEP_MS:
+            return self, None
+        return replace(self, phase=Phase.CLOSED, stops=False, trial=0), None
+
+    def _tripped(
+        self, rule: Breaker, scope: Scope, start_ms: int, now_ms: int, why: str
+    ) -> "tuple[Spending, Trip | None]":
+        why = f"{why}: {rule.words()}"
+        trip = Trip(rule.name, rule.digest, scope, rule.then, start_ms, now_ms, why, agents=_agents(scope))
+        return replace(self, phase=Phase.OPEN, trip=trip, trial=0), trip
+
+    def _too_much(self, spend: Spend, latest: int, now_ms: int) -> str | None:
         said = f"10 minutes cost {format_usd(latest)} USD"
         if spend.limit is not None and latest >= spend.limit:
             return said

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .breaker import Breaker, Report, Trip
+from .breaker import Breaker, Report, Then, Trip
 from .breaker_spend import Spending
 from .breaker_window import Phase, Window
 from .scope import Scope
@@ -73,16 +73,26 @@ class Watched:
     def ticked(self, now_ms: int) -> "tuple[Watched, list[Trip]]":
         """Returns the breakers as they stand now, where nothing was told since, and those that trip."""
         due = {key for key, window in self.windows.items() if _is_due(window.due_ms(self._rule(key)), now_ms)}
-        return self._judged(due, now_ms)
+        spent = {key for key, spending in self.spendings.items() if _is_due(spending.due_ms, now_ms)}
+        return self._judged(due | spent, now_ms)
+
+    def stopped(self, trips: Iterable[Trip]) -> "Watched":
+        """Returns the breakers after trips that stop their scopes: what is known of money follows their incidents."""
+        tripped = {f"{one.digest} {one.scope}" for one in trips if one.then is not Then.WARN}
+        follow = {key: replace(one, stops=True) for key, one in self.spendings.items() if key in tripped}
+        return replace(self, spendings={**self.spendings, **follow}) if follow else self
 
     def due_ms(self) -> int | None:
         """Returns when something changes if nothing is told; None where nothing does."""
-        moments = (window.due_ms(self._rule(key)) for key, window in self.windows.items())
+        moments = [window.due_ms(self._rule(key)) for key, window in self.windows.items()]
+        moments += [spending.due_ms for spending in self.spendings.values()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def waiting(self) -> list[str]:
         """Returns the incidents of stopped scopes in which something ended since: perhaps they were lifted."""
-        return [one.trip.incident_id for one in self.windows.values() if one.stopped and one.trial and one.trip]
+        ended = [one.trip for one in self.windows.values() if one.stopped and one.trial]
+        spent = [one.trip for one in self.spendings.values() if one.spent_since]
+        return [trip.incident_id for trip in (*ended, *spent) if trip is not None]
 
     def lifted(self, incident_id: str, at_ms: int, now_ms: int) -> "tuple[Watched, list[Trip]]":
         """Returns the breakers after a stop was lifted, for all or for canaries, and those that trip again.
@@ -92,12 +102,10 @@ class Watched:
             at_ms: when it was.
             now_ms: the time now.
         """
-        found = {
-            key: window.lifted(at_ms)
-            for key, window in self.windows.items()
-            if window.stopped and window.trip is not None and window.trip.incident_id == incident_id
-        }
-        return replace(self, windows={**self.windows, **found})._judged(found, now_ms)
+        found = {key: one.lifted(at_ms) for key, one in self.windows.items() if _is_stopped(one, incident_id)}
+        spent = {key: one.lifted(at_ms) for key, one in self.spendings.items() if _is_stopped(one, incident_id)}
+        lifted = replace(self, windows={**self.windows, **found}, spendings={**self.spendings, **spent})
+        return lifted._judged([*found, *spent], now_ms)
 
     def carried(self, now_ms: int) -> "Watched":
         """Returns the breakers without what has become too old, or too much to hand on."""
@@ -105,7 +113,7 @@ class Watched:
         windows = {key: one for key, one in self.windows.items() if _digest(key) in rules}
         spendings = {key: one for key, one in self.spendings.items() if _digest(key) in rules}
         worth = sorted(windows, key=lambda key: _worth(windows[key]))[-MOST_WINDOWS:]
-        latest = sorted(spendings, key=lambda key: spendings[key].newest_ms)[-MOST_SPENDINGS:]
+        latest = sorted(spendings, key=lambda key: _worth_of_money(spendings[key]))[-MOST_SPENDINGS:]
         return replace(
             self,
             rules=rules,
@@ -137,6 +145,14 @@ def _digest(key: str) -> str:
 
 def _is_due(moment: int | None, now_ms: int) -> bool:
     return moment is not None and moment <= now_ms
+
+
+def _is_stopped(one: Window | Spending, incident_id: str) -> bool:
+    return one.stopped and one.trip is not None and one.trip.incident_id == incident_id
+
+
+def _worth_of_money(spending: Spending) -> tuple[bool, int]:
+    return spending.stops, spending.newest_ms
 
 
 def _worth(window: Window) -> tuple[bool, bool, int]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .scope import Scope, Subject
 
+UNCONFIRMED = "the control plane was lost, and nobody has confirmed what is in force"
 REMEMBERED = 50
 """The ended incidents that are still listed."""
 
@@ -160,7 +161,7 @@ class InForce:
             if incident.closes(stage, subject):
                 return Held(incident.id, f"{incident.scope} is stopped by {incident.told.by}: {incident.told.reason}")
         if not self.confirmed and stage is not Stage.READS:
-            return Held(None, "the control plane was lost, and nobody has confirmed what is in force")
+            return Held(None, UNCONFIRMED)
         return None
 
     def blocked(self, subject: Subject) -> Block | None:

@@ -84,16 +84,20 @@ def place(books: Books, waiter: Waiter) -> Place:
 
 
 def looked_after(books: Books, look: Look, now_ms: int) -> Books:
-    """Takes what was found out into the books: who is over makes room, and who runs uncounted is counted."""
+    """Takes what was found out into the books: who is over makes room, and who runs uncounted is counted.
+
+    Full books count nobody more, and nobody goes on until all are counted: then it is looked anew.
+    """
     for key in look.over:
         books = books.left(key)
     counted = {hold.holder.key for hold in books.holds.values() if RUNS in hold.amounts} | books.ended.keys()
     counted |= {waiter.holder.key for waiter in books.waiting.values()}
     for holder in look.at_work.running if look.at_work else ():
-        if holder.key not in counted:
+        if holder.key not in counted and len(books.holds) < MOST_HOLDS:
             books, _ = _among(books, holder, now_ms)
+    whole = look.at_work is not None and len(books.holds) < MOST_HOLDS
     known = {line: limits for line, limits in look.room.items() if line in books.room}
-    return replace(books, room={**books.room, **known}, counted=books.counted or look.at_work is not None)
+    return replace(books, room={**books.room, **known}, counted=books.counted or whole)
 
 
 def at_once(books: Books) -> list[Hold]:

@@ -28,16 +28,24 @@ class Control(Protocol):
 class ScopedRuns(Protocol):
     """The runs in the scope of an incident, and the control plane that has it in force."""
 
-    async def open_runs(self, incident: Incident) -> list[FoundRun]:
-        """Returns the open runs in scope.
+    async def open_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[FoundRun], bytes]:
+        """Returns some of the open runs in scope, and where they end.
+
+        Args:
+            incident: the incident.
+            after: where the runs before them ended; empty for the first.
+            rows: how many runs are looked at.
+
+        Returns:
+            The runs, and the `after` of the following ones; empty at the end.
 
         Raises:
             HistoryError: the engine could not be asked.
         """
         ...
 
-    async def closed_runs(self, incident: Incident) -> list[str]:
-        """Returns the runs in scope that were open when the stop came and have closed since.
+    async def closed_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[str], bytes]:
+        """Returns some of the runs in scope that were open when the stop came and have closed since, likewise.
 
         Raises:
             HistoryError: the engine could not be asked.

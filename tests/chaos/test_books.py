@@ -30,7 +30,7 @@ from .provider import PRICE, Account, Provider
 from .run_books import Ended, audit_of, result_of, wrongs
 from .worker_process import SOAK, Worker, worker_environment, working
 
-RUNS = int(os.environ.get("BACKSTAY_SOAK_RUNS", "300")) if SOAK else 14
+RUNS = int(os.environ.get("BACKSTAY_SOAK_RUNS", "300")) if SOAK else 10
 AT_ONCE = 60 if SOAK else RUNS
 KILLS = 1_000 if SOAK else 2
 SEED = os.environ.get("BACKSTAY_SEED") or (uuid.uuid4().hex[:8] if SOAK else "books")

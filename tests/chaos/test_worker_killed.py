@@ -84,7 +84,7 @@ IDEMPOTENT = (
 @pytest.mark.soak
 @pytest.mark.timeout(3600 if SOAK else 400)
 @pytest.mark.parametrize(
-    ("tools", "kills"), [(TOOLS, 100 if SOAK else 6), (IDEMPOTENT, 100 if SOAK else 3)], ids=["once", "write"]
+    ("tools", "kills"), [(TOOLS, 100 if SOAK else 4), (IDEMPOTENT, 100 if SOAK else 3)], ids=["once", "write"]
 )
 async def test_no_refund_is_doubled_or_lost_when_workers_are_killed_at_the_worst_moments(
     client: Client, temporal_server: DevServer, agent_folder: Callable[..., Path], tools: str, kills: int

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from backstay.adapters.engine.dev_server import DevServer, dev_server, free_port
+from backstay.contracts.names import CONTROL_ID
 from tests.integration.command_place import command_place, eventually, fresh, temporal
 
 pytestmark = pytest.mark.timeout(300)
@@ -86,7 +87,7 @@ async def test_a_worker_that_drains_says_how_many_calls_it_waits_for(
         await temporal(place, "workflow", "terminate", "--workflow-id", run_id)
 
 
-async def test_a_worker_is_live_but_not_ready_while_the_server_is_away(tmp_path: Path) -> None:
+async def test_a_worker_is_live_but_not_ready_while_the_server_or_what_is_in_force_is_away(tmp_path: Path) -> None:
     asked, port, database = Asked(), free_port(), tmp_path / "temporal.db"
     async with contextlib.AsyncExitStack() as until_the_end:
         async with dev_server(port=port, database=database) as server:
@@ -97,7 +98,14 @@ async def test_a_worker_is_live_but_not_ready_while_the_server_is_away(tmp_path:
             await asked.until(lambda status, _: status == 503)
             assert (await asked.get("/readyz"))[1]["reasons"] == [TOO_OLD]
             assert (await asked.get("/livez"))[0] == 200
-        async with dev_server(port=port, database=database):
+        async with dev_server(port=port, database=database) as server:
+            await asked.until(is_ready)
+            await server.client.get_workflow_handle(CONTROL_ID).terminate()
+            await asked.until(lambda status, _: status == 503)
+            [why] = (await asked.get("/readyz"))[1]["reasons"]
+            assert why.startswith("the control plane was lost, and nobody has confirmed what is in force")
+            assert "`backstay control confirm --reason WHY`" in why
+            assert (await place.backstay("control", "confirm", "--reason", "tried")).code == 0
             await asked.until(is_ready)
             worker.process.terminate()
             assert (await worker.end()).code == 0

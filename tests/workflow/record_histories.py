@@ -2,7 +2,8 @@
 
     python -m tests.workflow.record_histories [NAME ...]
 
-writes `tests/workflow/histories/*.json` anew: those that are named, else all but those of `OLDER`. A history made by
+writes `tests/workflow/histories/*.json` anew: those that are named, else all but those of `OLDER`. Those of the control
+plane, of incidents and of breakers are recorded together, whichever of them is named. A history made by
 hand would replay whatever the workflow does. Run it after a change of the workflow that is not meant to serve runs
 begun before it; where the change is meant to, leave the old histories alone, let them prove it, add a new run to
 `RUNS`, and record that one.
@@ -24,6 +25,8 @@ from backstay.adapters.engine.dev_server import dev_server
 from backstay.client.connection import connect
 from backstay.testing import Call, Failure, Reply, Script
 from backstay.testing.runtime import LocalRuntime, local_runtime
+
+from . import record_control
 
 HISTORIES = Path(__file__).with_name("histories")
 TOOLS = {
@@ -166,6 +169,11 @@ async def keep(handle: Handle, name: str) -> None:
     """Writes the history of a workflow once it has ended."""
     with contextlib.suppress(WorkflowFailureError):
         await asyncio.wait_for(handle.result(), 60)
+    await keep_so_far(handle, name)
+
+
+async def keep_so_far(handle: Handle, name: str) -> None:
+    """Writes the history of a workflow that may go on."""
     history = without_stack_traces((await handle.fetch_history()).to_json_dict())
     write(HISTORIES / f"{name}.json", json.dumps(history, indent=1) + "\n")
     print(f"recorded {name}")
@@ -225,12 +233,23 @@ async def main(wanted: Collection[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         try:
-            async with workshop() as runtime:
-                for name in wanted:
-                    await (record_effect if name in SHARED else record)(runtime, name)
+            control = {*record_control.NAMES, record_control.MONEY}
+            if runs := [name for name in wanted if name not in control]:
+                async with workshop() as runtime:
+                    for name in runs:
+                        await (record_effect if name in SHARED else record)(runtime, name)
+            if set(wanted) & set(record_control.NAMES):
+                await record_control.record_control(keep_so_far)
+            if record_control.MONEY in wanted:
+                await record_control.record_money(keep_so_far)
         finally:
             os.chdir(here)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or [name for name in (*RUNS, *SHARED) if name not in OLDER]))
+    asyncio.run(
+        main(
+            sys.argv[1:]
+            or [name for name in (*RUNS, *SHARED, *record_control.NAMES, record_control.MONEY) if name not in OLDER]
+        )
+    )

@@ -16,11 +16,13 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from backstay.adapters.engine import breakers as telling
 from backstay.app import folders
+from backstay.app.application import application
 from backstay.client.breakers import breakers
 from backstay.contracts import names
 from backstay.contracts.breakers import BreakersInput, BreakersView
 from backstay.contracts.control import ControlView
 from backstay.contracts.run import plain
+from backstay.kernel import breaker_spend
 from backstay.kernel.breaker import Breaker, Failure, Report, ReportKind, Share, Then
 from backstay.kernel.breakers import Watched
 from backstay.kernel.control import Incident
@@ -52,6 +54,7 @@ of_last = 6
 min_runs = 3
 hold = "1s"
 """
+DEAR = '[[breakers]]\nname = "dear"\nscope = "agent"\non = "usd"\nlimit = "0.000005"\nthen = "freeze"\n'
 RULE = Breaker("shaky", ScopeKind.AGENT, Then.FREEZE, ("tool_failures",), share=Share())
 FAILURE = Failure("run-1", ("tool_failures",), "f")
 WHO = {"by": "olga@example.com", "reason": "the shop is open again"}
@@ -107,8 +110,14 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 @pytest.fixture
+def org() -> str:
+    """The org.toml of the fleet."""
+    return ORG
+
+
+@pytest.fixture
 async def fleet(
-    client: Client, agent_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, agent_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, org: str
 ) -> AsyncGenerator[Fleet]:
     """A fleet with a control plane and breakers of its own."""
     one = f"control-{uuid.uuid4()}"
@@ -119,7 +128,7 @@ async def fleet(
     for name in ("clerk", "buyer", "cook"):
         agents = agent_folder(name, TOML, TOOLS)
     (tmp_path / "org").mkdir()
-    (tmp_path / "org" / "org.toml").write_text(ORG)
+    (tmp_path / "org" / "org.toml").write_text(org)
     script = [Reply(calls=[Call("look")]), Reply("done")]
     async with local_runtime(script, agents=agents, client=client, policies=[tmp_path / "org"]) as runtime:
         yield Fleet(runtime, agents)
@@ -181,6 +190,43 @@ async def test_a_fault_that_is_not_mended_stops_the_agent_again_as_another_incid
     [again] = await fleet.incidents()
     assert again.id != first.id
     assert "canaries failed again" in again.told.reason
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("org", [DEAR])
+async def test_a_breaker_on_money_is_open_while_its_incident_is_in_force_and_closed_some_time_after_the_lift(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker_spend, "STEP_MS", 400)  # the ten minutes that count are two seconds
+
+    def state(view: BreakersView | None) -> str:
+        [rule] = [one for one in view.rules if one.name == "dear"] if view else []
+        return {window.scope: window.state.value for window in rule.windows}["agent:clerk"]
+
+    async def cost(usd: int) -> None:
+        settings = fleet.runtime.settings
+        reports = telling.BreakerReports(fleet.client, application(settings).breakers, settings.task_queue)
+        async with reports.kept():
+            reports.tell(Report(ReportKind.DECISION, "clerk", "acme", usd=usd))
+
+    async def stopped() -> bool:
+        return bool(await fleet.incidents())
+
+    await cost(5)
+    await until(stopped)
+    [incident] = await fleet.incidents()
+    assert (str(incident.scope), incident.mode) == ("agent:clerk", "freeze")
+    await asyncio.sleep(3)
+    await cost(1)  # of a call that was under way
+    assert (state(await fleet.view()), state(await breakers(fleet.client))) == ("open", "open")
+    plane: Any = fleet.client.get_workflow_handle(names.CONTROL_ID)
+    await plane.execute_update(names.LIFT, {**WHO, "incident_id": incident.id})
+    assert state(await breakers(fleet.client)) == "half_open"
+
+    async def closed() -> bool:
+        return state(await fleet.view()) == state(await breakers(fleet.client)) == "closed"
+
+    await until(closed)
 
 
 async def test_what_is_watched_goes_on_in_the_next_link_and_can_be_read_without_a_worker(

@@ -87,10 +87,14 @@ async def test_one_that_is_terminated_comes_back_closed_with_what_was_known(clie
         await until(lambda: open_stages(copy) == [Stage.READS, Stage.MODELS])
         await plane(client).terminate()
         await until(lambda: open_stages(copy) == [Stage.READS])
+        assert copy.fresh
+        assert copy.trouble is not None
+        assert copy.trouble.endswith("then run `backstay control confirm --reason WHY`")
         await plane(client).terminate()  # once more: what was known is not lost with the second
         await asyncio.sleep(2 * OLDEST_SECONDS)
         await plane(client).execute_update(names.CONFIRM, WHO)
         await until(lambda: open_stages(copy) == [Stage.READS, Stage.MODELS])
+        assert copy.trouble is None
 
 
 async def test_a_copy_that_cannot_be_asked_for_holds_all_but_reads(
@@ -103,3 +107,4 @@ async def test_a_copy_that_cannot_be_asked_for_holds_all_but_reads(
         patch.setattr(control, "find", silent)
         waited = await until(lambda: open_stages(copy) == [Stage.READS])
         assert waited < OLDEST_SECONDS + 1
+        assert copy.trouble == "its copy of the control plane is too old, so that effects and new decisions wait"

@@ -14,6 +14,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from backstay.adapters.engine.dev_server import dev_server
+from backstay.app import folders
 from backstay.client import control_plane
 from backstay.client.incidents import Report, report
 from backstay.contracts import names
@@ -153,6 +154,23 @@ async def test_every_run_is_stopped_and_reported_with_its_spend_and_new_ones_are
     assert (await fleet.refused()).type == "IncidentStop"
     assert {(await run.result())["stop_reason"] for run in runs} == {"incident_stop"}
     assert fleet.paid() == {}
+
+
+async def test_a_sweep_looks_at_all_runs_though_no_answer_has_more_than_two(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders.incident, "ROWS", 2)
+    monkeypatch.setattr(folders.incident, "ENOUGH_BYTES", 1)
+    runs = await fleet.started(5)
+    found = await fleet.stop("tenant:acme", freeze=True)
+    assert (found.view.counts, {one.run_id for one in found.runs}) == ({"frozen": 5}, {run.id for run in runs})
+    sweep: Handle = fleet.client.get_workflow_handle(incident_workflow_id("i1"))
+    looks = [
+        event.activity_task_scheduled_event_attributes.input.payloads[0].data
+        async for event in sweep.fetch_history_events()
+        if event.activity_task_scheduled_event_attributes.activity_type.name == names.FIND_RUNS
+    ]
+    assert sum(b'"after":"open:' in look for look in looks) >= 2
 
 
 async def test_a_run_that_ended_before_the_sweep_first_looked_is_in_the_report(fleet: Fleet) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
+from backstay.adapters.agent.limits import OrgLimits
 from backstay.adapters.engine.dev_server import dev_server
 from backstay.contracts import names
+from backstay.contracts.admission import Draws
 from backstay.contracts.ledger import LedgerView
 from backstay.contracts.run import RunResult
 from backstay.kernel.keys import ledger_id
@@ -151,6 +153,22 @@ async def test_a_run_without_a_limit_asks_no_ledger(tenants: Opener) -> None:
             if event.HasField("activity_task_scheduled_event_attributes")
         ]
         assert types == ["admit", "decide"]
+
+
+async def test_what_a_run_spends_that_drew_on_a_worker_without_limits_counts_all_the_same(
+    tenants: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with tenants('[limits.tenants.TENANT]\nusd = { day = "10" }\n', [Reply("done", usage=COSTLY)] * 2) as shop:
+        first = await shop.result()
+        monkeypatch.setattr(OrgLimits, "draws", lambda *_: Draws())  # admitted where they were known
+        monkeypatch.setattr(OrgLimits, "limits", lambda *_: [])
+        second = await shop.result()
+        both = parse_usd(first.spent.usd) + parse_usd(second.spent.usd)
+
+        async def counted() -> bool:
+            return await shop.usd() == Sum(spent=both)
+
+        await shop.until(counted)
 
 
 async def told(ledger: Handle) -> dict[str, int]:

@@ -7,6 +7,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -223,6 +224,22 @@ async def test_the_books_are_read_without_a_worker(client: Client) -> None:
         view = await ledger.shown()
         assert (view.ready, view.ledger, view.limits) == (True, ledger.ledger, [DAY])
         assert view.books.sums.at("tenant", "usd", f"{datetime.now(UTC):%Y-%m-%d}") == Sum(0, 60)
+
+
+async def test_a_limit_that_the_next_hold_does_not_bring_is_shown_no_more(client: Client) -> None:
+    month, tokens = Limit("tenant", "usd", Period.MONTH, 900), Limit("tenant", "tokens", Period.DAY, 5_000)
+    clerk, cook = (Limit(f"agent:{agent}", "usd", Period.DAY, 50) for agent in ("clerk", "cook"))
+    async with kept(client) as ledger:
+        await ledger.ask(replace(asked(1, 10), limits=(DAY, month, tokens, clerk)))
+        of_cook = Asked("key-2/reserve-0", replace(holder(2), agent="cook"), {"usd": 10}, (DAY, month, cook))
+        await ledger.ask(of_cook)
+        await ledger.ask(replace(asked(3, 10), limits=(replace(DAY, most=200),)))
+        shown = LedgerView.model_validate(await ledger.handle.query(names.BOOKS)).limits
+        assert {(one.account, one.quantity, one.period, one.most) for one in shown} == {
+            ("tenant", "usd", "day", 200),
+            ("tenant", "tokens", "day", 5_000),  # nobody has asked for tokens since
+            ("agent:cook", "usd", "day", 50),
+        }
 
 
 async def test_until_its_books_are_whole_a_ledger_lets_nothing_through(client: Client) -> None:

@@ -18,7 +18,7 @@ from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Verdict
 
 from .. import options
-from ..outcome import may_go_on, unfinished
+from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, unfinished
 from .approve import Approvals
 from .authorize import run_facts
 from .hold import CallHold
@@ -119,22 +119,27 @@ def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_
 
 async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Ended:
     tool, call = hold.tool, released.call
-    how: ActivityConfig = {
-        **options.act_options(tool, hold.paid),
-        "activity_id": act_id(call.call_id),
-        "summary": summary(
-            f"step {run.state.step}", call_words(call), _why(released), spent_words(run.state.budget.spent.usd)
-        ),
-    }
+    begun = 0
+    words = summary(f"step {run.state.step}", call_words(call), _why(released), spent_words(run.state.budget.spent.usd))
 
     async def attempt(any_tool: bool) -> ToolResult:
-        return await run.running.execute(names.ACT, _given(run, hold, released, tried, any_tool), ToolResult, how)
+        nonlocal begun
+        given = _given(run, hold, released, tried, any_tool).model_copy(update={"begun": begun})
+        limits = options.act_options(tool, hold.paid, begun)
+        how: ActivityConfig = {**limits, "activity_id": act_id(call.call_id), "summary": words}
+        try:
+            return await run.running.execute(names.ACT, given, ToolResult, how)
+        except ActivityError as error:
+            begun += attempts_begun(error)
+            raise
 
     try:
         result = await served(run, attempt)
     except ActivityError as error:
         if lost(run, error):
-            return Ended("cancelled", f"not executed: {error.cause}", begun=tried.again > 0)
+            if begun and tool.effect != "read":
+                return Ended("unknown", HELD_AFTER_ATTEMPTS)
+            return Ended("cancelled", f"not executed: {error.cause}", begun=begun > 0 or tried.again > 0)
         status, text = unfinished(tool.effect, error, shared=tool.dedupe is not None)
         return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
     if result.alarm is not None and not result.borrowed:

@@ -3,14 +3,14 @@
 A run without such a limit does nothing of this: no activity, no event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from temporalio import workflow
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.ledger import ReserveInput, ReserveResult
+from backstay.contracts.ledger import LedgerRef, ReserveInput, ReserveResult
 from backstay.kernel.budget import Amount
 from backstay.kernel.draw import Paid, first_draw, further, most_within, next_draw, uncovered, unused
 from backstay.kernel.events import BudgetShort, CallHeld, DecisionHeld, Drawn
@@ -25,6 +25,9 @@ from .live import LiveRun
 from .words import summary
 
 THOSE_THAT_FIT = "where a limit has no room for all calls of a decision, those are drawn for that fit"
+
+
+TOLD_ANYWAY = "ledgers are told what a run spends that drew where no limits were known"
 
 
 class Purse:
@@ -138,10 +141,19 @@ class Purse:
             return None
         self._ledgers.warn(result.warnings)
         if result.excess is None:
-            self._ledgers.know(one.ledger for one in result.held)
+            self._ledgers.know(self._told_at_close(result))
             counted = {period: key for one in result.held for period, key in one.hold.keys.items()}
             run.apply(Drawn(given.name, amounts, counted))
         return result.excess
+
+    def _told_at_close(self, result: ReserveResult) -> Iterable[LedgerRef]:
+        """Returns the ledgers that are to know what the run spends: those that hold the draw.
+
+        A worker that knows no limits holds it in none, and yet the run was admitted under limits: both are told.
+        """
+        if not result.held and workflow.patched(TOLD_ANYWAY):
+            return self._ledgers.all
+        return [one.ledger for one in result.held]
 
 
 def _short(excess: Excess) -> BudgetShort:

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from backstay.contracts import names
 from backstay.contracts.run import plain
-from backstay.kernel.control import Block, Held, InForce, Stage
+from backstay.kernel.control import UNCONFIRMED, Block, Held, InForce, Stage
 from backstay.kernel.scope import Subject
 
 from .control_plane import Found, beginning, find
@@ -29,6 +29,8 @@ OLDEST_SECONDS = 2.0
 _EVERY_SECONDS = 1.0
 _PATIENCE = timedelta(seconds=1)
 _LONG_POLL = timedelta(seconds=30)
+_WAITING = "so that effects and new decisions wait"
+_CONFIRM = "look at `backstay control status`, then run `backstay control confirm --reason WHY`"
 _LOG = logging.getLogger("backstay.control")
 
 
@@ -53,6 +55,13 @@ class ControlCopy:
     def fresh(self) -> bool:
         """True while there is a copy that is at most two seconds old."""
         return self._state is not None and self.age <= OLDEST_SECONDS
+
+    @property
+    def trouble(self) -> str | None:
+        """Says why everything but reads waits on this worker, whatever its run; None where it does not."""
+        if self._state is None or not self.fresh:
+            return f"its copy of the control plane is too old, {_WAITING}"
+        return None if self._state.confirmed else f"{UNCONFIRMED}, {_WAITING}: {_CONFIRM}"
 
     def holds(self, stage: Stage, subject: Subject) -> Held | None:
         """Returns why a run may not go through a stage now; None where it may."""

@@ -93,6 +93,25 @@ async def described(client: Client, workflow_id: str, run_id: str | None = None,
     )
 
 
+async def listed_page(client: Client, query: str, after: bytes, rows: int) -> tuple[list[Execution], bytes]:
+    """Returns some of the executions that a query finds, and where they end: empty at the end of all.
+
+    Args:
+        client: the connection to Temporal.
+        query: in the language of Temporal's index.
+        after: where the executions before them ended; empty for the first.
+        rows: the most executions.
+
+    Raises:
+        RPCError: Temporal refuses the query, or does not answer.
+    """
+    asked = ListWorkflowExecutionsRequest(
+        namespace=client.namespace, query=query, page_size=rows, next_page_token=after
+    )
+    page = await client.workflow_service.list_workflow_executions(asked, retry=True)
+    return [_execution(client, info) for info in page.executions], page.next_page_token
+
+
 async def listed(
     client: Client, query: str, *, limit: int | None = None, page_size: int = 1_000
 ) -> AsyncGenerator[Execution]:

@@ -23,7 +23,7 @@ from backstay.contracts.run import RunResult
 from backstay.contracts.status import RunStatusView
 from backstay.errors import CodecError, HistoryError, InvalidInputError, NoResultError
 from backstay.kernel.keys import ledger_id, run_key
-from backstay.kernel.ledger import Hold, Holder
+from backstay.kernel.ledger import MOST_HOLDS, Hold, Holder
 from backstay.kernel.ledger_queue import AtWork
 from backstay.kernel.ledger_sums import Amounts, quantity_of
 from backstay.kernel.meter import read_sum
@@ -135,7 +135,7 @@ class LedgerRuns:
                     continue
                 if one.attributes.get(_STATE) == "queued":
                     queued.append(one.workflow_id)
-                else:
+                elif len(running) < MOST_HOLDS:
                     running.append(await self._holder(one))
         except RPCError as error:
             # Where the server knows no such attributes, nobody can tell.

@@ -29,7 +29,7 @@ from backstay.kernel.stop import StopReason
 from .control import unencrypted
 from .entities import NO_ANSWER
 from .errors import result_of_failure
-from .executions import CONTINUED, Execution, described, listed
+from .executions import CONTINUED, Execution, described, listed_page
 
 _PATIENCE = timedelta(seconds=5)
 _ATTRIBUTES: Mapping[ScopeKind, str] = {ScopeKind.TENANT: "BackstayTenant", ScopeKind.AGENT: "BackstayAgent"}
@@ -50,28 +50,30 @@ class ScopedRuns:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def open_runs(self, incident: Incident) -> list[FoundRun]:
-        """Returns the open runs in scope.
+    async def open_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[FoundRun], bytes]:
+        """Returns some of the open runs in scope, and where they end.
 
         Raises:
             HistoryError: the engine could not be asked.
         """
         found: list[FoundRun] = []
-        for execution in await self._in_scope("CloseTime IS NULL", incident.scope):
+        page, following = await self._in_scope("CloseTime IS NULL", incident.scope, after, rows)
+        for execution in page:
             held = await _held(execution)
             mine = held is not None and incident.id in held.incidents
             found.append(FoundRun(run_id=execution.workflow_id, held=held if mine else None))
-        return found
+        return found, following
 
-    async def closed_runs(self, incident: Incident) -> list[str]:
-        """Returns the runs in scope that were open when the stop came and have closed since.
+    async def closed_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[str], bytes]:
+        """Returns some of the runs in scope that were open when the stop came and have closed since.
 
         Raises:
             HistoryError: the engine could not be asked.
         """
         came = json.dumps(datetime.fromtimestamp(incident.told.at_ms / 1_000, UTC).isoformat())
-        found = await self._in_scope(f"StartTime <= {came} AND CloseTime >= {came}", incident.scope)
-        return sorted({execution.workflow_id for execution in found if execution.state != CONTINUED})
+        when = f"StartTime <= {came} AND CloseTime >= {came}"
+        page, following = await self._in_scope(when, incident.scope, after, rows)
+        return sorted({execution.workflow_id for execution in page if execution.state != CONTINUED}), following
 
     async def tell(self, run_id: str, order: IncidentOrder) -> None:
         """Sends a run an order; does nothing where it has closed.
@@ -120,8 +122,8 @@ class ScopedRuns:
             if isinstance(error, RPCError | TimeoutError):
                 raise HistoryError("the control plane did not answer") from error
 
-    async def _in_scope(self, when: str, scope: Scope) -> list[Execution]:
-        """Returns the runs in scope that a clause of the engine's query language is true of."""
+    async def _in_scope(self, when: str, scope: Scope, after: bytes, rows: int) -> tuple[list[Execution], bytes]:
+        """Returns some of the runs in scope that a clause of the engine's query language is true of."""
         clauses = [f"WorkflowType = {json.dumps(names.AGENT_RUN)}", when]
         attribute = _ATTRIBUTES.get(scope.kind)
         if attribute is not None and scope.name.isprintable():
@@ -130,16 +132,18 @@ class ScopedRuns:
             clauses.append(f"({attribute} = {wanted} OR {attribute} IS NULL)")
         try:
             try:
-                return await self._listed(" AND ".join(clauses), scope)
+                return await self._listed(" AND ".join(clauses), scope, after, rows)
             except RPCError as error:
                 if error.status is not RPCStatusCode.INVALID_ARGUMENT:
                     raise
-                return await self._listed(" AND ".join(clauses[:2]), scope)  # the server knows no such attribute
+                # The server knows no such attribute.
+                return await self._listed(" AND ".join(clauses[:2]), scope, after, rows)
         except RPCError as error:
             raise HistoryError(f"the engine could not be asked: {error.message}") from error
 
-    async def _listed(self, query: str, scope: Scope) -> list[Execution]:
-        return [one async for one in listed(self._client, query) if await self._covered(one, scope)]
+    async def _listed(self, query: str, scope: Scope, after: bytes, rows: int) -> tuple[list[Execution], bytes]:
+        page, following = await listed_page(self._client, query, after, rows)
+        return [one for one in page if await self._covered(one, scope)], following
 
     async def _covered(self, execution: Execution, scope: Scope) -> bool:
         """Tells whether a run lies in scope: by what it shows, or, before it shows anything, by what it was asked."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.act import Act
 from backstay.contracts.call import ActInput, ToolResult
@@ -13,6 +13,8 @@ from backstay.contracts.conversation import Decided, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
 from backstay.contracts.history import Handed, RunRef
 from backstay.errors import EffectUnreachedError, HistoryError
+from backstay.kernel.control import Incident, InForce, Mode, Told
+from backstay.kernel.scope import Scope
 from backstay.kernel.verdict import Code
 
 from .fakes import ASK_FINANCE, BY_THE_RUN, FORBIDDEN, RUN, Answer, for_ever, tool_spec
@@ -121,6 +123,35 @@ async def test_a_worker_that_does_not_serve_a_later_attempt_leaves_it_to_another
     world.catalog.gone = True
     world.attempt(2)
     assert not (await failed(world, given)).non_retryable
+
+
+@pytest.mark.parametrize(("attempt", "details"), [(1, ()), (4, (3,))])
+async def test_a_stop_holds_each_attempt_for_the_run_to_wait_and_says_how_many_had_begun(
+    world: World, attempt: int, details: tuple[int, ...]
+) -> None:
+    given = await world.handed()
+    stop = Incident("i1", Scope.read("tool:pay"), Mode.STOP, Told("olga@example.com", "it pays twice", 0))
+    world.control.state = InForce(incidents={"i1": stop})
+    world.attempt(attempt)
+    error = await failed(world, given)
+    assert (error.type, error.non_retryable, error.details) == ("Held", True, details)
+    assert error.category is ApplicationErrorCategory.BENIGN
+    assert world.tool.ran == []
+
+
+async def test_what_had_begun_before_a_stop_held_the_call_counts_in_the_first_attempt_after_it() -> None:
+    world = World(tool_spec(effect="write"))
+    given = await world.handed(begun=2)
+    world.attempts.wants = False
+    assert (await acted(world, given)).status == "unknown"
+    world.attempts.wants = True
+    world.gate.answer = FORBIDDEN
+    assert ((await acted(world, given)).status, world.tool.ran) == ("unknown", [])
+
+
+async def test_a_read_costs_what_was_lost_before_a_stop_held_it() -> None:
+    world = World(tool_spec(effect="read", cost=40))
+    assert (await acted(world, await world.handed(begun=2))).usd == 120
 
 
 async def test_a_tool_that_no_worker_serves_as_admitted_is_denied_at_last(world: World) -> None:

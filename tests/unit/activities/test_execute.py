@@ -303,4 +303,4 @@ async def test_a_long_result_and_a_long_complaint_are_cut_each_at_its_limit(worl
 )
 def test_a_denial_says_why_in_the_words_of_the_rule_or_as_a_code(message: str, text: str) -> None:
     verdict = Verdict(Outcome.DENY, Code.FORBIDDEN, "d", "v", message=message)
-    assert denied(verdict, None) == ToolResult(status="denied", text=text, verdict=verdict)
+    assert denied(verdict, None, 1) == ToolResult(status="denied", text=text, verdict=verdict)

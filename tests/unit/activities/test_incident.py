@@ -1,5 +1,7 @@
 """The runs in the scope of an incident are looked at, told side by side, and accounted for."""
 
+from typing import TypeVar
+
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -8,8 +10,10 @@ from activities.incident import Incidents
 from backstay.contracts.control import TripOrder
 from backstay.contracts.incident import (
     AccountInput,
+    CallInFlight,
     FindInput,
     FoundRun,
+    Held,
     IncidentOrder,
     PlaneInput,
     RunReport,
@@ -23,10 +27,22 @@ STOP = Incident("i1", Scope.read("all"), Mode.STOP, Told("olga", "it pays twice"
 ORDER = IncidentOrder(incident_id="i1", do="stop", by="olga", reason="it pays twice")
 
 
+R = TypeVar("R")
+
+
+def _part(rows: list[R], after: bytes, count: int) -> tuple[list[R], bytes]:
+    """Some rows, as the engine lists them."""
+    begin = int(after or b"0")
+    end = begin + count
+    return rows[begin:end], str(end).encode() if end < len(rows) else b""
+
+
 class FakeRuns:
     """Two open runs, of which the engine takes no signal for one."""
 
     def __init__(self) -> None:
+        self.open = [FoundRun(run_id="a"), FoundRun(run_id="b")]
+        self.closed = ["c"]
         self.told: list[str] = []
         self.ordered: list[PlaneInput] = []
         self.fault: HistoryError | None = None
@@ -35,13 +51,13 @@ class FakeRuns:
         if self.fault:
             raise self.fault
 
-    async def open_runs(self, incident: Incident) -> list[FoundRun]:
+    async def open_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[FoundRun], bytes]:
         self._check()
-        return [FoundRun(run_id="a"), FoundRun(run_id="b")]
+        return _part(self.open, after, rows)
 
-    async def closed_runs(self, incident: Incident) -> list[str]:
+    async def closed_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[str], bytes]:
         self._check()
-        return ["c"]
+        return _part(self.closed, after, rows)
 
     async def tell(self, run_id: str, order: IncidentOrder) -> None:
         if run_id == "b":
@@ -64,6 +80,29 @@ async def test_open_runs_are_found_and_accounted_for() -> None:
     assert (await env.run(Incidents(runs).find, FindInput(incident=STOP, closed=True))).closed == ["c"]
     known = await env.run(Incidents(runs).account, AccountInput(incident=STOP, runs=["a", "b"]))
     assert [(one.run_id, one.outcome) for one in known.reports] == [("a", "stopped"), ("b", "stopped")]
+
+
+def frozen(number: int, calls: int) -> FoundRun:
+    flight = [CallInFlight(call_id=f"12-{call}", tool="mcp:warehouse/move_goods") for call in range(calls)]
+    return FoundRun(run_id=f"run-{number:036}", held=Held(by="x" * 36, incidents=["i1"], in_flight=flight))
+
+
+@pytest.mark.parametrize(
+    ("runs", "calls", "closed", "answers"), [(20_000, 1, 0, 11), (3_000, 40, 0, 14), (10, 1, 20_000, 3), (0, 0, 0, 1)]
+)
+async def test_however_many_runs_there_are_each_answer_fits_and_together_they_tell_all(
+    runs: int, calls: int, closed: int, answers: int
+) -> None:
+    env, fake = ActivityEnvironment(), FakeRuns()
+    fake.open = [frozen(number, calls) for number in range(runs)]
+    fake.closed = [f"run-{number:036}" for number in range(closed)]
+    found = [await env.run(Incidents(fake).find, FindInput(incident=STOP, closed=True))]
+    while found[-1].next is not None:
+        found.append(await env.run(Incidents(fake).find, FindInput(incident=STOP, closed=True, after=found[-1].next)))
+    assert [one for page in found for one in page.runs] == fake.open
+    assert [one for page in found for one in page.closed] == fake.closed
+    assert max(len(page.model_dump_json()) for page in found) < 2_000_000
+    assert len(found) <= answers
 
 
 async def test_a_run_that_cannot_be_told_keeps_none_of_the_others_from_it() -> None:

@@ -33,9 +33,9 @@ async def shared(world: World, *, over: bool = False, **changes: Any) -> ActInpu
     return given
 
 
-async def performed(world: World, key: str = OWN_KEY, again: int = 0) -> ToolResult:
+async def performed(world: World, key: str = OWN_KEY, again: int = 0, begun: int = 0) -> ToolResult:
     activity = Perform(world.preparer, world.effect_ids, world.history)
-    return await world.env.run(activity.perform, PerformInput(call=CALL, key=key, again=again))
+    return await world.env.run(activity.perform, PerformInput(call=CALL, key=key, again=again, begun=begun))
 
 
 async def test_an_effect_is_performed_for_the_call_that_its_run_is_executing(world: World) -> None:
@@ -63,6 +63,17 @@ async def test_a_call_that_is_over_gets_nothing_done_unless_an_attempt_had_begun
     assert await performed(world) == NOBODY
     world.attempt(2)
     assert (await performed(world)).status == "completed"
+
+
+async def test_what_had_begun_before_a_stop_held_it_counts_in_the_first_attempt_after_it(world: World) -> None:
+    await shared(world, over=True, begun=7)
+    assert (await performed(world, begun=1)).status == "completed"
+    world.gate.answer = FORBIDDEN
+    assert (await performed(world, begun=1)).status == "unknown"
+    await shared(world, begun=7)
+    assert (
+        await performed(world)
+    ).status == "denied"  # the attempts of the call that claims are not those at the effect
 
 
 async def test_an_effect_that_was_reset_is_unknown_and_not_performed_anew(world: World) -> None:

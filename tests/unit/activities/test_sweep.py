@@ -16,12 +16,13 @@ from backstay.errors import HistoryError
 from backstay.kernel.ledger import Books, Hold, Holder
 from backstay.kernel.ledger_period import Period, Span, keys_at, spans_around
 from backstay.kernel.ledger_queue import AtWork
-from backstay.kernel.ledger_sums import Amounts, Limit, Sum
+from backstay.kernel.ledger_sums import NOW, RUNS, Amounts, Limit, Sum
 
 from .world import World
 
 LEDGER = LedgerRef(tenant="acme")
 RESTORED = RestoreInput(ledger=LEDGER)
+DAY_MS = 86_400_000
 FIRST, SECOND = (Holder(f"key-{n}", f"run-{n}", "execution", "clerk") for n in (1, 2))
 
 
@@ -101,6 +102,19 @@ async def test_a_ledger_that_was_ended_gets_its_books_from_its_runs(world: World
     books = (await world.env.run(Sweep(Clock(), runs).restore, RESTORED)).books
     assert books.sums.at("tenant", "usd", books.holds["key-2/reserve-0"].keys[Period.DAY]) == Sum(25, 30)
     assert "key-1" in books.ended
+
+
+async def test_a_run_that_held_a_place_alone_counts_in_the_day_in_which_it_had_it(world: World) -> None:
+    now_ms = Clock().now_ms()
+    month = next(span for span in Clock().spans() if span.period is Period.MONTH and span.holds(now_ms))
+    place = Hold("key-1/slot", FIRST, {RUNS: 1}, ("tenant", "agent:clerk"), {}, month.start_ms)
+    runs = FakeRuns({"key-1": {"usd": 25}}, [place])
+    books = (await world.env.run(Sweep(Clock(), runs).restore, RESTORED)).books
+    today = keys_at(Clock().spans(), now_ms)
+    assert today is not None
+    assert books.sums.at("tenant", "usd", today[Period.MONTH]) == Sum(25)
+    assert books.sums.at("tenant", "usd", today[Period.DAY]).spent == (25 if now_ms < month.start_ms + DAY_MS else 0)
+    assert books.sums.at("tenant", RUNS, NOW) == Sum()
 
 
 async def test_an_engine_that_cannot_be_asked_is_asked_again(world: World) -> None:

@@ -31,9 +31,9 @@ class World:
     """What a worker's health is made of."""
 
     def __init__(self) -> None:
-        self.is_fresh = True
+        self.trouble: str | None = None
         self.calls: list[str] = []
-        self.health = Health(lambda: self.is_fresh, lambda: self.calls)
+        self.health = Health(lambda: self.trouble, lambda: self.calls)
 
 
 async def get(address: str, path: str) -> tuple[int, Any]:
@@ -66,14 +66,14 @@ async def test_a_worker_that_has_not_begun_or_lost_a_poller_does_not_ask_for_wor
             assert (status, found["reasons"]) == (503, ["it does not ask for work"])
 
 
-async def test_an_old_copy_of_the_control_plane_is_a_reason_and_a_fresh_one_is_none() -> None:
+async def test_what_holds_effects_and_decisions_is_a_reason_in_its_own_words() -> None:
     world = World()
     async with serving(world) as address, world.health.working(WORKERS):
-        world.is_fresh = False
+        world.trouble = "its copy of the control plane is too old"
         status, found = await get(address, "/readyz")
         assert (status, found["ready"]) == (503, False)
-        assert found["reasons"] == ["its copy of the control plane is too old, so that effects and new decisions wait"]
-        world.is_fresh = True
+        assert found["reasons"] == [world.trouble]
+        world.trouble = None
         assert (await get(address, "/readyz"))[0] == 200
 
 

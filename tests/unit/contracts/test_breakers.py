@@ -5,12 +5,22 @@ from typing import Any
 
 import pytest
 
-from backstay.contracts.breakers import BreakersInput, BreakersView, Reports, TripInput, TripNotice
+from backstay.contracts.breakers import (
+    BreakersInput,
+    BreakersView,
+    Reports,
+    RuleView,
+    TripInput,
+    TripNotice,
+    WindowView,
+)
 from backstay.contracts.messages import read_message
 from backstay.contracts.run import plain
 from backstay.kernel.breaker import RUNAWAY_SPEND, Breaker, Count, Failure, Report, ReportKind, Share, Then
+from backstay.kernel.breaker_window import Phase
 from backstay.kernel.breakers import Watched
-from backstay.kernel.scope import ScopeKind
+from backstay.kernel.control import Canary, Incident, InForce, Mode, Stage, Told
+from backstay.kernel.scope import Scope, ScopeKind
 
 SHARE = Breaker("shaky", ScopeKind.AGENT, Then.FREEZE, ("tool_failures",), share=Share(400, 6, 3, 1_000))
 COUNT = Breaker("three", ScopeKind.TENANT, Then.WARN, ("tool_failures",), count=Count(3))
@@ -93,3 +103,28 @@ def test_a_trip_says_what_follows_and_names_an_incident_where_there_is_one(then:
     assert TripInput(trip=trip).words.startswith(f"breaker shaky tripped: {said}")
     assert (TripNotice.of(trip, "clerk").incident_id is None) is (then is Then.WARN)
     assert TripInput(trip=trip).order().freeze is (then is Then.FREEZE)
+
+
+OLGA = Told("olga@example.com", "mended", 1)
+
+
+@pytest.mark.parametrize(
+    ("known", "change", "shown"),
+    [
+        (Phase.CLOSED, {}, Phase.OPEN),
+        (Phase.OPEN, {}, Phase.OPEN),
+        (Phase.HALF_OPEN, {"lifted": (OLGA, OLGA)}, Phase.OPEN),  # the runs that went first failed
+        (Phase.OPEN, {"canary": Canary(frozenset({"r1"}), Stage.STARTS, 60)}, Phase.HALF_OPEN),
+        (Phase.OPEN, {"open": frozenset({Stage.READS})}, Phase.HALF_OPEN),
+        (Phase.OPEN, {"ended_ms": 5}, Phase.HALF_OPEN),
+        (Phase.HALF_OPEN, {"ended_ms": 5}, Phase.HALF_OPEN),
+        (Phase.CLOSED, {"ended_ms": 5}, Phase.CLOSED),
+    ],
+)
+def test_people_read_a_breaker_as_its_incident_stands(known: Phase, change: dict[str, Any], shown: Phase) -> None:
+    window = WindowView(scope="agent:clerk", state=known, incident_id="i1")
+    other = WindowView(scope="agent:buyer", state=Phase.CLOSED)
+    rule = RuleView(name="dear", digest="d", scope="agent", then="freeze", rule="", told_ms=1, windows=[window, other])
+    incident = replace(Incident("i1", Scope.read("agent:clerk"), Mode.FREEZE, OLGA), **change)
+    view = BreakersView(rules=[rule], trips=[], at_ms=1).beside(InForce(incidents={"i1": incident}))
+    assert [one.state for one in view.rules[0].windows] == [shown, Phase.CLOSED]

@@ -1,10 +1,12 @@
 """What an incident tells a run is read as strictly as the words of people."""
 
+import json
+import uuid
 from typing import Any
 
 import pytest
 
-from backstay.contracts.incident import IncidentInput, IncidentOrder
+from backstay.contracts.incident import CallInFlight, IncidentInput, IncidentOrder, RunReport
 from backstay.contracts.messages import read_message
 from backstay.contracts.run import plain
 from backstay.kernel.control import Incident, Mode, Told
@@ -38,6 +40,17 @@ def test_a_sweep_is_begun_with_an_incident_and_continued_only_by_itself() -> Non
     refused = IncidentInput.read((given,), continued=False)
     assert isinstance(refused, list)
     assert [problem.field for problem in refused] == ["sweep"]
+
+
+def test_a_sweep_of_ten_thousand_runs_is_handed_on_in_one_payload() -> None:
+    runs = [str(uuid.uuid4()) for _ in range(10_000)]
+    calls = [CallInFlight(call_id="12-0", tool="mcp:warehouse/move_goods")]
+    reports = [RunReport(run_id=run, outcome="frozen", in_flight=calls, usd="0.0132") for run in runs]
+    sweep = Sweep(1).listed(runs, 5).told(runs, 5).account(runs)
+    given = IncidentInput(incident=INCIDENT, sweep=sweep, reports=reports)
+    written = json.dumps(plain(given))
+    assert len(written) < 2_000_000
+    assert IncidentInput.read((json.loads(written),), continued=True) == given
 
 
 @pytest.mark.parametrize("args", [(), ({}, {}), ("x",), ({"incident": {}},)])

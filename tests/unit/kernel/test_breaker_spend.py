@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstay.kernel.breaker import RUNAWAY_SPEND, Breaker, Spend, Trip
+from backstay.kernel.breaker import RUNAWAY_SPEND, Breaker, Spend, Then, Trip
 from backstay.kernel.breaker_spend import DAY, STEP_MS, STEPS, Spending
 from backstay.kernel.breaker_window import Phase
 from backstay.kernel.scope import Scope, ScopeKind
@@ -74,6 +74,51 @@ def test_it_trips_once_until_ten_minutes_cost_no_more_than_they_may() -> None:
     assert (money.phase, trip) == (Phase.OPEN, None)
     money, trip = money.judged(RUNAWAY_SPEND, CLERK, now + TEN_MINUTES)
     assert (money.phase, trip) == (Phase.CLOSED, None)
+
+
+FREEZE = replace(RUNAWAY_SPEND, then=Then.FREEZE, spend=Spend(limit=10 * USD))
+START = 1_000 * STEP_MS
+
+
+def stopped() -> Spending:
+    """Money that was too much, whose scope is frozen."""
+    money, trip = spent(12 * USD, START).judged(FREEZE, CLERK, START)
+    assert trip is not None
+    return replace(money, stops=True)
+
+
+def test_a_scope_that_was_stopped_stays_open_until_its_stop_is_lifted_whatever_is_spent() -> None:
+    money = stopped()
+    assert (money.stopped, money.spent_since, money.due_ms) == (True, False, None)
+    later = START + 2 * TEN_MINUTES
+    money, trip = spent(1, later, money).judged(FREEZE, CLERK, later)
+    assert (money.phase, trip, money.spent_since) == (Phase.OPEN, None, True)
+    money, trip = spent(50 * USD, later, money).judged(FREEZE, CLERK, later)
+    assert (money.phase, trip) == (Phase.OPEN, None)
+
+
+def test_after_the_lift_what_is_spent_since_is_watched_for_ten_minutes() -> None:
+    lifted = START + 10_000
+    money, trip = spent(3 * USD, START + 5_000, stopped()).lifted(lifted).judged(FREEZE, CLERK, lifted)
+    assert (money.phase, trip, money.trial, money.due_ms) == (Phase.HALF_OPEN, None, 0, lifted + TEN_MINUTES)
+    again, trip = spent(10 * USD, lifted + 1, money).judged(FREEZE, CLERK, lifted + 1)
+    assert trip is not None
+    assert trip.why.startswith("10 minutes cost 10.00 USD after the stop was lifted: ")
+    assert (again.stopped, again.trip, trip.start_ms) == (True, trip, lifted)
+    money, trip = spent(9 * USD, lifted + 1, money).judged(FREEZE, CLERK, lifted + TEN_MINUTES - 1)
+    assert (money.phase, trip) == (Phase.HALF_OPEN, None)
+    money, trip = money.judged(FREEZE, CLERK, lifted + TEN_MINUTES)
+    assert (money.phase, trip, money.stops, money.due_ms) == (Phase.CLOSED, None, False, None)
+
+
+def test_money_that_came_between_the_lift_and_the_news_of_it_is_watched_too() -> None:
+    lifted = START + 2 * STEP_MS
+    money = spent(4 * USD, lifted + 1, spent(3 * USD, START + STEP_MS, stopped()))
+    assert money.lifted(lifted).trial == 4 * USD
+    # One that nobody remembers was lifted at any moment since the trip: the last ten minutes count.
+    assert money.lifted(0).trial == 7 * USD
+    assert spent(USD, START + 10 * STEP_MS, money).lifted(0).trial == USD
+    assert replace(money, trip=None).lifted(lifted).trial == 4 * USD
 
 
 def test_a_day_is_kept_and_after_a_long_silence_nothing() -> None:

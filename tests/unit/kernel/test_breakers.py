@@ -19,6 +19,7 @@ from backstay.kernel.breaker import (
     Report,
     ReportKind,
     Share,
+    Spend,
     Then,
     Trip,
 )
@@ -218,3 +219,55 @@ def test_healthy_scopes_are_forgotten_first_where_there_are_too_many(monkeypatch
     kept = {key.split(" ")[1] for key in known.carried(10).windows}
     assert kept == {"agent:clerk", "agent:shaky", "agent:agent-4"}
     assert str(Scope(ScopeKind.AGENT, "clerk")) == str(trip.scope)
+
+
+DEAR = Breaker("dear", ScopeKind.AGENT, Then.FREEZE, spend=Spend(limit=5))
+
+
+def overspent() -> tuple[Watched, Trip]:
+    """Watched after an agent was stopped because of its money."""
+    known, [trip] = Watched().told([DEAR], QUEUE, [replace(run(1, False), usd=5)], MINUTE)
+    return known.stopped([trip]), trip
+
+
+def money(known: Watched) -> str:
+    [one] = known.spendings.values()
+    return one.phase
+
+
+def test_money_follows_the_incident_that_it_led_to_and_is_closed_ten_minutes_after_the_lift() -> None:
+    known, trip = overspent()
+    assert (money(known), known.waiting(), known.due_ms()) == ("open", [], None)
+    known = told(known, replace(run(2, False), usd=1), at_ms=30 * MINUTE, rules=(DEAR,))
+    assert (money(known), known.waiting()) == ("open", [trip.incident_id])
+    known, trips = known.lifted(trip.incident_id, 31 * MINUTE, 31 * MINUTE)
+    assert (money(known), trips, known.due_ms(), known.waiting()) == ("half_open", [], 41 * MINUTE, [])
+    assert known.ticked(41 * MINUTE - 1)[0] == known
+    known, trips = known.ticked(41 * MINUTE)
+    assert (money(known), trips, known.due_ms()) == ("closed", [], None)
+
+
+def test_money_that_is_still_too_much_after_the_lift_is_another_incident() -> None:
+    known, trip = overspent()
+    known, _ = known.lifted(trip.incident_id, 10 * MINUTE, 10 * MINUTE)
+    known, [again] = known.told([DEAR], QUEUE, [replace(run(2, False), usd=5)], 11 * MINUTE)
+    assert again.incident_id != trip.incident_id
+    assert money(known) == "open"
+
+
+def test_a_warning_about_money_stops_nothing() -> None:
+    warning = replace(DEAR, then=Then.WARN)
+    known, [trip] = Watched().told([warning], QUEUE, [replace(run(1, False), usd=5)], MINUTE)
+    assert known.stopped([trip]) is known
+    known = told(known, replace(run(1, False), usd=1), at_ms=30 * MINUTE, rules=(warning,))
+    assert money(known) == "closed"
+
+
+def test_scopes_that_are_stopped_are_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breakers, "MOST_SPENDINGS", 2)
+    known, trip = overspent()
+    for number in range(3):
+        report = replace(run(number, False, f"agent-{number}"), usd=1)
+        known = told(known, report, at_ms=2 * MINUTE + number, rules=(DEAR,))
+    kept = {key.split(" ")[1] for key in known.carried(3 * MINUTE).spendings}
+    assert kept == {str(trip.scope), "agent:agent-2"}

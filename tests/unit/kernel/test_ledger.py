@@ -317,3 +317,10 @@ def test_the_place_of_a_run_among_those_at_once_can_be_settled_like_any_hold() -
     books, [hold] = let_in(replace(EMPTY, waiting={waiter.id: waiter}, counted=True), milliseconds(NIGHT))
     after = books.settle(hold.id, {"usd": 5})
     assert (after.holds, after.sums.at("tenant", RUNS, NOW)) == ({}, Sum())
+
+
+def test_a_run_that_held_no_more_than_its_place_counts_what_it_spent_once_it_is_found_closed() -> None:
+    waiter = Waiter(FIRST, "agents", 0)
+    books, _ = let_in(replace(EMPTY, waiting={waiter.id: waiter}, counted=True), milliseconds(NIGHT))
+    after = closed(books, FIRST, 25)
+    assert (day(after), after.sums.at("tenant", RUNS, NOW), after.holds) == (Sum(25, 0), Sum(), {})

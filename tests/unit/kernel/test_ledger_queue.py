@@ -115,6 +115,16 @@ def test_nobody_goes_on_before_it_is_known_who_does_already() -> None:
     assert [hold.holder.key for hold in at_once(books)] == ["key-1", "key-4"]
 
 
+def test_full_books_count_nobody_more_and_let_nobody_in_until_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.kernel.ledger_queue.MOST_HOLDS", 3)
+    running = AtWork(tuple(waiter(number).holder for number in (1, 2, 3, 4)))
+    books, went = going(looked_after(asking(Books("tenant"), waiter(9)), look(at_work=running), 7))
+    assert (len(books.holds), books.counted, went, place(books, waiter(9)).limit) == (3, False, [], FULL)
+    left = replace(running, running=running.running[2:])
+    books, went = going(looked_after(books, look("key-1", "key-2", at_work=left), 7))
+    assert ([hold.holder.key for hold in at_once(books)], books.counted, went) == (["key-3", "key-4"], True, [])
+
+
 def test_a_run_that_its_first_draw_counted_is_counted_once_and_one_that_closed_not_at_all() -> None:
     drawn = Hold("key-1/reserve-0", waiter(1).holder, {RUNS: 1, "usd": 5}, ("tenant",), {}, 1)
     books = replace(Books("tenant").restored(drawn, ()), ended={"key-2": 9})

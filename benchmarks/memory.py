@@ -1,0 +1,58 @@
+"""Measures whether a worker's memory stays flat over many runs: `python -m benchmarks.memory`.
+
+Runs come in bursts of 50, three steps each; after each part of the runs the worker tells its peak of memory so far.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstay.adapters.engine.dev_server import dev_server
+
+from . import processes
+from .measure import BACKSTAY, burst
+
+STEPS = 3
+AT_ONCE = 50
+PARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The peak of memory in MB after some runs."""
+
+    runs: int
+    peak_mb: float
+
+
+async def measure(runs: int) -> AsyncIterator[Point]:
+    """Yields the peak after each part of the runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            dev_server() as server,
+            processes.scripted_model(Path(folder), STEPS) as model,
+            processes.worker(BACKSTAY, server.address, model) as worker,
+        ):
+            done = 0
+            for part in range(1, PARTS + 1):
+                while done < runs * part // PARTS:
+                    count = min(AT_ONCE, runs * part // PARTS - done)
+                    await burst(server.client, BACKSTAY, count, STEPS)
+                    done += count
+                yield Point(done, (await worker.used()).rss_mb)
+
+
+async def main() -> None:
+    """Prints a line after each part of the runs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Measure a worker's memory.")
+    parser.add_argument("--runs", type=int, default=10_000, help="how many runs (default: 10000)")
+    print(f"{'runs':>8}{'peak MB':>10}", flush=True)
+    async for point in measure(parser.parse_args().runs):
+        print(f"{point.runs:>8}{point.peak_mb:>10.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
