@@ -93,7 +93,9 @@ class Incident:
         if swept.incident.ended_ms is not None and changes == self._changes and pause is None:
             return True
         with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._changes != changes, timeout=pause)
+            await workflow.wait_condition(
+                lambda: self._changes != changes or (swept.incident.engine and self._full()), timeout=pause
+            )
         return False
 
     def _pause(self, swept: SweptRuns) -> timedelta | None:
@@ -103,9 +105,7 @@ class Incident:
         return SLOW_ROUND if swept.sweep.moving else None
 
     def _continue_in_time(self, swept: SweptRuns) -> None:
-        info = workflow.info()
-        events = info.get_current_history_length()
-        if events >= MOST_EVENTS or nearly_full(info.get_current_history_size(), events):
+        if self._full():
             given = IncidentInput(
                 incident=swept.incident,
                 sweep=swept.sweep,
@@ -113,6 +113,12 @@ class Incident:
                 engine=self._queues.hold,
             )
             workflow.continue_as_new(plain(given), memo={names.INCIDENT: plain(self._view(swept))})
+
+    def _full(self) -> bool:
+        """Tells whether the link of the chain is long: while the engine holds queues it grows, whatever runs do."""
+        info = workflow.info()
+        events = info.get_current_history_length()
+        return events >= MOST_EVENTS or nearly_full(info.get_current_history_size(), events)
 
     async def _hold_queues(self, swept: SweptRuns) -> None:
         """Lets the engine hold queues where it is asked to, until the incident is over and all limits are put back."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -20,18 +21,26 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from backstay.adapters.engine.dev_server import dev_server
 from backstay.adapters.engine.rates import limit_of, put_limit, queue_rate
 from backstay.adapters.engine.task_queues import TaskQueues
+from backstay.app import folders
 from backstay.client import control_plane
 from backstay.client.incidents import progress
 from backstay.client.quotas import rates, set_quota
 from backstay.contracts import names
 from backstay.contracts.control import LiftOrder, StopOrder
-from backstay.contracts.queue_hold import EngineHold, QueueLimit
+from backstay.contracts.incident import IncidentChange, IncidentInput
+from backstay.contracts.queue_hold import EngineHold, FleetsInput, FoundFleets, HeldQueue, HoldInput, QueueLimit
 from backstay.contracts.quota import SetQuota
+from backstay.contracts.run import plain
+from backstay.kernel.control import Incident, Mode, Told
+from backstay.kernel.engine import CallKind
 from backstay.kernel.keys import incident_workflow_id
+from backstay.kernel.scope import Scope
 from backstay.settings import DEFAULT_MODEL
 from backstay.testing import Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
 from workflows import held_queues, options
+
+from .entity import served
 
 PATIENCE = 40.0
 QUEUE = "model-main"
@@ -45,6 +54,7 @@ def pay() -> str:
     """Pays."""
     return "paid"
 '''
+HELD = HeldQueue(queue=QUEUE, kind=CallKind.MODELS, rate=None, why="")
 Handle = WorkflowHandle[Any, Any]
 
 
@@ -248,6 +258,51 @@ async def test_a_frozen_run_does_not_fail_because_its_decision_waited_in_the_que
     await put_limit(fleet.client, QUEUE, QueueLimit())
     assert (await asyncio.wait_for(run.result(), PATIENCE))["stop_reason"] == "completed"
     assert fleet.runtime.model.requests[0] is not None
+
+
+class FakeEngine:
+    """An engine that holds one queue, and keeps what it is told that it held before."""
+
+    def __init__(self) -> None:
+        self.before: list[list[HeldQueue]] = []
+
+    @activity.defn(name=names.FIND_FLEETS)
+    async def find(self, given: FleetsInput) -> FoundFleets:
+        return FoundFleets(task_queues=[])
+
+    @activity.defn(name=names.HOLD_QUEUES)
+    async def hold(self, given: HoldInput) -> EngineHold:
+        self.before.append(given.held)
+        return EngineHold(held=[HELD] if given.incident.ended_ms is None else [])
+
+
+async def test_a_stop_that_lasts_for_days_is_handed_on_with_what_the_engine_holds(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SOON", "LATER"):
+        monkeypatch.setattr(held_queues, name, timedelta(milliseconds=20))
+    engine = FakeEngine()
+    stop = Incident(
+        f"i-{uuid.uuid4()}", Scope.read("model:gpt"), Mode.STOP, Told("olga", "it pays twice", 1), engine=True
+    )
+    async with served(client, folders.incident_sweep.Incident, engine.find, engine.hold, MOST_EVENTS=60):
+        given, queue = plain(IncidentInput(incident=stop)), names.CONTROL_QUEUE
+        handle = await client.start_workflow(
+            names.INCIDENT_RUN, given, id=incident_workflow_id(stop.id), task_queue=queue
+        )
+        sweep = client.get_workflow_handle(handle.id)
+        async with asyncio.timeout(PATIENCE):
+            while (await sweep.describe()).run_id == handle.first_execution_run_id:
+                await asyncio.sleep(0.1)
+            asked = len(engine.before)
+            while len(engine.before) < asked + 2:
+                await asyncio.sleep(0.05)
+        assert engine.before[0] == []
+        assert all(held == [HELD] for held in engine.before[1:])
+        over = replace(stop, ended_ms=5)
+        await sweep.signal(names.CHANGED, plain(IncidentChange(incident=over)))
+        async with asyncio.timeout(PATIENCE):
+            assert (await sweep.result())["engine"] == {"held": [], "unheld": []}
 
 
 async def _decides(run: Handle) -> bool:
