@@ -77,9 +77,12 @@ class AgainstPast:
         """
         self._candidate = candidate
         self._conversations = conversations
+        self._seen: set[tuple[object, ...]] = set()
 
     async def tried(self, run: PastRun, since: int = 0, agent: str | None = None) -> list[Tried]:
         """Judges the calls of one link of a run; a call that was judged several times is told once.
+
+        A run that was reset has two links with the same beginning, which is told once too.
 
         Args:
             run: the link.
@@ -92,13 +95,18 @@ class AgainstPast:
                 for one in run.calls
             ]
         found: dict[tuple[str, str], list[Tried]] = {}
+        here: set[tuple[object, ...]] = set()
         for question in run.questions:
             if question.given.now < since or agent not in (None, question.given.agent):
                 continue
             before = await self._before(run, question)
             # In a thread: facts are anybody's functions, and Ctrl-C has to end those that never return.
             for call, one in await asyncio.to_thread(self._judged, run, question, before):
-                found.setdefault((call.call_id, call.content), []).append(one)
+                key = (run.ref.workflow_id, call.call_id, call.content, question.given.now, one.was.digest)
+                here.add(key)
+                if key not in self._seen:
+                    found.setdefault((call.call_id, call.content), []).append(one)
+        self._seen |= here
         return [_most_telling(each) for each in found.values()]
 
     async def _before(self, run: PastRun, question: Question) -> "folders.past.Before | None":

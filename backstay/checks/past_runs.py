@@ -6,7 +6,7 @@ them again with the facts, the time, the consents and the sums of then. Nothing 
 
 import asyncio
 import functools
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,7 +119,7 @@ async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[P
         CodecError: what a run holds is encrypted with a key that is not here.
         UnreachableError: Temporal does not answer.
     """
-    heard = _Heard()
+    heard, pushed = _Heard(), deque[RunRef]()
     replayer = Replayer(
         workflows=[folders.agent_run.AgentRun],
         workflow_runner=UnsandboxedWorkflowRunner(),  # it is our own code, and nothing of it is kept
@@ -128,10 +128,10 @@ async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[P
         interceptors=[heard],
     )
     with in_our_words(client, ""):
-        async with replayer.workflow_replay_iterator(_histories(client, links)) as results:
+        async with replayer.workflow_replay_iterator(_histories(client, links, pushed)) as results:
             async for result in results:
-                ref = RunRef(result.history.workflow_id, result.history.run_id)
-                found = heard.taken(ref)
+                ref = pushed.popleft()  # a history that was reset names another link as its own
+                found = heard.taken(ref, result.history.run_id)
                 if result.replay_failure is None:
                     yield found
                 else:
@@ -139,13 +139,16 @@ async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[P
                     yield PastRun(ref, calls=calls, trouble="its history does not replay with this version of Backstay")
 
 
-async def _histories(client: Client, links: Iterable[RunRef]) -> AsyncIterator[WorkflowHistory]:
+async def _histories(client: Client, links: Iterable[RunRef], pushed: deque[RunRef]) -> AsyncIterator[WorkflowHistory]:
     for ref in links:
         try:
-            yield await client.get_workflow_handle(ref.workflow_id, run_id=ref.run_id).fetch_history()
+            history = await client.get_workflow_handle(ref.workflow_id, run_id=ref.run_id).fetch_history()
         except RPCError as error:
             if error.status not in _GONE:
                 raise
+        else:
+            pushed.append(ref)
+            yield history
 
 
 @dataclass(slots=True)
@@ -203,9 +206,9 @@ class _Heard(Interceptor):
     def __init__(self) -> None:
         self._notes: dict[str, _Notes] = defaultdict(_Notes)
 
-    def taken(self, ref: RunRef) -> PastRun:
-        """Returns what was heard of a link, and forgets it."""
-        notes = self._notes.pop(ref.run_id, _Notes())
+    def taken(self, ref: RunRef, named: str) -> PastRun:
+        """Returns what was heard of a link, under the id that its history names, and forgets it."""
+        notes = self._notes.pop(named, _Notes())
         answered = [
             Question(given, verdicts)
             for given, verdicts in notes.questions

@@ -135,7 +135,8 @@ async def _case(run_id: str, step: int | None, output: Output) -> int:
         return ExitCode.FAILED
     if not calls:
         return no_verdict(step, {one.given.facts.step for _, one in judged}, output)
-    cases = [case_of(one) for one in await _with_results(link, calls)]
+    # A run that was reset has two links with the same beginning.
+    cases = list(dict.fromkeys(case_of(one) for one in await _with_results(link, calls)))
     if output is Output.JSON:
         write_json({"run_id": run_id, "cases": cases})
         return ExitCode.COMPLETED

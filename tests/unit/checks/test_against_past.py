@@ -250,6 +250,17 @@ async def test_a_call_that_was_judged_twice_is_told_once(desk: Desk) -> None:
     assert (found.changed, found.was.outcome) == (True, ALLOW)
 
 
+async def test_the_beginning_that_a_reset_repeats_is_told_once(desk: Desk) -> None:
+    candidate = desk.candidate("")
+    question = desk.question(candidate, [verdict(DENY)])
+    later = desk.question(candidate, [verdict(DENY)], now=2_000)
+    trial = against(candidate)
+    assert len(await trial.tried(PastRun(RunRef("run-1", "link-1"), [question]))) == 1
+    assert await trial.tried(PastRun(RunRef("run-1", "link-2"), [question])) == []
+    assert len(await trial.tried(PastRun(RunRef("run-1", "link-3"), [question, later]))) == 1
+    assert len(await trial.tried(PastRun(RunRef("run-2", "link-1"), [question]))) == 1
+
+
 async def test_calls_of_before_and_of_other_agents_are_left_out(desk: Desk) -> None:
     candidate = desk.candidate("")
     run = PastRun(RunRef("run-1", "link-1"), [desk.question(candidate, [verdict(DENY)])])
