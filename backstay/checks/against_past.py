@@ -242,5 +242,5 @@ _LOOSER: Mapping[tuple[Outcome, Outcome], int] = {
 
 def loosest_first(tried: Sequence[Tried]) -> list[Tried]:
     """Returns the calls that are decided otherwise, what was denied and is allowed before all others."""
-    changed = [(one, one.now) for one in tried if one.changed and one.now is not None]
-    return [one for one, now in sorted(changed, key=lambda pair: _LOOSER[pair[0].was.outcome, pair[1].outcome])]
+    changed = [(_LOOSER[one.was.outcome, one.now.outcome], one) for one in tried if one.changed and one.now is not None]
+    return [one for _, one in sorted(changed, key=lambda pair: pair[0])]

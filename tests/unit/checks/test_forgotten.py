@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(archive=str(tmp_path / "archive"))
 
 
-async def kept(settings: Settings, known: bool, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> list[Any]:
+async def kept(settings: Settings, there: bool, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> list[Any]:
     """Keeps a run, and asks what Temporal has forgotten."""
     archive = archive_of(settings)
     assert archive is not None
@@ -42,7 +42,7 @@ async def kept(settings: Settings, known: bool, monkeypatch: pytest.MonkeyPatch,
 
     async def described(client: Client, workflow_id: str, run_id: str) -> None:
         assert (workflow_id, run_id) == ("run-1", "execution-1")
-        if not known:
+        if not there:
             raise RPCError("gone", RPCStatusCode.NOT_FOUND, b"")
 
     monkeypatch.setattr(module, "described", described)
