@@ -16,7 +16,7 @@ from .mentions import Match, Mentions
 from .origins import DOCUMENT, RECORD, TOOL
 from .records import Records
 from .spelling import Kind, Token
-from .telling import is_telling
+from .telling import telling
 from .tokens import Placed, composed, placed
 
 SPAN: Final = 4
@@ -180,14 +180,15 @@ class Past:
 
     def _own(self, result: Result) -> "_Echo":
         """Returns what a call said itself: its result, where it only gives that back, vouches for nothing."""
-        telling: set[Token] = set()
+        telling_ones: set[Token] = set()
         spans: set[int] = set()
         for leaf in leaves_in(dict(result.arguments)):
-            read = _tokens(leaf.text)
-            telling.update(token for token in read if is_telling(token))
-            string = self._string(read)
+            text = composed(leaf.text)
+            found = placed(text)
+            telling_ones.update(one.token for one in telling(text, found))
+            string = self._string(one.token for one in found)
             spans.update(hash(string[at : at + SPAN]) for at in range(len(string) - SPAN + 1))
-        return _Echo(telling, spans)
+        return _Echo(telling_ones, spans)
 
     def _say(self, said: _Said, read: Sequence[Token], labels: frozenset[str], echo: "_Echo") -> None:
         """Takes down one value: its words, and the spans that it may be copied by."""

@@ -128,12 +128,11 @@ class Finder:
         """Tells what free texts copy, and where what leads somewhere in them comes from."""
         carries, parts, quotes = set[str](), set[str](), dict[str, tuple[str, ...]]()
         for text in texts:
-            copied = self.past.copied(text.read)
+            copied, whole = self.past.copied(text.read), composed(str(text.value))
             carries |= {label for part in copied for label in part.labels}
             if copied and text.name not in quotes:
-                whole = composed(str(text.value))
                 quotes[text.name] = tuple(whole[one.start : one.end][:LONGEST_QUOTE] for one in copied[:MOST_QUOTES])
-            for one in telling(text.read):
+            for one in telling(whole, text.read):
                 words, labels = self._part(one.token)
                 parts |= words or labels or {MADE_UP}
                 carries |= set() if words else labels
