@@ -135,7 +135,8 @@ def test_a_receipt_stands_alone_and_falls_by_one_byte(tmp_path: Path, capsys: Sa
     assert execute(["audit", "verify", str(file)]) == 0
     said = capsys.readouterr()
     assert "asked by rita@example.com, approved: ann, bob, signed by 2026a" in said.out
-    for broken in (line + line.replace(b'"ann"', b'"eve"'), line + line[:-1], line + b"\n"):
+    odd = signed({"schema": "backstay.receipt/1", "approved_by": None}, KEY)
+    for broken in (line + line.replace(b'"ann"', b'"eve"'), line + line[:-1], line + b"\n", line + odd):
         file.write_bytes(broken)
         code, found = verify(capsys, file, "--key", PUBLIC)
         assert (code, found["broken"]["line"]) == (1, 2)
