@@ -11,7 +11,7 @@ import pytest
 
 from backstay.contracts import names
 from backstay.testing import Call, Reply
-from workflows import options
+from workflows import effect, options
 
 from .conftest import Opener, Workshop
 
@@ -35,7 +35,8 @@ async def pay(call: ToolCall, order: str) -> str:
     return "paid"
 '''
 WHO = {"by": "olga@example.com", "reason": "it pays twice"}
-SHARED = pytest.mark.parametrize("dedupe", ["", ', dedupe="tenant"'], ids=["own", "shared"])
+SHARES = ', dedupe="tenant"'
+SHARED = pytest.mark.parametrize("dedupe", ["", SHARES], ids=["own", "shared"])
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,22 @@ async def test_a_call_waits_out_a_stop_that_lasts_longer_than_all_its_attempts_w
         assert (await shop.result(run)).stop_reason == "completed"
         *tried, last = shop.lines()
         assert (len(tried), len(set(tried)), last) == (2, 1, "paid")
+
+
+async def test_a_shared_call_looks_ever_less_often_whether_a_long_stop_is_over(
+    workshop: Opener, plane: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effect, "SERVED_PAUSE", timedelta(milliseconds=100))
+    async with workshop(script(), tools=TOOLS.format(dedupe=SHARES)) as shop:
+        run = await begun(shop, plane)
+        client, queue = shop.runtime.client, shop.runtime.settings.task_queue
+        [shared] = [one async for one in client.list_workflows(f"WorkflowType = 'Effect' AND TaskQueue = '{queue}'")]
+        events = client.get_workflow_handle(shared.id).fetch_history_events()
+        looks = [one async for one in events if one.HasField("activity_task_scheduled_event_attributes")]
+        shop.open("bank")
+        await plane.execute_update(names.LIFT, {**WHO, "incident_id": "i1"})
+        assert (await shop.result(run)).stop_reason == "completed"
+    assert 2 <= len(looks) <= 15
 
 
 @SHARED
