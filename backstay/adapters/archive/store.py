@@ -72,7 +72,7 @@ def archive_of(settings: Settings, client: Client | None = None) -> "Store | Non
     Raises:
         ConfigurationError: the place or a key cannot be used.
     """
-    if settings.archive is None:
+    if not settings.archive:
         return None
     keys = audit_keys(settings.audit_key)
     converter = client.data_converter if client else data_converter(settings)
