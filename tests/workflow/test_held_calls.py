@@ -11,18 +11,24 @@ import pytest
 
 from backstay.contracts import names
 from backstay.testing import Call, Reply
+from backstay.testing.runtime import local_runtime
 from workflows import effect, options
 
 from .conftest import Opener, Workshop
 
 if TYPE_CHECKING:
-    from temporalio.client import WorkflowHandle
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from temporalio.client import Client, WorkflowHandle
 
     Handle = WorkflowHandle[Any, Any]
 
 ATTEMPTS = 3
 PAUSE = timedelta(milliseconds=500)
 LONGER_THAN_ALL_ATTEMPTS = 5.0
+COPY_SECONDS = 2.5
+LONGER_THAN_IT_LOOKS_FOR_WORKERS = 7.0
 TOOLS = '''
 
 @tool(effect="write", timeout="2s"{dedupe})
@@ -100,3 +106,41 @@ async def test_nobody_knows_what_became_of_a_call_that_is_killed_while_a_stop_ho
         await run.execute_update("kill", {"by": "olga"})
         result = await shop.result(run)
         assert (result.stop_reason, [one.outcome for one in result.in_flight]) == ("killed", ["unknown"])
+
+
+CLERK = '[model]\ngive_up_after = "6s"\n'
+PAY = '''
+from backstay.tools import tool
+
+@tool(effect="write")
+def pay(order: str) -> str:
+    """Pays."""
+    return "paid"
+'''
+
+
+async def test_the_time_of_a_stop_is_no_time_without_a_worker(
+    client: Client, plane: Handle, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=CLERK, tools=PAY)
+    agent_folder("other")
+
+    async def trouble(run: Handle, words: str) -> None:
+        async with asyncio.timeout(30):
+            while words not in ((await run.query("status"))["trouble"] or ""):
+                await asyncio.sleep(0.1)
+
+    async with local_runtime(script(), agents=agents, client=client, worker=False) as runtime:
+        async with runtime.serving():
+            await plane.execute_update(names.STOP, {**WHO, "incident_id": "i1", "scope": "tool:pay"})
+            await asyncio.sleep(COPY_SECONDS)
+            run = await runtime.start({"goal": "pay", "agent": "clerk"})
+            await trouble(run, "i1")
+            await asyncio.sleep(LONGER_THAN_IT_LOOKS_FOR_WORKERS)
+        (agents / "clerk").rename(agents / "renamed")
+        async with runtime.serving():
+            await plane.execute_update(names.LIFT, {**WHO, "incident_id": "i1"})
+            await trouble(run, "does not serve the agent")
+        (agents / "renamed").rename(agents / "clerk")
+        async with runtime.serving():
+            assert (await asyncio.wait_for(run.result(), 30))["status"] == "completed"
