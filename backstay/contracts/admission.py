@@ -77,9 +77,8 @@ def _fields(schema: object) -> Iterator[str]:
             yield from _fields(one)
     elif isinstance(schema, dict):
         for name, one in cast("dict[str, object]", schema).items():
-            if name == "properties" and isinstance(one, dict):
-                yield from cast("dict[str, object]", one)
-            yield from _fields(one)
+            yield from cast("dict[str, object]", one) if name == "properties" and isinstance(one, dict) else ()
+            yield from _fields(cast("object", one))
 
 
 class ApprovalSpec(Contract):

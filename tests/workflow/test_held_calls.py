@@ -135,7 +135,7 @@ async def test_the_time_of_a_stop_is_no_time_without_a_worker(
             await plane.execute_update(names.STOP, {**WHO, "incident_id": "i1", "scope": "tool:pay"})
             await asyncio.sleep(COPY_SECONDS)
             run = await runtime.start({"goal": "pay", "agent": "clerk"})
-            await trouble(run, "i1")
+            await trouble(run, "is stopped by")
             await asyncio.sleep(LONGER_THAN_IT_LOOKS_FOR_WORKERS)
         (agents / "clerk").rename(agents / "renamed")
         async with runtime.serving():

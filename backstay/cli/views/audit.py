@@ -23,9 +23,9 @@ def audit_table(records: Iterable[Facts], *, of_run: bool = True) -> Columns:
         of_run: they are those of a run. What governs all runs has events of any name: whoever sends a signal names it.
     """
     table = Columns(("when", "what", "who", "rule", "usd"), ("usd",))
-    rows = _ROWS if of_run else {}
     for record in records:
-        row = rows.get(record["event"], _other)(record["event"], record["facts"])
+        read = _ROWS.get(record["event"], _other) if of_run else _other
+        row = read(record["event"], record["facts"])
         if row is not None:
             at = datetime.fromisoformat(record["at"]).astimezone()
             table.add(f"{at:%Y-%m-%d %H:%M:%S}", *(one_line(cell, _LONGEST) for cell in row))

@@ -24,7 +24,6 @@ from backstay.kernel.tokens import placed
         "evil.example./pay",
         "evil%2eexample/pay",
         "evil.example%20/pay",
-        "evil.example;/pay",
         "//evil.example/pay",
         "\\\\evil.example\\share",
         "evil\uff0eexample/pay",
@@ -42,11 +41,13 @@ def test_addresses_links_codes_and_long_numbers_tell(text: str) -> None:
 
 
 def test_a_link_tells_though_its_host_is_cut_by_a_full_stop_of_another_script() -> None:
-    assert telling(text := "see https://evil\u3002example/pay", placed(text)) != []
+    text = "see https://evil\u3002example/pay"
+    assert telling(text, placed(text)) != []
 
 
 def test_a_link_with_one_slash_tells() -> None:
-    assert telling(text := "https:/evil.example/pay", placed(text)) != []
+    text = "https:/evil.example/pay"
+    assert telling(text, placed(text)) != []
 
 
 @pytest.mark.parametrize(
