@@ -68,7 +68,8 @@ class RunPast:
             if not self._seen <= results.keys():
                 return RunPast(self._goal, [*self._tools.values()]).origins(items, asked, sourcing)
             tool, by_people = asked.tool, _by_people(items, asked)
-            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, tool.marked.ids)
+            kinds, fields = tool.marked.ids, tool.fields
+            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, kinds, fields)
             return Finder(self._read(results), sourcing).origins(spoken)
 
     def unread(self, items: Sequence[Item]) -> int:
