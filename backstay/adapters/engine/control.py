@@ -17,10 +17,11 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from backstay.contracts import names
+from backstay.contracts import measures, names
 from backstay.contracts.run import plain
 from backstay.kernel.control import UNCONFIRMED, Block, Held, InForce, Stage
 from backstay.kernel.scope import Subject
+from backstay.telemetry.metrics import gauge
 
 from .control_plane import Found, beginning, find
 from .executions import RUNNING
@@ -45,6 +46,7 @@ class ControlCopy:
         self._woken = asyncio.Event()
         self._first = asyncio.Event()
         self._was_late = False
+        self._tell_age = gauge(client, measures.CONTROL_AGE)
 
     @property
     def age(self) -> float:
@@ -96,6 +98,7 @@ class ControlCopy:
         waking: asyncio.Task[None] | None = None
         try:
             while True:
+                self._tell_age(self._lateness)
                 followed = await self._read()
                 self._tell_if_late()
                 if followed and (waking is None or waking.done()):
@@ -139,9 +142,13 @@ class ControlCopy:
                 self._woken.set()
         self._woken.set()
 
-    def _tell_if_late(self) -> None:
+    @property
+    def _lateness(self) -> float:
         # A worker that has just begun to ask is not late yet.
-        late = min(self.age, time.monotonic() - self._began_at) > OLDEST_SECONDS
+        return min(self.age, time.monotonic() - self._began_at)
+
+    def _tell_if_late(self) -> None:
+        late = self._lateness > OLDEST_SECONDS
         if late and not self._was_late:
             _LOG.error("no copy of what is in force for %.0f s: effects and new decisions wait until there is one", 2)
         elif self._was_late and not late:
