@@ -33,7 +33,7 @@ from workflows.run.record import Record
 
 from .conftest import Time
 
-LIMITS = Limits(steps=10, tokens=1_000, usd=1_000, seconds=100, tool_calls=0)
+LIMITS = Limits(steps=10, tokens=1_000, usd=1_000, seconds=100)
 ADMITTED = Admitted("clerk", "1", "acme", None, "gpt-5-mini", LIMITS, Thresholds(), None, max_output_tokens=100)
 ASKED = Approval("apr_1", ApprovalKind.ACTION, "1-0", "pay", "sha256:d", ("finance",))
 
@@ -132,8 +132,8 @@ def test_each_model_has_its_own_tokens_and_the_first_one_what_is_left(told: Told
     assert sum(told.of(measures.TOKENS, type="output")) == record.state.budget.spent.output_tokens == 24
 
 
-@pytest.mark.usefixtures("admitted")
 def test_the_end_tells_which_part_of_each_limit_is_left(told: Told, record: Record, time: Time) -> None:
+    record.apply(replace(ADMITTED, limits=replace(LIMITS, tool_calls=0)))
     decided(record, 1, (200, 50), 250)
     time.passes(130)
     record.apply(Closed(StopReason.DEADLINE_EXCEEDED))
