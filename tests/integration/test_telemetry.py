@@ -439,6 +439,24 @@ def assert_figures_are_those_of_the_result(figures: Figures, ended: dict[str, An
     assert "backstay_control_copy_age_seconds" in {name for name, _ in figures}
 
 
+async def test_texts_are_traced_where_somebody_asks_for_them_but_no_secret(
+    shop: Opener, collector: Collector, tmp_path: Path
+) -> None:
+    (tmp_path / "asked").touch()  # the shop answers at once
+    wanted = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only"}
+    async with shop(LOOK, ANSWER, **wanted) as (processes, _), processes.worker():
+        await result(await processes.start(REQUEST))
+    first, second = sorted(collector.named("chat"), key=lambda span: span.attributes["backstay.step"])
+    assert json.loads(first.attributes["gen_ai.input.messages"])[0]["parts"][0]["content"].endswith(REQUEST["goal"])
+    (asked,) = json.loads(first.attributes["gen_ai.output.messages"])
+    assert json.loads(asked["parts"][-1]["arguments"]) == {"text": f"arg {CANARY}"}
+    found = f"found arg {CANARY} with [secret SHOP_KEY]"
+    assert found in collector.one("execute_tool").attributes["gen_ai.tool.call.result"]
+    assert found in json.loads(second.attributes["gen_ai.input.messages"])[0]["parts"][0]["response"]
+    assert f"it is {CANARY}" in second.attributes["gen_ai.output.messages"]
+    assert f"secret-{CANARY}".encode() not in b"".join(collector.bodies)
+
+
 async def test_a_kill_and_a_breaker_are_measured_in_buckets_of_their_own(shop: Opener) -> None:
     address = f"127.0.0.1:{free_port()}"
     refused = Reply(calls=[Call("refuse", {"text": CANARY}), Call(f"{CANARY}_tool", {})])
