@@ -96,7 +96,7 @@ CONTROL_AGE = Measure(
     "backstay_control_copy_age_seconds",
     "s",
     (),
-    "the age of a worker's copy of what is in force, just before it asks anew: above 2, effects wait",
+    "the age of a worker's copy of what is in force, told twice a second: above 2, effects wait",
     MeasureKind.GAUGE,
 )
 

@@ -28,6 +28,7 @@ from .executions import RUNNING
 
 OLDEST_SECONDS = 2.0
 _EVERY_SECONDS = 1.0
+_TOLD_EVERY_SECONDS = 0.5
 _PATIENCE = timedelta(seconds=1)
 _LONG_POLL = timedelta(seconds=30)
 _WAITING = "so that effects and new decisions wait"
@@ -46,7 +47,7 @@ class ControlCopy:
         self._woken = asyncio.Event()
         self._first = asyncio.Event()
         self._was_late = False
-        self._tell_age = gauge(client, measures.CONTROL_AGE)
+        self._told_age = gauge(client, measures.CONTROL_AGE)
 
     @property
     def age(self) -> float:
@@ -84,21 +85,22 @@ class ControlCopy:
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
         """Keeps the copy up to date while the block runs; begins once there is one, or with none after two seconds."""
-        keeping = asyncio.create_task(self._keep())
+        # Beside each other: the age grows just where the asking hangs.
+        keeping = [asyncio.create_task(self._keep()), asyncio.create_task(self._tell_age())]
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OLDEST_SECONDS):
                     await self._first.wait()
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for one in keeping:
+                one.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _keep(self) -> None:
         waking: asyncio.Task[None] | None = None
         try:
             while True:
-                self._tell_age(self._lateness)
                 followed = await self._read()
                 self._tell_if_late()
                 if followed and (waking is None or waking.done()):
@@ -110,6 +112,11 @@ class ControlCopy:
         finally:
             if waking is not None:
                 waking.cancel()
+
+    async def _tell_age(self) -> None:
+        while True:
+            self._told_age(self._lateness)
+            await asyncio.sleep(_TOLD_EVERY_SECONDS)
 
     async def _read(self) -> str | None:
         """Asks for what is in force; returns the execution that was asked, None where there is none to follow."""
