@@ -285,17 +285,18 @@ async def page(session: ClientSession, url: str) -> str:
 
 
 SHOP = '''
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from backstay.tools import ToolCall, ToolError, tool
 
-@tool(effect="read", secrets=["SHOP_KEY"])
+@tool(effect="read", timeout="2s", secrets=["SHOP_KEY"])
 async def look(call: ToolCall, text: str) -> str:
     """Looks something up, in a shop that does not answer at first."""
     asked = Path(__file__).parents[2] / "asked"
     if not asked.exists():
         asked.touch()
-        raise ConnectionError(f"no answer to {call.secret('SHOP_KEY')}")
+        await asyncio.sleep(60)
     return f"found {text} with {call.secret('SHOP_KEY')}"
 
 @tool(effect="write", exposure={"refunds_usd": lambda amount: amount})

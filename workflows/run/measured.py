@@ -39,8 +39,8 @@ class Measured:
             Admitted: self._admitted,
             CallJudged: self._judged,
             ApprovalEnded: self._answered,
-            Killed: lambda _: self._stops("kill"),
-            IncidentStopped: lambda _: self._stops("incident"),
+            Killed: self._killed,
+            IncidentStopped: self._killed,
             Closed: self._closed,
         }
 
@@ -66,7 +66,8 @@ class Measured:
         waited = max(0, self._clock.now_ms() - approval.requested_at_ms) / 1_000
         self._count(measures.APPROVAL_WAIT, waited, kind=approval.kind.value, end=event.end.value)
 
-    def _stops(self, cause: str) -> None:
+    def _killed(self, event: Killed | IncidentStopped) -> None:
+        cause = "kill" if isinstance(event, Killed) else "incident"
         self._stopped = self._stopped or (cause, self._clock.now_ms())
 
     def _closed(self, event: Closed) -> None:
