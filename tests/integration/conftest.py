@@ -249,13 +249,14 @@ Opener = Callable[..., AbstractAsyncContextManager[tuple[Stage, ScriptedModel]]]
 def stage(
     temporal_server: DevServer, client: Client, agent_folder: Callable[..., Path], collector: Collector
 ) -> Opener:
-    """Opens a stage on which the model says what it is told; `extra` are more variables."""
+    """Opens a stage on which the model says what it is told, in each run or by goal; `extra` are more variables."""
 
     @contextlib.asynccontextmanager
     async def opened(*script: Any, **extra: str) -> AsyncIterator[tuple[Stage, ScriptedModel]]:
         agents = agent_folder(tools=TOOLS)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "BACKSTAY_"))}
-        async with ScriptedModel(script) as model:
+        scripts = script[0] if script and isinstance(script[0], Mapping) else script
+        async with ScriptedModel(scripts) as model:
             environment = {
                 **kept,
                 "PYTHONPATH": str(ROOT),

@@ -461,12 +461,13 @@ async def test_texts_are_traced_where_somebody_asks_for_them_but_no_secret(
 async def test_a_kill_and_a_breaker_are_measured_in_buckets_of_their_own(shop: Opener) -> None:
     address = f"127.0.0.1:{free_port()}"
     refused = Reply(calls=[Call("refuse", {"text": CANARY}), Call(f"{CANARY}_tool", {})])
-    async with shop(REFUND, refused) as (processes, _), processes.worker(BACKSTAY_PROMETHEUS=address):
-        killed = await processes.start(REQUEST)
+    scripts = {"refund": [REFUND], "refuse": [refused]}
+    async with shop(scripts) as (processes, _), processes.worker(BACKSTAY_PROMETHEUS=address):
+        killed = await processes.start({**REQUEST, "goal": "refund it"})
         await asks(killed)
         await killed.execute_update("kill", {"by": "olga", "reason": CANARY})
         assert (await result(killed))["stop_reason"] == "killed"
-        failed = await result(await processes.start({**REQUEST, "goal": "refuse"}))
+        failed = await result(await processes.start({**REQUEST, "goal": "refuse it"}))
         assert failed["stop_reason"] == "tool_failures"
         text = await served(address, "backstay_breaker_trips")
     figures = scraped(text)
