@@ -272,11 +272,9 @@ PLAIN = {
     "backstay_tokens",
     "backstay_spent_micro_usd",
     "backstay_budget_left_ratio",
-    "backstay_verdicts",
-    "backstay_verdict_rules",
     "backstay_control_copy_age_seconds",
 }
-"""The metrics that each worker has which served a run."""
+"""The metrics that each worker has which served a run, even one whose model does not answer."""
 
 
 async def page(session: ClientSession, url: str) -> str:
