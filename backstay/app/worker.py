@@ -48,6 +48,7 @@ from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
 from backstay.app.slots import with_slots
 from backstay.contracts import names
+from backstay.telemetry.content import scrubbed_content
 from backstay.telemetry.setup import flush, worker_plugins
 
 _LEFT_SECONDS = 5.0
@@ -142,7 +143,7 @@ async def _serve(app: Application, client: Client, stop: asyncio.Event, ready: C
 async def serving(app: Application, client: Client, /, **options: Unpack[WorkerConfig]) -> AsyncGenerator[Worker]:
     """Serves runs until the context ends; running activities then get time to finish.
 
-    While it serves, whatever the process logs or prints is freed of the secrets of tools.
+    While it serves, whatever the process logs, prints or puts into traces is freed of the secrets of tools.
 
     Args:
         app: what is served.
@@ -153,7 +154,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
         the worker of runs.
     """
     scrubber = app.secrets.scrubber
-    with scrubbed_logs(scrubber), scrubbed_output(scrubber):
+    with scrubbed_logs(scrubber), scrubbed_output(scrubber), scrubbed_content(scrubber.text):
         try:
             await _load_prices(app)
             control = ControlCopy(client)
