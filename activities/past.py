@@ -23,7 +23,7 @@ ORIGINS_BYTES = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call whose values are looked up: as the model wrote them, and in its tool's own types."""
+    """Names a call to look up: its values as the model wrote them, and in its tool's own types."""
 
     call: ProposedCall
     tool: ToolSpec
@@ -96,7 +96,7 @@ class RunPast:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a run had said and read when a decision was made, and what is kept of it."""
+    """Holds the words and results of a run up to a decision, and what is kept of them."""
 
     items: Sequence[Item]
     past: RunPast

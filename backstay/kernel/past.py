@@ -65,7 +65,7 @@ class Places:
 
 @dataclass(slots=True)
 class _Said:
-    """What one result says under one name: strings of signs, one for each value."""
+    """Holds the values of one result under one name: strings of signs, one for each value."""
 
     strings: list[str] = field(default_factory=list[str])
     signs: set[str] = field(default_factory=set[str])

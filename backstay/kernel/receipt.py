@@ -28,7 +28,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Seen:
-    """What the records have told so far."""
+    """Collects the calls that the records have told of so far."""
 
     admitted: Facts = field(default_factory=dict[str, Any])
     verdicts: dict[str, Facts] = field(default_factory=dict[str, Facts])

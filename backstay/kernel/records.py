@@ -23,7 +23,7 @@ _ADDRESSES: Final = frozenset({Kind.MAIL, Kind.NAME, Kind.IBAN})
 
 
 class Records:
-    """What the records and documents say that the goal of a run points to."""
+    """Holds the values of the records and documents that the goal of a run points to."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[Token, ...], set[str | None]] = {}

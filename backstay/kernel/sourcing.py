@@ -29,7 +29,7 @@ Doors = Mapping[str, Mapping[str, frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Sourcing:
-    """What is known of an agent's values apart from its runs: registers, and the sources that it accepts."""
+    """Holds the values that an agent knows apart from its runs: registers, and the sources that it accepts."""
 
     registers: tuple[Register, ...] = ()
     doors: Doors = field(default_factory=dict[str, Mapping[str, frozenset[str]]])
@@ -37,7 +37,7 @@ class Sourcing:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A call whose values are looked up.
+    """Describes a call to look up.
 
     Attributes:
         tool: the tool's name.

@@ -25,7 +25,7 @@ _ASKS = ("true", "span_only", "span_and_event")
 
 Scrub = Callable[[str], str]
 _scrubbing: list[Scrub] = []
-"""What frees texts of secrets; without one, no span has any text."""
+"""Frees texts of secrets; without it, no span has any text."""
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ class Measured:
         """Empty until the admission: before it, the name is any text of whoever starts the run."""
         self._model = ""
         self._stopped: tuple[str, int] | None = None
-        """What stopped the run first, and when."""
+        """The first cause of the stop, and its time."""
         self._happened: Mapping[type[Event], Callable[..., None]] = {
             Admitted: self._admitted,
             CallJudged: self._judged,

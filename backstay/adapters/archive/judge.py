@@ -34,7 +34,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an archive holds when it is judged alone: parts that stand, and what is wrong with others."""
+    """Lists the parts of an archive that stand when it is judged alone, and the faults of the others."""
 
     parts: int = 0
     runs: int = 0

@@ -12,7 +12,7 @@ from .columns import Columns
 _LONGEST = 100
 Facts = Mapping[str, Any]
 Row = tuple[str, str, str, str]
-"""What happened, who did it, by which rule, and what it cost."""
+"""The columns: the event, the person or rule behind it, and its cost."""
 
 
 def audit_table(records: Iterable[Facts], *, of_run: bool = True) -> Columns:
