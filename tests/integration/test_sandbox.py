@@ -5,7 +5,7 @@ from temporalio import workflow
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from backstay.adapters.engine.sandbox import LeanSandbox
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 
 Definition = workflow._Definition  # pyright: ignore[reportPrivateUsage]
 
