@@ -70,15 +70,21 @@ class HoldQueues:
         held: list[HeldQueue] = []
         others = [one for one in plan.unheld if one.queue not in wanted and incident.wants_engine(one.kind.stage)]
         unheld = [UnheldQueue.of(one) for one in others]
+        failures: list[HistoryError] = []
         for queue, kind in wanted.items():
-            done = await self._held(queue, kind, incident.id)
+            try:
+                done = await self._held(queue, kind, incident.id)
+            except HistoryError as error:
+                failures.append(error)
+                continue
             if isinstance(done, HeldQueue):
                 held.append(done)
             else:
                 unheld.append(UnheldQueue(queue=queue, kind=kind, why=done))
-        for queue in sorted({*(one.queue for one in traffic if one.alone), *(one.queue for one in given.held)}):
-            if queue not in wanted:
-                await self._free(queue, incident.id, traffic)
+        rest = {*(one.queue for one in traffic if one.alone), *(one.queue for one in given.held)} - wanted.keys()
+        failures += [fault for queue in sorted(rest) if (fault := await self._freed(queue, incident.id, given))]
+        if failures:  # another attempt follows; what fails at one queue must not keep the others as they are
+            raise failures[0]
         return EngineHold(held=held, unheld=unheld)
 
     async def _in_force(self, incident: Incident) -> InForce:
@@ -93,6 +99,8 @@ class HoldQueues:
     async def _held(self, queue: str, kind: CallKind, incident_id: str) -> HeldQueue | str:
         """Holds a queue, if it is not held yet; returns with which limit it is put back, or why it cannot be held."""
         limit = await self._queues.limit_of(queue)
+        if isinstance(limit, str):
+            return limit
         known = QueueHold.read(limit.rate, limit.why)
         hold = (known or QueueHold((), limit.rate, limit.why)).beside(incident_id)
         if hold != known:
@@ -101,9 +109,20 @@ class HoldQueues:
                 return refused
         return HeldQueue(queue=queue, kind=kind, rate=hold.rate, why=hold.why)
 
-    async def _free(self, queue: str, incident_id: str, traffic: Collection[Traffic]) -> None:
+    async def _freed(self, queue: str, incident_id: str, given: HoldInput) -> HistoryError | None:
+        """Takes an incident's hold of a queue back; returns why that could not be done, None where it is."""
+        try:
+            limit = await self._queues.limit_of(queue)
+            if isinstance(limit, QueueLimit):
+                await self._free(queue, limit, incident_id, [one.traffic for one in given.queues])
+            elif any(one.queue == queue for one in given.held):
+                return HistoryError(limit)
+        except HistoryError as error:
+            return error
+        return None
+
+    async def _free(self, queue: str, limit: QueueLimit, incident_id: str, traffic: Collection[Traffic]) -> None:
         """Takes an incident's hold of a queue back; the last one puts the limit back that was there before."""
-        limit = await self._queues.limit_of(queue)
         hold = QueueHold.read(limit.rate, limit.why)
         if hold is None or not hold.is_of(incident_id):
             return

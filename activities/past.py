@@ -23,7 +23,7 @@ ORIGINS_BYTES = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call whose values are looked up: as the model wrote them, and in its tool's own types."""
+    """Names a call to look up: its values as the model wrote them, and in its tool's own types."""
 
     call: ProposedCall
     tool: ToolSpec
@@ -68,7 +68,8 @@ class RunPast:
             if not self._seen <= results.keys():
                 return RunPast(self._goal, [*self._tools.values()]).origins(items, asked, sourcing)
             tool, by_people = asked.tool, _by_people(items, asked)
-            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, tool.marked.ids)
+            kinds, fields = tool.marked.ids, tool.fields
+            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, kinds, fields)
             return Finder(self._read(results), sourcing).origins(spoken)
 
     def unread(self, items: Sequence[Item]) -> int:
@@ -95,7 +96,7 @@ class RunPast:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a run had said and read when a decision was made, and what is kept of it."""
+    """Holds the words and results of a run up to a decision, and what is kept of them."""
 
     items: Sequence[Item]
     past: RunPast

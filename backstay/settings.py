@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     require_proof: bool = False
     archive: str | None = None
     archive_every: int = Field(default=500, ge=0)
-    archive_days: int | None = Field(default=None, ge=1)
+    archive_days: int | None = Field(default=None, ge=1, le=36_500)
     legal_hold: Annotated[list[str], NoDecode] = Field(default_factory=list[str])
     audit_key: str | None = Field(default=None, repr=False)
     fleet_key: str | None = Field(default=None, repr=False)

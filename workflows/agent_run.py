@@ -40,7 +40,8 @@ from .run.hold import HoldParts
 from .run.incident import change_of
 from .run.ledgers import RunLedgers
 from .run.live import LiveRun
-from .run.measure import run_closed
+from .run.measure import tell
+from .run.measured import Measured
 from .run.messages import Messages
 from .run.meters import Meters
 from .run.orders import Orders
@@ -95,6 +96,7 @@ class AgentRun:
             self._publisher = Publisher(self._request, lambda: standing_of(self._record), self._has_attributes)
             self._record.heed(self._publisher.heed)
             self._record.follow(RunReports(workflow.info().workflow_id, self._request, report))
+            self._record.follow(Measured(self._record, self._clock, tell))
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
@@ -181,8 +183,6 @@ class AgentRun:
     async def _end(self, stop: Stop | None) -> None:
         self._record.apply(Closed(stop.reason if stop else None, stop.detail if stop else None))
         self._close(stop)
-        if self._request is not None:
-            run_closed(self._request.agent, stop, self._record.state.budget.spent.usd)
         if (approvals := self._answers.approvals) is not None:
             await approvals.announced()
             await approvals.standing.told()

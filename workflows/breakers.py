@@ -32,6 +32,7 @@ from backstay.kernel.ledger_period import milliseconds
 from . import options
 from .entity import done, failing
 from .messages import invalid_input, repetitions
+from .run.measure import breaker_tripped
 
 SIGNALS_PER_LINK = 2_000
 AGAIN = timedelta(seconds=5)
@@ -112,6 +113,7 @@ class Breakers:
         self._watched = watched
         for trip in trips:
             workflow.logger.warning(TripInput(trip=trip).words)
+            breaker_tripped(trip)
             if trip.then is not Then.WARN:
                 self._stops.append(trip)
             task = asyncio.create_task(self._announce(trip))

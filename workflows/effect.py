@@ -23,6 +23,7 @@ from .effect_lock import EffectLock, LockState
 from .messages import fitting, invalid_input, repetitions
 from .outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, nothing_done, unfinished
 from .run.running import unreadable
+from .run.served import GROWTH, LONGEST_PAUSE
 
 CLAIMS_PER_LINK = 1_000
 """After how many claims the effect continues as new; Temporal accepts about 2,000 updates in one link of a chain."""
@@ -135,7 +136,7 @@ class Effect:
         self, given: EffectInput, perform: PerformInput, how: ActivityConfig, lock: EffectLock
     ) -> ToolResult:
         """Lets a worker perform; another one where the first does not serve the call, later where a stop holds it."""
-        until = workflow.now() + SERVED
+        until, pause = workflow.now() + SERVED, SERVED_PAUSE
         while True:
             limited: ActivityConfig = {**options.perform_options(given.effect, given.timeout, perform.begun), **how}
             self._handle = workflow.start_activity(names.PERFORM, perform, result_type=ToolResult, **limited)
@@ -152,10 +153,13 @@ class Effect:
                     if failure is not None and perform.begun:
                         return ToolResult(status="unknown", text=HELD_AFTER_ATTEMPTS)
                     raise
+                if failure is not None and failure.type == names.HELD:
+                    # A stop may last for days, and the history has room for some thousand looks.
+                    pause = min(GROWTH * pause, LONGEST_PAUSE[names.HELD])
             finally:
                 self._handle = None
             with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(lambda: lock.abandoned, timeout=SERVED_PAUSE)
+                await workflow.wait_condition(lambda: lock.abandoned, timeout=pause)
 
     async def _wait_out(self, lock: EffectLock, time: timedelta) -> None:
         """Waits out a performance that may continue on a lost worker, or until every call has withdrawn."""

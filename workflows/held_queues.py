@@ -32,7 +32,7 @@ from .entity import done
 SOON = timedelta(seconds=2)
 """The pause after the first hold: whoever read a limit just before it may have written it just after."""
 LATER = timedelta(seconds=30)
-ASKED_EVERY = timedelta(minutes=5)
+ASKED_EVERY = timedelta(minutes=1)
 SILENT = "no worker says which calls it carries"
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib
-import pkgutil
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
@@ -12,7 +10,6 @@ from typing import Any, Unpack
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerConfig, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from backstay import ports
 from backstay.adapters.agent.served_queues import ServedQueues
@@ -30,7 +27,6 @@ from backstay.adapters.engine.ledgers import Ledgers
 from backstay.adapters.engine.orders import Orders
 from backstay.adapters.engine.pollers import check_same_fleet, marked
 from backstay.adapters.engine.rates import Rates
-from backstay.adapters.engine.sandbox import LeanSandbox
 from backstay.adapters.engine.scoped_runs import ScopedRuns
 from backstay.adapters.engine.search_attributes import Registration, register
 from backstay.adapters.engine.starts import Starts
@@ -47,7 +43,9 @@ from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
 from backstay.app.rules import keep_current
 from backstay.app.slots import with_slots
+from backstay.app.workflows import of_runs, sandbox, shared
 from backstay.contracts import names
+from backstay.telemetry.content import scrubbed_content
 from backstay.telemetry.setup import flush, worker_plugins
 
 _LEFT_SECONDS = 5.0
@@ -142,7 +140,7 @@ async def _serve(app: Application, client: Client, stop: asyncio.Event, ready: C
 async def serving(app: Application, client: Client, /, **options: Unpack[WorkerConfig]) -> AsyncGenerator[Worker]:
     """Serves runs until the context ends; running activities then get time to finish.
 
-    While it serves, whatever the process logs or prints is freed of the secrets of tools.
+    While it serves, whatever the process logs, prints or puts into traces is freed of the secrets of tools.
 
     Args:
         app: what is served.
@@ -153,7 +151,7 @@ async def serving(app: Application, client: Client, /, **options: Unpack[WorkerC
         the worker of runs.
     """
     scrubber = app.secrets.scrubber
-    with scrubbed_logs(scrubber), scrubbed_output(scrubber):
+    with scrubbed_logs(scrubber), scrubbed_output(scrubber), scrubbed_content(scrubber.text):
         try:
             await _load_prices(app)
             control = ControlCopy(client)
@@ -231,7 +229,7 @@ def workers(
     key = fleet_key(app.settings) if shared else b""
     activities, perform, queued = _activities(app, client, control, reports, key)
     runs: WorkerConfig = {
-        "workflows": [folders.agent_run.AgentRun, folders.effect.Effect],
+        "workflows": of_runs(),
         "activities": activities,
         "workflow_runner": sandbox(placed=client.data_converter.payload_codec is not None),
         "sticky_queue_schedule_to_start_timeout": _TAKEN_OVER,
@@ -260,18 +258,6 @@ def _beside_others() -> WorkerDeploymentConfig:
     return WorkerDeploymentConfig(version=version, use_worker_versioning=False)
 
 
-def _kept() -> list[type]:
-    """Returns the workflows that all fleets of a namespace share."""
-    return [
-        folders.control_plane.ControlPlane,
-        folders.incident_sweep.Incident,
-        folders.breakers.Breakers,
-        folders.tenant_ledger.TenantLedger,
-        folders.tenant_grants.TenantGrants,
-        folders.provider_quota.ProviderQuota,
-    ]
-
-
 def _control(app: Application, client: Client) -> WorkerConfig:
     """Returns what serves the control plane, breakers, ledgers, grants and rates: a queue that all fleets share."""
     allowances: ports.Allowances = app.limits
@@ -286,7 +272,7 @@ def _control(app: Application, client: Client) -> WorkerConfig:
     engine = folders.hold_queues.HoldQueues(queues, orders)
     return {
         "task_queue": names.CONTROL_QUEUE,
-        "workflows": _kept(),
+        "workflows": shared(),
         "activities": [
             *(sweep.sweep, sweep.restore, pace.pace, pace.paced),
             *(incidents.find, incidents.tell, incidents.account, incidents.order),
@@ -379,27 +365,3 @@ def _activities(
     ]
     queued = model_queues(app, client, asking, alarms)
     return runs, folders.perform.Perform(preparer, effect_ids, history).perform, queued
-
-
-def sandbox(*, checked: bool = False, placed: bool = False) -> LeanSandbox:
-    """Returns the sandbox of workflows.
-
-    It does not load again what is pure, the kernel and the contracts, nor the modules that define no workflow.
-
-    Args:
-        checked: loads those modules inside too and holds them to the sandbox's restrictions, as every replay does.
-        placed: tells the codec where each payload belongs.
-    """
-    through = ["backstay.kernel", "backstay.contracts", "pydantic", "pydantic_core", "annotated_types"]
-    through += ["typing_extensions", *([] if checked else _workflow_parts())]
-    runner = LeanSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*through))
-    runner.placed = placed
-    return runner
-
-
-def _workflow_parts() -> list[str]:
-    """Lists the modules of `workflows` that define no workflow."""
-    package = folders.module_name("workflows")
-    defining = {one.__module__ for one in (folders.agent_run.AgentRun, folders.effect.Effect, *_kept())}
-    found = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
-    return [module.name for module in found if module.name not in defining]

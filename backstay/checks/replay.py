@@ -10,7 +10,7 @@ from temporalio.worker import Replayer
 from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 from backstay.contracts.names import (
     AGENT_RUN,
     BREAKERS,

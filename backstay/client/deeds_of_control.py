@@ -32,6 +32,8 @@ KEPT = frozenset(
     }
 )
 """The workflows that govern all runs."""
+STARTED = "started"
+"""The first record of a link."""
 
 _UNREADABLE = {"unreadable": "it is encrypted with another key, or is no JSON"}
 _ENDS = {
@@ -89,7 +91,7 @@ class _Events:
     async def _message(self, event: HistoryEvent) -> Told | None:
         if event.HasField("workflow_execution_started_event_attributes"):
             started = event.workflow_execution_started_event_attributes
-            return "started", {
+            return STARTED, {
                 "given": await self._value(started.input.payloads),
                 "continued": bool(started.continued_execution_run_id),
             }

@@ -45,9 +45,10 @@ async def of_control(client: Client) -> Sequence[str]:
 async def _segment(client: Client, trail: Trail) -> Segment:
     run = RunRef(trail.run_id, trail.executions[-1])
     items: Sequence[dict[str, Any]] = []
-    if trail.kind == names.AGENT_RUN:
+    admitted: Mapping[str, Any] = _NOBODY
+    if trail.kind == names.AGENT_RUN:  # an event of anything else may be a signal of whatever name
         items = await Evidence(client).items(run, 0, _ALL)
-    admitted: Mapping[str, Any] = next((one["facts"] for one in trail.records if one["event"] == "admitted"), _NOBODY)
+        admitted = next((one["facts"] for one in trail.records if one["event"] == "admitted"), _NOBODY)
     given = ArchiveInput(start=trail.start, head=trail.head, items_start=0, items=len(items), last=trail.closed)
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Segment(run, str(admitted["agent"]), str(admitted["tenant"]), at, given, trail.records, items)

@@ -15,7 +15,7 @@ from backstay.adapters.archive.store import Store
 from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.engine.evidence import Evidence
 from backstay.adapters.engine.executions import described
-from backstay.client.deeds_of_control import KEPT, link_trail
+from backstay.client.deeds_of_control import KEPT, STARTED, link_trail
 from backstay.contracts import names
 from backstay.contracts.history import RunRef
 from backstay.errors import ArchiveError, RunNotFoundError
@@ -65,7 +65,9 @@ async def archived_trail(archive: Store, run_id: str) -> Trail | None:
     start, records, used = await _before(archive, manifests, last.head)
     if start != AuditHead():
         raise ArchiveError(f"the archive lacks the beginning of the run `{run_id}`, before record {start.records + 1}")
-    return Trail(run_id, names.AGENT_RUN, last.head, records, executions=used, closed=last.last)
+    # What governs all runs is told by its history, which begins with its start.
+    kind = "" if records and records[0]["event"] == STARTED else names.AGENT_RUN
+    return Trail(run_id, kind, last.head, records, executions=used, closed=last.last)
 
 
 async def _before(

@@ -1,6 +1,7 @@
 """The admission of a run: fixed for its life, whatever is deployed meanwhile."""
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, cast
 
 from pydantic import Field
 
@@ -62,6 +63,22 @@ class ToolSpec(Contract):
     def marked(self) -> Marks:
         """The marks of its results."""
         return self.marks or Marks({UNTRUSTED: ()} if self.untrusted else {})
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of all fields that its arguments may have; any other name in an object is what somebody wrote."""
+        return frozenset(_fields(self.parameters))
+
+
+def _fields(schema: object) -> Iterator[str]:
+    """Yields the names of a JSON schema's properties, at whatever depth."""
+    if isinstance(schema, list):
+        for one in cast("list[object]", schema):
+            yield from _fields(one)
+    elif isinstance(schema, dict):
+        for name, one in cast("dict[str, object]", schema).items():
+            yield from cast("dict[str, object]", one) if name == "properties" and isinstance(one, dict) else ()
+            yield from _fields(cast("object", one))
 
 
 class ApprovalSpec(Contract):

@@ -1,5 +1,6 @@
 """Defines the reports of workers to the breakers, the orders when one trips, and the view for people."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -20,9 +21,13 @@ MOST_LOOKED_AT = 100
 MOST_SHOWN = 200
 """The most windows that are shown, those that are not well first."""
 
+_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
+
 
 def _bounded(rule: Breaker) -> Breaker:
-    """Refuses a rule that would keep more reports than any that org.toml can say."""
+    """Refuses a rule that org.toml cannot say: it would keep more reports, or trip by a name that no order may have."""
+    if _NAME.fullmatch(rule.name) is None:
+        raise ValueError("the name of a breaker has 1 to 64 letters, digits, `-` and `_`")
     looked_at = (rule.share.of_last if rule.share else 1, rule.count.most if rule.count else 1)
     if not all(1 <= number <= MOST_LOOKED_AT for number in looked_at):
         raise ValueError(f"a breaker looks at 1 to {MOST_LOOKED_AT} reports one by one")

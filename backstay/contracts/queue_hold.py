@@ -32,7 +32,7 @@ _WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class QueueHold:
-    """What the server keeps as the reason of a queue that is held.
+    """Describes a held queue; the server keeps it as the reason of the queue's rate.
 
     Attributes:
         incidents: those that hold it, as they are shown.
@@ -161,7 +161,7 @@ class UnheldQueue(Contract):
 
 
 class EngineHold(Contract):
-    """What the engine holds for an incident, and what it cannot hold."""
+    """Lists the queues that the engine holds for an incident, and those that it cannot hold."""
 
     held: list[HeldQueue] = Field(default_factory=list[HeldQueue])
     unheld: list[UnheldQueue] = Field(default_factory=list[UnheldQueue])

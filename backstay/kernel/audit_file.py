@@ -135,6 +135,8 @@ def read(data: bytes) -> list[Section] | Flaw:
         if isinstance(found, Flaw):
             return found
         trail = found.trail
+        if not sections and trail.after is not None:
+            return Flaw(1, "the run that started it, or the link before it, must stand here")
         if sections and (not wanted or wanted.pop() != (trail.run_id, trail.after)):
             return Flaw(at + 1, "the run that must follow here is another one, or none")
         wanted += [(one, trail.run_id) for one in reversed(trail.then)]

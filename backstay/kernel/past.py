@@ -16,7 +16,7 @@ from .mentions import Match, Mentions
 from .origins import DOCUMENT, RECORD, TOOL
 from .records import Records
 from .spelling import Kind, Token
-from .telling import is_telling
+from .telling import telling
 from .tokens import Placed, composed, placed
 
 SPAN: Final = 4
@@ -65,7 +65,7 @@ class Places:
 
 @dataclass(slots=True)
 class _Said:
-    """What one result says under one name: strings of signs, one for each value."""
+    """Holds the values of one result under one name: strings of signs, one for each value."""
 
     strings: list[str] = field(default_factory=list[str])
     signs: set[str] = field(default_factory=set[str])
@@ -107,12 +107,10 @@ class Past:
         """
         marks = self._marks.get(result.tool, UNKNOWN)
         leaves = leaves_of(result.text)
-        echo = _NO_ECHO
-        if leaves is None or not result.reads:
-            try:
-                echo = self._own(result)
-            except (ValueError, RecursionError):  # nobody can tell then which words are its own
-                marks = UNKNOWN
+        try:
+            echo = self._own(result, found=leaves is not None and result.reads)
+        except (ValueError, RecursionError):  # nobody can tell then which words are its own
+            echo, marks = _NO_ECHO, UNKNOWN
         said: dict[int, _Said] = {}
         for leaf in leaves if leaves is not None else [Leaf((), result.text)]:
             labels = marks.labels_at(leaf.path) if leaves is not None else marks.everywhere
@@ -178,16 +176,22 @@ class Past:
                 parts.append(Copied(found[at].start, found[at + SPAN - 1].end, self._named(mask)))
         return _joined(parts)
 
-    def _own(self, result: Result) -> "_Echo":
-        """Returns what a call said itself: its result, where it only gives that back, vouches for nothing."""
-        telling: set[Token] = set()
+    def _own(self, result: Result, *, found: bool) -> "_Echo":
+        """Returns what a call said itself: its result, where it only gives that back, vouches for nothing.
+
+        What is `found` in records, an address or a code, is there whoever asked for it; a link or a text may only be
+        given back.
+        """
+        telling_ones: set[Token] = set()
         spans: set[int] = set()
         for leaf in leaves_in(dict(result.arguments)):
-            read = _tokens(leaf.text)
-            telling.update(token for token in read if is_telling(token))
-            string = self._string(read)
+            text = composed(leaf.text)
+            read = placed(text)
+            own = (one.token for one in telling(text, read))
+            telling_ones.update(token for token in own if token.kind is Kind.NAME or not found)
+            string = self._string(one.token for one in read)
             spans.update(hash(string[at : at + SPAN]) for at in range(len(string) - SPAN + 1))
-        return _Echo(telling, spans)
+        return _Echo(telling_ones, spans)
 
     def _say(self, said: _Said, read: Sequence[Token], labels: frozenset[str], echo: "_Echo") -> None:
         """Takes down one value: its words, and the spans that it may be copied by."""

@@ -5,7 +5,7 @@ They follow from the audit's records alone, so that whoever has these can make t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .approval import ApprovalEnd, ApprovalKind
 from .audit_file import Claim, Signer, line_of, object_of
@@ -28,7 +28,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Seen:
-    """What the records have told so far."""
+    """Collects the calls that the records have told of so far."""
 
     admitted: Facts = field(default_factory=dict[str, Any])
     verdicts: dict[str, Facts] = field(default_factory=dict[str, Facts])
@@ -72,6 +72,7 @@ class _Seen:
         return [person for one in ended for person in self.people.get(one, [])]
 
 
+_TEXTS = ("run_id", "call_id", "tool", "outcome", "at", "key", "public")
 _RELEASING = (ApprovalKind.ACTION.value, ApprovalKind.EXPOSURE.value)
 _TELLING = (ApprovalKind.OUTCOME_UNKNOWN.value,)
 
@@ -125,8 +126,16 @@ def read_receipt(line: bytes) -> tuple[dict[str, Any], Claim] | None:
     The claim is to be checked: only then does the receipt stand as it was written.
     """
     found = object_of(line)
-    if found is None or found.get("schema") != SCHEMA or "key" not in found or "public" not in found:
+    if found is None or found.get("schema") != SCHEMA or not _says_all(found):
         return None
     body = {key: value for key, value in found.items() if key != "signature"}
     claim = Claim(str(found["key"]), str(found["public"]), line_of(body)[:-1], str(found.get("signature")))
     return found, claim
+
+
+def _says_all(found: Facts) -> bool:
+    """Tells whether an object says what every receipt says; whoever has a key can sign anything."""
+    people = found.get("approved_by")
+    named = isinstance(people, list) and all(isinstance(one, str) for one in cast("list[object]", people))
+    texts = all(isinstance(found.get(name), str) for name in _TEXTS)
+    return named and texts and found.keys() >= {"tenant", "requested_by"}

@@ -23,7 +23,7 @@ _ADDRESSES: Final = frozenset({Kind.MAIL, Kind.NAME, Kind.IBAN})
 
 
 class Records:
-    """What the records and documents say that the goal of a run points to."""
+    """Holds the values of the records and documents that the goal of a run points to."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[Token, ...], set[str | None]] = {}
@@ -67,8 +67,8 @@ class Records:
     def add_document(self, texts: Iterable[str]) -> None:
         """Adds a labelled text that the user pointed to."""
         found: dict[Kind, set[Token]] = defaultdict(set)
-        for text in texts:
-            for one in telling(placed(composed(text))):
+        for text in map(composed, texts):
+            for one in telling(text, placed(text)):
                 if one.token.kind in _ADDRESSES:
                     found[one.token.kind].add(one.token)
         self._only.update(token for tokens in found.values() if len(tokens) == 1 for token in tokens)

@@ -29,7 +29,7 @@ Doors = Mapping[str, Mapping[str, frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Sourcing:
-    """What is known of an agent's values apart from its runs: registers, and the sources that it accepts."""
+    """Holds the values that an agent knows apart from its runs: registers, and the sources that it accepts."""
 
     registers: tuple[Register, ...] = ()
     doors: Doors = field(default_factory=dict[str, Mapping[str, frozenset[str]]])
@@ -37,7 +37,7 @@ class Sourcing:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A call whose values are looked up.
+    """Describes a call to look up.
 
     Attributes:
         tool: the tool's name.
@@ -46,6 +46,7 @@ class Spoken:
         roles: the roles of the tool's arguments.
         by_people: the arguments that a person has put in place of the model's.
         kinds: the kinds of ids, by argument.
+        fields: the names that the tool's own schema gives to fields; any other name in an object is data.
     """
 
     tool: str
@@ -54,6 +55,7 @@ class Spoken:
     roles: Roles = _NO_ROLES
     by_people: frozenset[str] = frozenset()
     kinds: Mapping[str, str] = field(default_factory=dict[str, str])
+    fields: frozenset[str] = frozenset()
 
 
 class _Entry(NamedTuple):
@@ -126,12 +128,11 @@ class Finder:
         """Tells what free texts copy, and where what leads somewhere in them comes from."""
         carries, parts, quotes = set[str](), set[str](), dict[str, tuple[str, ...]]()
         for text in texts:
-            copied = self.past.copied(text.read)
+            copied, whole = self.past.copied(text.read), composed(str(text.value))
             carries |= {label for part in copied for label in part.labels}
             if copied and text.name not in quotes:
-                whole = composed(str(text.value))
                 quotes[text.name] = tuple(whole[one.start : one.end][:LONGEST_QUOTE] for one in copied[:MOST_QUOTES])
-            for one in telling(text.read):
+            for one in telling(whole, text.read):
                 words, labels = self._part(one.token)
                 parts |= words or labels or {MADE_UP}
                 carries |= set() if words else labels
@@ -166,24 +167,38 @@ def _entries_of(call: Spoken) -> _Entries:
     entries: dict[str, Sequence[_Entry]] = {}
     for name, value in call.arguments.items():
         lines = _LINES if name in call.roles.texts else None
-        if each := list(_scalars(name, value, call.typed.get(name), lines)):
+        reader = _Reader(call.fields, lines)
+        if each := list(reader.scalars(name, value, call.typed.get(name))):
             entries[name] = each
     return entries
 
 
-def _scalars(name: str, value: object, typed: object, lines: Mapping[int, str] | None) -> Iterator[_Entry]:
-    """Yields the scalars of a value; what is null is left out."""
-    if isinstance(value, list):
-        each = cast("list[object]", value)
-        types = cast("list[object]", typed) if isinstance(typed, list) else []
-        for at, one in enumerate(each):
-            yield from _scalars(name, one, types[at] if at < len(types) else None, lines)
-    elif isinstance(value, dict):
-        for inner, one in cast("dict[str, object]", value).items():
-            yield from _scalars(inner, one, None, lines)
-    elif isinstance(value, str):
-        text = value.translate(lines) if lines else value
-        yield _Entry(name, text, typed, placed(composed(text)))
-    elif value is not None:
-        digits = digits_of(value)
-        yield _Entry(name, value, typed, [] if digits is None else [Placed(spelling.exact(digits), 0, len(digits))])
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the scalars of an argument: `fields` are names of the tool's own, `lines` what its lines become."""
+
+    fields: frozenset[str]
+    lines: Mapping[int, str] | None
+
+    def scalars(self, name: str, value: object, typed: object) -> Iterator[_Entry]:
+        """Yields the scalars of a value, and the names in it that are data; what is null is left out."""
+        if isinstance(value, list):
+            each = cast("list[object]", value)
+            types = cast("list[object]", typed) if isinstance(typed, list) else []
+            for at, one in enumerate(each):
+                yield from self.scalars(name, one, types[at] if at < len(types) else None)
+        elif isinstance(value, dict):
+            for inner, one in cast("dict[str, object]", value).items():
+                if inner not in self.fields:
+                    yield self._text(name, inner, None)
+                yield from self.scalars(inner, one, None)
+        elif isinstance(value, str):
+            yield self._text(name, value, typed)
+        elif value is not None:
+            digits = digits_of(value)
+            read = [] if digits is None else [Placed(spelling.exact(digits), 0, len(digits))]
+            yield _Entry(name, value, typed, read)
+
+    def _text(self, name: str, value: str, typed: object) -> _Entry:
+        text = value.translate(self.lines) if self.lines else value
+        return _Entry(name, text, typed, placed(composed(text)))

@@ -8,7 +8,7 @@ from backstay.contracts.history import RunRef
 
 
 class Evidence(Protocol):
-    """What runs have recorded, rebuilt from their histories by whoever serves them."""
+    """Rebuilds the records of runs from their histories."""
 
     async def records(self, run: RunRef, after: int, until: int) -> Sequence[dict[str, Any]]:
         """Reads audit records by number, after one and up to another.

@@ -136,8 +136,8 @@ class TaskQueues(Protocol):
         """
         ...
 
-    async def limit_of(self, queue: str) -> QueueLimit:
-        """Returns the limit of a queue's activities.
+    async def limit_of(self, queue: str) -> QueueLimit | str:
+        """Returns the limit of a queue's activities, or why the engine refuses to tell it.
 
         Raises:
             HistoryError: the engine could not be asked.

@@ -11,5 +11,6 @@ A run is one trace, whatever workers serve it:
        │  └─ reconcile refund    a tool is asked whether a lost call happened
        └─ close_run support      its end: status, stop reason, spend
 
-INVARIANT: no span holds a goal, a prompt, an argument, a result or the text of an error.
+INVARIANT: no span holds a goal, a prompt, an argument, a result or the text of an error, unless
+`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for content; then without the secrets of tools.
 """

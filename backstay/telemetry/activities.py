@@ -15,7 +15,7 @@ from backstay.kernel.money import format_usd
 from backstay.kernel.price import Price
 from backstay.kernel.verdict import Verdict
 
-from . import genai
+from . import content, genai
 from .genai import Value, Whose
 from .tracer import error_kind, failed, switched_on, tracer
 
@@ -38,6 +38,7 @@ def chat(opening: Opening, request: ModelRequest, step: int) -> Generator[Callab
         genai.REQUEST_MODEL: request.model.name,
         genai.REQUEST_MAX_TOKENS: request.max_output_tokens,
         genai.AGENT_VERSION: opening.admission.agent_version,
+        **content.asked(request),
     }
     name = genai.span_name(genai.CHAT, request.model.name)
     with _span(name, SpanKind.CLIENT, _whose(opening, step), attributes) as span:
@@ -61,7 +62,7 @@ def execute_tool(opening: Opening, given: ActInput) -> Generator[Callable[[ToolR
     with _span(name, SpanKind.INTERNAL, _whose(opening, given.step), attributes) as span:
 
         def ended(result: ToolResult) -> None:
-            span.set_attribute(genai.CALL_STATUS, result.status)
+            span.set_attributes({genai.CALL_STATUS: result.status, **content.executed(given, result)})
             if result.usd is not None:
                 span.set_attribute(genai.USD, format_usd(result.usd))
             if result.verdict is not None:
@@ -146,7 +147,7 @@ def _whose(opening: Opening, step: int) -> Whose:
 def _answered(reply: ModelReply, price: Price | None) -> dict[str, Value]:
     finish = reply.decision.finish
     reason = "tool_call" if finish == "stop" and reply.decision.calls else _FINISHES.get(finish, finish)
-    attributes: dict[str, Value] = {genai.FINISH_REASONS: [reason]}
+    attributes: dict[str, Value] = {genai.FINISH_REASONS: [reason], **content.answered(reply, reason)}
     if reply.model:
         attributes[genai.RESPONSE_MODEL] = reply.model
     if reply.usage is not None:

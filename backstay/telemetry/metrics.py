@@ -1,11 +1,13 @@
-"""Offers a worker's metrics, which are Temporal's own: Prometheus fetches them, or OTLP sends them."""
+"""Offers a worker's metrics, Temporal's own and ours beside them: Prometheus fetches them, or OTLP sends them."""
 
 import functools
 import logging
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import unquote
 
+from temporalio.client import Client
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -16,10 +18,13 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from backstay.contracts.measures import MEASURES, Measure
 from backstay.errors import ConfigurationError
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 _INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
+# Temporal's own buckets are milliseconds, up to some seconds: people, and parts of a budget, need others.
+_BUCKETS = {measure.name: measure.buckets for measure in MEASURES if measure.buckets}
 
 
 @functools.cache
@@ -32,7 +37,8 @@ def worker_runtime(prometheus: str | None = None) -> Runtime | None:
     Raises:
         ConfigurationError: the address or a variable cannot be used.
     """
-    metrics = PrometheusConfig(bind_address=_address(prometheus)) if prometheus else otlp_metrics()
+    served = PrometheusConfig(_address(prometheus), histogram_bucket_overrides=_BUCKETS) if prometheus else None
+    metrics = served or otlp_metrics()
     if metrics is None:
         return None
     # Temporal's core logs to stdout by default. Sent through Python, its lines join the worker's own log.
@@ -58,7 +64,24 @@ def otlp_metrics() -> OpenTelemetryConfig | None:
         return None
     over_http = (_either("PROTOCOL") or "http/protobuf") != "grpc"
     url = own or (f"{base.rstrip('/')}/v1/metrics" if over_http else base)
-    return OpenTelemetryConfig(url=url, http=over_http, headers=_headers(), metric_periodicity=_interval())
+    return OpenTelemetryConfig(
+        url=url,
+        http=over_http,
+        headers=_headers(),
+        metric_periodicity=_interval(),
+        histogram_bucket_overrides=_BUCKETS,
+    )
+
+
+def gauge(client: Client, measure: Measure) -> Callable[[float], None]:
+    """Returns what sets a gauge of the worker that uses a connection; it does nothing where nothing asks for metrics.
+
+    Args:
+        client: the connection.
+        measure: the gauge, which has no labels.
+    """
+    runtime = client.service_client.config.runtime or Runtime.default()
+    return runtime.metric_meter.create_gauge_float(measure.name, measure.meaning, measure.unit).set
 
 
 def _either(name: str) -> str:

@@ -7,6 +7,7 @@ from .cases_toml import cases_toml
 from .commands import commands
 from .facts import facts
 from .messages import messages, schemas
+from .metrics import metrics
 from .settings import settings
 from .stop_reasons import stop_reasons
 from .tool import tool
@@ -26,6 +27,7 @@ def reference() -> dict[str, str]:
         "messages.md": messages(),
         "commands.md": commands(),
         "settings.md": settings(),
+        "metrics.md": metrics(),
         **schemas(),
         **toml_schemas(),
     }

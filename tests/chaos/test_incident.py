@@ -11,7 +11,7 @@ import pytest
 from .stopped_fleet import TOML, TOOLS, WHO, StoppedFleet, monotonic, stopped_fleet
 from .worker_process import SOAK
 
-RUNS = 500 if SOAK else 30
+RUNS = 500 if SOAK else 18
 FROZEN = 100 if SOAK else 12
 LATEST = 5.0
 """The seconds after a stop is in force in which an effect may still begin."""

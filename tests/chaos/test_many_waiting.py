@@ -19,7 +19,7 @@ from backstay.testing import Call, Reply, ScriptedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK = bool(os.environ.get("BACKSTAY_SOAK"))
-RUNS = 2_000 if SOAK else 40
+RUNS = 2_000 if SOAK else 24
 AT_ONCE = 20
 
 TOOLS = '''

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from temporalio.client import Client, WorkflowHandle
 
 from backstay.adapters.engine.dev_server import DevServer, free_port
@@ -26,6 +28,10 @@ from backstay.testing import ScriptedModel
 ROOT = Path(__file__).resolve().parents[2]
 PROCESS = Path(__file__).with_name("traced_process.py")
 PATIENCE = 120.0
+
+Labels = frozenset[tuple[str, str]]
+Figures = dict[tuple[str, Labels], float]
+"""Values of metrics, by name and labels."""
 
 TOOLS = '''
 import logging
@@ -70,6 +76,15 @@ class Collector:
     bodies: list[bytes] = field(default_factory=list[bytes])
     spans: list[Received] = field(default_factory=list[Received])
     metrics: set[str] = field(default_factory=set[str])
+    points: dict[tuple[str, Labels, int], float] = field(default_factory=dict[tuple[str, Labels, int], float])
+    """The last value of each metric, by its name, its labels, and when the process began to count."""
+
+    def figures(self) -> Figures:
+        """The metrics of all processes together, as Prometheus would name them."""
+        found: Figures = defaultdict(float)
+        for (name, labels, _), value in self.points.items():
+            found[name, labels] += value
+        return found
 
     def named(self, name: str) -> list[Received]:
         """The spans of that name, or of that first word."""
@@ -102,14 +117,51 @@ class Collector:
 
     async def measured(self, request: web.Request) -> web.Response:
         """Takes metrics in."""
-        for group in ExportMetricsServiceRequest.FromString(await request.read()).resource_metrics:
-            self.metrics |= {metric.name for scope in group.scope_metrics for metric in scope.metrics}
+        body = await request.read()
+        self.bodies.append(body)
+        for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            for metric in (metric for scope in group.scope_metrics for metric in scope.metrics):
+                self.metrics.add(metric.name)
+                self._measured(metric)
         return web.Response(content_type="application/x-protobuf")
+
+    def _measured(self, metric: Metric) -> None:
+        """Keeps the values of a metric: those of a process are sums from its start on."""
+        for point in (*metric.sum.data_points, *metric.gauge.data_points):
+            began = point.start_time_unix_nano if metric.HasField("sum") else 0
+            value = point.as_double if point.HasField("as_double") else point.as_int
+            self.points[metric.name, _labels(point.attributes), began] = value
+        for point in metric.histogram.data_points:
+            labels, began = _labels(point.attributes), point.start_time_unix_nano
+            self.points[f"{metric.name}_sum", labels, began] = point.sum
+            self.points[f"{metric.name}_count", labels, began] = point.count
 
 
 def _plain(value: AnyValue) -> Any:
     kind = value.WhichOneof("value")
     return [_plain(one) for one in value.array_value.values] if kind == "array_value" else getattr(value, kind or "")
+
+
+def _labels(pairs: Iterable[KeyValue]) -> Labels:
+    return frozenset((pair.key, str(_plain(pair.value))) for pair in pairs)
+
+
+_LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def scraped(text: str) -> Figures:
+    """Reads the page that a worker serves for Prometheus."""
+    found: Figures = defaultdict(float)
+    for name, labels, value in _LINE.findall(text):
+        found[name, frozenset(_LABEL.findall(labels))] += float(value)
+    return found
+
+
+def total(figures: Figures, name: str, **labels: str) -> float:
+    """Adds up a metric, over all values that have these labels."""
+    wanted = set(labels.items())
+    return sum(value for (named, given), value in figures.items() if named == name and wanted <= given)
 
 
 @pytest.fixture
@@ -135,6 +187,12 @@ class Stage:
     client: Client
     environment: dict[str, str]
     collector: Collector
+    serving: list[asyncio.subprocess.Process] = field(default_factory=list[asyncio.subprocess.Process])
+
+    async def kill(self) -> None:
+        """Kills the worker that began last, as a machine does that fails."""
+        self.serving[-1].kill()
+        await self.serving[-1].wait()
 
     async def spoken(self, *arguments: str, **extra: str) -> str:
         """Runs a process to its end; returns what it printed."""
@@ -151,6 +209,7 @@ class Stage:
     async def worker(self, **extra: str) -> AsyncIterator[Callable[[], Awaitable[str]]]:
         """A worker that serves until the block ends; what it gives reads the log once the worker has ended."""
         process = await self._process("serve", **extra)
+        self.serving.append(process)
         assert process.stdout is not None
         assert process.stderr is not None
         errors = asyncio.create_task(process.stderr.read())
@@ -190,13 +249,14 @@ Opener = Callable[..., AbstractAsyncContextManager[tuple[Stage, ScriptedModel]]]
 def stage(
     temporal_server: DevServer, client: Client, agent_folder: Callable[..., Path], collector: Collector
 ) -> Opener:
-    """Opens a stage on which the model says what it is told; `extra` are more variables."""
+    """Opens a stage on which the model says what it is told, in each run or by goal; `extra` are more variables."""
 
     @contextlib.asynccontextmanager
     async def opened(*script: Any, **extra: str) -> AsyncIterator[tuple[Stage, ScriptedModel]]:
         agents = agent_folder(tools=TOOLS)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "BACKSTAY_"))}
-        async with ScriptedModel(script) as model:
+        scripts = script[0] if script and isinstance(script[0], Mapping) else script
+        async with ScriptedModel(scripts) as model:
             environment = {
                 **kept,
                 "PYTHONPATH": str(ROOT),

@@ -19,6 +19,7 @@ from backstay.client.trails import archived_trail
 from backstay.errors import ArchiveError, ConfigurationError
 from backstay.testing import Reply
 from backstay.testing.runtime import local_runtime
+from tests.unit.adapters.archive.evidence import segment
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,11 @@ async def test_a_run_leaves_its_evidence_in_a_bucket(client: Client, bucket: str
     assert kept is not None
     assert kept.head.head == result["audit"]["head"]
     assert (await judge_archive(archive, [])).faults == []
+
+
+async def test_the_evidence_of_a_run_with_an_odd_id_lies_in_its_own_folder_of_a_bucket(bucket: str) -> None:
+    archive = Store(place_of(bucket), Sealing(None, "default"))
+    await archive.keep(segment(run_id="refund/A 17:\u00fc+%"))
+    [manifest], broken = await archive.manifests()
+    assert (manifest.run_id, broken) == ("refund/A 17:\u00fc+%", [])
+    assert await archive.whole(manifest) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = frozenset({"backstay", "workflows", "activities", "policies", "agents"})

@@ -6,7 +6,7 @@ import uuid
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 from tests.workflow.killed_at_once import KilledAtOnce
 
 

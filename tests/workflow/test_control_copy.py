@@ -27,7 +27,15 @@ PATIENCE = 30.0
 
 
 @pytest.fixture
-async def copy(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[ControlCopy]:
+def ages(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The ages that copies tell as a metric."""
+    told: list[float] = []
+    monkeypatch.setattr(control, "gauge", lambda *_: told.append)
+    return told
+
+
+@pytest.fixture
+async def copy(client: Client, monkeypatch: pytest.MonkeyPatch, ages: list[float]) -> AsyncGenerator[ControlCopy]:
     """A copy of a control plane of its own."""
     one = f"control-{uuid.uuid4()}"
     monkeypatch.setattr(names, "CONTROL_ID", one)
@@ -98,7 +106,11 @@ async def test_one_that_is_terminated_comes_back_closed_with_what_was_known(clie
 
 
 async def test_a_copy_that_cannot_be_asked_for_holds_all_but_reads(
-    client: Client, copy: ControlCopy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: Client,
+    copy: ControlCopy,
+    ages: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def silent(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()
@@ -108,3 +120,4 @@ async def test_a_copy_that_cannot_be_asked_for_holds_all_but_reads(
         waited = await until(lambda: open_stages(copy) == [Stage.READS])
         assert waited < OLDEST_SECONDS + 1
         assert copy.trouble == "its copy of the control plane is too old, so that effects and new decisions wait"
+        await until(lambda: ages[-1] > OLDEST_SECONDS)

@@ -187,6 +187,16 @@ async def test_no_call_begins_on_a_held_queue_and_all_go_on_with_the_limit_from_
     assert run.status == "completed"
 
 
+async def test_a_rate_that_is_set_while_a_stop_lets_go_keeps_no_queue_held(fleet: Fleet) -> None:
+    await fleet.stop()
+    held = await limit_of(fleet.client, QUEUE)
+    await fleet.lift()
+    await asyncio.wait_for(fleet.client.get_workflow_handle(incident_workflow_id("i1")).result(), PATIENCE)
+    await put_limit(fleet.client, QUEUE, held)  # what is written after it was read, and after the sweep has ended
+    assert await set_quota(fleet.client, "main", SetQuota(rate=300_000, by="bob")) is None
+    assert await limit_of(fleet.client, QUEUE) == QueueLimit(rate=300_000, why="300 rpm, set by bob")
+
+
 async def test_of_two_incidents_the_first_lift_frees_nothing(fleet: Fleet) -> None:
     await put_limit(fleet.client, QUEUE, QueueLimit(rate=57_500, why="by hand"))
     await asyncio.gather(fleet.stop("all", "i1"), fleet.stop("agent:clerk", "i2"))

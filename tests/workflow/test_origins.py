@@ -11,7 +11,7 @@ from temporalio.worker import Replayer
 
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import local_runtime
 

@@ -11,7 +11,7 @@ from temporalio.workflow import NondeterminismError
 
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
-from backstay.app.worker import sandbox
+from backstay.app.workflows import sandbox
 
 from .record_control import MONEY, SHORT_LINKS, short_link
 from .record_control import NAMES as CONTROL

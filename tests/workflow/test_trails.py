@@ -170,8 +170,11 @@ async def test_what_governs_all_runs_has_a_trail_of_its_own(client: Client, plan
         assert [one.records[: len(before.records)] for one, before in zip(again, first, strict=False)] == [
             before.records for before in first
         ]
+        await plane.signal("admitted", {"by": "mallory"})  # whoever sends a signal names it
         archive = Store(Folder(tmp_path), Sealing(None, "default"))
         assert await keep(client, archive, plane.id)
+        again = await trails_of(client, plane.id)
+        assert "admitted" in [record["event"] for one in again for record in one.records]
         for section in read_sections(again):
             judged = await judge(section, 1, archive, [])
             assert not isinstance(judged, Flaw), judged
@@ -181,6 +184,16 @@ def read_sections(written_down: list[Trail]) -> Any:
     found = read(b"".join(written(one, None) for one in written_down))
     assert not isinstance(found, Flaw)
     return found
+
+
+async def test_what_governs_all_runs_is_no_run_where_the_engine_forgot_it(tmp_path: Path) -> None:
+    archive = Store(Folder(tmp_path), Sealing(None, "default"))
+    head, record = AuditHead().chained("2026-01-01T00:00:00.000Z", "started", {"given": None, "continued": False})
+    given = ArchiveInput(start=AuditHead(), head=head, items_start=0, items=0, last=True)
+    await archive.keep(Segment(RunRef("backstay-control", "e-1"), "", "", record["at"], given, [record], []))
+    trail = await archived_trail(archive, "backstay-control")
+    assert trail is not None
+    assert trail.kind != "AgentRun"
 
 
 async def test_what_governs_all_runs_is_listed(client: Client, plane: Handle) -> None:

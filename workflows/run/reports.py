@@ -55,7 +55,9 @@ class RunReports:
             self._tell(self._report(ReportKind.CALL, tool=item.tool, good=1, usd=usd))
             return
         reason = _REASONS.get(item.status) or self._codes.get(item.call_id)
-        if reason is None:  # people, or the run's own end, kept it from being made
+        if reason is None:  # people, or the run's own end, kept it from being made, or from coming to its end
+            if usd:
+                self._tell(self._report(ReportKind.CALL, tool=item.tool, usd=usd))
             return
         words = f"{item.tool}: {item.text or ''}"
         if item.status in _REASONS:

@@ -6,7 +6,7 @@ waits for as long as the stop lasts.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from temporalio import workflow
@@ -30,6 +30,7 @@ LONGEST_PAUSE = {
     # A stop may last for days. Pauses grow with it, so that the run is late by a fifth of it at most.
     names.HELD: timedelta(seconds=60),
 }
+HELD_BEFORE = "the time for which a stop held an activity is no time without a worker"
 FOR_EVER = timedelta(days=36_500)
 HELD_IN_ITS_QUEUE = "what waited in its queue while the run was frozen is asked for again"
 TOOL_PATIENCE = timedelta(seconds=15)
@@ -47,11 +48,11 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
     Raises:
         ActivityError: the activity failed otherwise, the run was interrupted, or no worker came to serve its agent.
     """
-    began, pause, any_tool = None, FIRST_PAUSE, False
+    search, pause, any_tool = _Search(run), FIRST_PAUSE, False
     while True:
         frozen = run.clock.frozen_for()
         try:
-            ELSEWHERE.set(began is not None)
+            ELSEWHERE.set(search.began is not None)
             result = await attempt(any_tool)
             ELSEWHERE.set(False)
             return result
@@ -62,14 +63,32 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
                 if await _held_in_its_queue(run, error, frozen):
                     continue
                 raise
-            began = began or workflow.now()
-            left = began + _patience(run, failure.type) - workflow.now()
+            left = search.left(failure.type)
             if failure.type == names.UNSERVED_TOOL and left <= timedelta(0):
                 any_tool = True
                 continue
             if left <= timedelta(0) or not await _waited(run, failure.message, min(pause, left)):
                 raise
             pause = min(GROWTH * pause, LONGEST_PAUSE[failure.type or names.UNSERVED])
+
+
+class _Search:
+    """Looks for a worker that serves an activity; `began` is when the first attempt did nothing."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self.began: datetime | None = None
+        self._run = run
+        self._unserved: datetime | None = None
+
+    def left(self, kind: str | None) -> timedelta:
+        """Returns how long it may go on after an attempt that did nothing, for a reason of some kind."""
+        now = workflow.now()
+        since = self.began = self.began or now
+        # No worker is looked for while a stop holds the activity.
+        self._unserved = None if kind == names.HELD else self._unserved or now
+        if self._unserved not in (None, since) and workflow.patched(HELD_BEFORE):
+            since = self._unserved or since
+        return since + _patience(self._run, kind) - now
 
 
 async def _held_in_its_queue(run: LiveRun, error: ActivityError, frozen: timedelta) -> bool:

@@ -7,7 +7,7 @@ signed while the run was at work can only be compared, or withheld.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from backstay.errors import ArchiveError
+from backstay.errors import ArchiveError, CodecError
 from backstay.kernel.audit import AuditHead, verify
 from backstay.kernel.audit_file import Flaw, Section, Trail
 
@@ -34,7 +34,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an archive holds when it is judged alone: parts that stand, and what is wrong with others."""
+    """Lists the parts of an archive that stand when it is judged alone, and the faults of the others."""
 
     parts: int = 0
     runs: int = 0
@@ -71,6 +71,8 @@ async def judge(section: Section, line: int, archive: Store | None, trusted: Seq
         if flaw := _differs(trail, manifest.start, line) or _differs(trail, manifest.head, line):
             return flaw
     anchored = max(one.head.records for one in ours)
+    if anchored < trail.start.records:
+        return Flaw(line, f"the archive has nothing of this part: it ends with record {anchored}")
     ends = any(one.last for one in ours)
     if ends and trail.head.records > anchored:
         return Flaw(_line(trail, anchored + 1, line), "it was added after the run had ended", anchored + 1)
@@ -82,6 +84,8 @@ async def judge_archive(archive: Store, trusted: Sequence[PublicKey]) -> Kept:
     """Judges all that an archive holds: signatures, digests, and the chains of what can be read here."""
     manifests, broken = await archive.manifests()
     faults = [f"`{name}` is no manifest, or was changed" for name in broken]
+    if not manifests and not broken:
+        faults.append("it holds no evidence: none was kept here yet, all of it is gone, or this is not the archive")
     parts = unread = 0
     for manifest in manifests:
         fault = fault_of(manifest.claim, trusted) or await archive.whole(manifest)
@@ -102,6 +106,8 @@ async def _chained(archive: Store, manifest: Manifest) -> bool | None:
         return None
     try:
         return verify(await archive.lines(manifest, "records"), manifest.start) == manifest.head
+    except CodecError:
+        return None
     except ArchiveError:
         return False
 

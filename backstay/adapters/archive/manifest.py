@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +45,11 @@ class Manifest:
     def folder(self) -> str:
         """The folder in which the files lie."""
         return self.name.rpartition("/")[0]
+
+    @property
+    def astray(self) -> bool:
+        """True where it lies in the folder of another execution, whose files it must not speak for."""
+        return self.folder != f"{folder_of(self.run_id)}/{self.execution}"
 
 
 def folder_of(run_id: str) -> str:
@@ -99,6 +105,8 @@ def read_manifest(name: str, data: bytes) -> Manifest | None:
         claim = Claim(str(found["key"]), str(found.get("public")), line_of(body)[:-1], str(found["signature"]))
     try:
         before, until = found["items"]
+        if datetime.fromisoformat(str(found["at"])).tzinfo is None:
+            raise ValueError("a time has its zone")
         return Manifest(
             name=name,
             run_id=str(found["run_id"]),

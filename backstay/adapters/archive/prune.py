@@ -38,8 +38,19 @@ class Hold:
         return self.kind == "all" or of[self.kind] == self.name
 
 
-def expired(manifests: Iterable[Manifest], days: int, holds: Sequence[Hold], now: datetime) -> list[Manifest]:
-    """Returns the parts that may be deleted: those of executions of which all parts are older, and none is held."""
+def expired(
+    manifests: Iterable[Manifest], days: int, holds: Sequence[Hold], now: datetime, unread: Iterable[str] = ()
+) -> list[Manifest]:
+    """Returns the parts that may be deleted: those of executions of which all parts are older, and none is held.
+
+    Args:
+        manifests: all that the archive has.
+        days: how long evidence is kept.
+        holds: the legal holds.
+        now: the time.
+        unread: the names of manifests that cannot be read: how old they are, and of whom, nobody knows.
+    """
+    unknown = {name.rpartition("/")[0] for name in unread}
     together: dict[tuple[str, str], list[Manifest]] = {}
     for one in manifests:
         together.setdefault((one.run_id, one.execution), []).append(one)
@@ -47,7 +58,8 @@ def expired(manifests: Iterable[Manifest], days: int, holds: Sequence[Hold], now
     return [
         one
         for parts in together.values()
-        if not any(datetime.fromisoformat(part.at) > oldest for part in parts)
+        if unknown.isdisjoint(part.folder for part in parts)
+        and not any(datetime.fromisoformat(part.at) > oldest for part in parts)
         and not any(hold.covers(part) for hold in holds for part in parts)
         for one in parts
     ]

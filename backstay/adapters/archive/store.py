@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.converter import PayloadCodec, WithSerializationContext, WorkflowSerializationContext
@@ -44,10 +45,15 @@ class Sealing:
 
         Raises:
             CodecError: the key that encrypted it is not here.
+            ArchiveError: there are no keys here, or it is nothing that was encrypted.
         """
         if self._codec is None:
             raise ArchiveError("the evidence is encrypted, and there are no keys here: set `BACKSTAY_CODEC_KEYS`")
-        [opened] = await self._of(run_id, self._codec).decode([Payload.FromString(data)])
+        try:
+            payload = Payload.FromString(data)
+        except DecodeError as error:
+            raise ArchiveError("the evidence is no encrypted file, though its manifest says so") from error
+        [opened] = await self._of(run_id, self._codec).decode([payload])
         return opened.data
 
     def _of(self, run_id: str, codec: PayloadCodec) -> PayloadCodec:
@@ -66,7 +72,7 @@ def archive_of(settings: Settings, client: Client | None = None) -> "Store | Non
     Raises:
         ConfigurationError: the place or a key cannot be used.
     """
-    if settings.archive is None:
+    if not settings.archive:
         return None
     keys = audit_keys(settings.audit_key)
     converter = client.data_converter if client else data_converter(settings)
@@ -115,7 +121,7 @@ class Store:
             if not name.endswith(ENDING):
                 continue
             manifest = read_manifest(name, await self._place.get(name))
-            if manifest is None or run_id not in (None, manifest.run_id):
+            if manifest is None or manifest.astray or run_id not in (None, manifest.run_id):
                 broken.append(name)
             else:
                 found.append(manifest)

@@ -17,16 +17,18 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from backstay.contracts import names
+from backstay.contracts import measures, names
 from backstay.contracts.run import plain
 from backstay.kernel.control import UNCONFIRMED, Block, Held, InForce, Stage
 from backstay.kernel.scope import Subject
+from backstay.telemetry.metrics import gauge
 
 from .control_plane import Found, beginning, find
 from .executions import RUNNING
 
 OLDEST_SECONDS = 2.0
 _EVERY_SECONDS = 1.0
+_TOLD_EVERY_SECONDS = 0.5
 _PATIENCE = timedelta(seconds=1)
 _LONG_POLL = timedelta(seconds=30)
 _WAITING = "so that effects and new decisions wait"
@@ -45,6 +47,7 @@ class ControlCopy:
         self._woken = asyncio.Event()
         self._first = asyncio.Event()
         self._was_late = False
+        self._told_age = gauge(client, measures.CONTROL_AGE)
 
     @property
     def age(self) -> float:
@@ -82,15 +85,17 @@ class ControlCopy:
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
         """Keeps the copy up to date while the block runs; begins once there is one, or with none after two seconds."""
-        keeping = asyncio.create_task(self._keep())
+        # Beside each other: the age grows just where the asking hangs.
+        keeping = [asyncio.create_task(self._keep()), asyncio.create_task(self._tell_age())]
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OLDEST_SECONDS):
                     await self._first.wait()
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            for one in keeping:
+                one.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _keep(self) -> None:
         waking: asyncio.Task[None] | None = None
@@ -107,6 +112,11 @@ class ControlCopy:
         finally:
             if waking is not None:
                 waking.cancel()
+
+    async def _tell_age(self) -> None:
+        while True:
+            self._told_age(self._lateness)
+            await asyncio.sleep(_TOLD_EVERY_SECONDS)
 
     async def _read(self) -> str | None:
         """Asks for what is in force; returns the execution that was asked, None where there is none to follow."""
@@ -139,9 +149,13 @@ class ControlCopy:
                 self._woken.set()
         self._woken.set()
 
-    def _tell_if_late(self) -> None:
+    @property
+    def _lateness(self) -> float:
         # A worker that has just begun to ask is not late yet.
-        late = min(self.age, time.monotonic() - self._began_at) > OLDEST_SECONDS
+        return min(self.age, time.monotonic() - self._began_at)
+
+    def _tell_if_late(self) -> None:
+        late = self._lateness > OLDEST_SECONDS
         if late and not self._was_late:
             _LOG.error("no copy of what is in force for %.0f s: effects and new decisions wait until there is one", 2)
         elif self._was_late and not late:

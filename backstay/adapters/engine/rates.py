@@ -15,7 +15,10 @@ from backstay.contracts.names import model_queue
 from backstay.contracts.queue_hold import QueueHold, QueueLimit
 from backstay.contracts.quota import PacedRate
 from backstay.errors import HistoryError
+from backstay.kernel.engine import CallKind
 from backstay.kernel.quota import PER_REQUEST
+
+from .orders import Orders
 
 _ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 _PATIENCE = timedelta(seconds=5)
@@ -68,7 +71,23 @@ async def put_rate(client: Client, account: str, rate: int | None, why: str) -> 
         return None
     later = replace(hold, rate=rate, why=why)
     await put_limit(client, queue, QueueLimit(rate=0, why=later.words))
-    return later
+    if await _wanted(client, queue):
+        return later
+    # Whoever let go of it meanwhile knows nothing of what was written after that.
+    await put_limit(client, queue, QueueLimit(rate=rate, why=why))
+    return None
+
+
+async def _wanted(client: Client, queue: str) -> bool:
+    """Tells whether an incident still wants a queue of calls of models to be held."""
+    try:
+        state = await Orders(client).in_force()
+    except HistoryError:
+        return True  # nobody can tell, and nothing is freed on a guess
+    now = await limit_of(client, queue)
+    hold = QueueHold.read(now.rate, now.why)
+    wanting = [one.id for one in state.stops if one.wants_engine(CallKind.MODELS.stage)] if state.confirmed else None
+    return hold is not None and bool(hold.without("", wanting).incidents)
 
 
 async def put_limit(client: Client, queue: str, limit: QueueLimit) -> None:

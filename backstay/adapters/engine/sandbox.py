@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from temporalio import workflow
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+_CHECKED: set[tuple[type, frozenset[str]]] = set()
+"""The workflows that were checked, each with the modules that the sandbox lets through."""
 
 
 class LeanSandbox(SandboxedWorkflowRunner):
@@ -16,6 +20,13 @@ class LeanSandbox(SandboxedWorkflowRunner):
 
     placed = False
     """True where payloads are bound to their places."""
+
+    def prepare_workflow(self, defn: workflow._Definition) -> None:  # pyright: ignore[reportPrivateUsage]
+        """Checks a workflow, once in a process: it has several workers for the engine, and each would check it anew."""
+        checked = (defn.cls, frozenset(self.restrictions.passthrough_modules))
+        if checked not in _CHECKED:
+            super().prepare_workflow(defn)
+            _CHECKED.add(checked)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Returns a sandboxed instance that answers questions about payloads outside its sandbox."""

@@ -60,8 +60,8 @@ class TaskQueues:
             queues=[QueueUse(queue=queue, kind=kind, alone=True, uses=None) for queue, kind in alone],
         )
 
-    async def limit_of(self, queue: str) -> QueueLimit:
-        """Returns the limit of a queue's activities.
+    async def limit_of(self, queue: str) -> QueueLimit | str:
+        """Returns the limit of a queue's activities, or why the engine refuses to tell it.
 
         Raises:
             HistoryError: the engine could not be asked.
@@ -69,6 +69,8 @@ class TaskQueues:
         try:
             return await limit_of(self._client, queue)
         except RPCError as error:
+            if error.status in _REFUSED:  # of a name, say, that is none of a queue
+                return f"the engine refuses: {error.message}"
             raise HistoryError(f"the engine could not be asked: {error.message}") from error
 
     async def limit(self, queue: str, limit: QueueLimit) -> str | None:

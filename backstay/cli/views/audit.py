@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from backstay.kernel.money import format_usd
 
@@ -12,14 +12,20 @@ from .columns import Columns
 _LONGEST = 100
 Facts = Mapping[str, Any]
 Row = tuple[str, str, str, str]
-"""What happened, who did it, by which rule, and what it cost."""
+"""The columns: the event, the person or rule behind it, and its cost."""
 
 
-def audit_table(records: Iterable[Facts]) -> Columns:
-    """Returns the deeds of a run as a table; its bookkeeping is left out."""
+def audit_table(records: Iterable[Facts], *, of_run: bool = True) -> Columns:
+    """Returns the deeds of a run as a table; its bookkeeping is left out.
+
+    Args:
+        records: the records.
+        of_run: they are those of a run. What governs all runs has events of any name: whoever sends a signal names it.
+    """
     table = Columns(("when", "what", "who", "rule", "usd"), ("usd",))
     for record in records:
-        row = _ROWS.get(record["event"], _other)(record["event"], record["facts"])
+        read = _ROWS.get(record["event"], _other) if of_run else _other
+        row = read(record["event"], record["facts"])
         if row is not None:
             at = datetime.fromisoformat(record["at"]).astimezone()
             table.add(f"{at:%Y-%m-%d %H:%M:%S}", *(one_line(cell, _LONGEST) for cell in row))
@@ -82,7 +88,8 @@ def _refused(_: str, facts: Facts) -> Row:
 
 
 def _by(facts: Facts) -> str:
-    by = facts.get("by")
+    given = facts.get("given")
+    by = facts.get("by", cast("Facts", given).get("by") if isinstance(given, dict) else None)
     return by if isinstance(by, str) else ""
 
 

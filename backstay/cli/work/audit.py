@@ -10,6 +10,7 @@ from backstay.adapters.archive.store import Store, archive_of
 from backstay.client.keeping import keep as kept
 from backstay.client.keeping import of_control
 from backstay.client.trails import trails_of
+from backstay.contracts import names
 from backstay.errors import ConfigurationError
 from backstay.kernel.audit_file import Trail, written
 from backstay.kernel.characters import escaped
@@ -58,12 +59,15 @@ def keys(output: Output) -> int:
 
 
 async def _show(run_id: str, output: Output) -> int:
-    trail = (await _trails(run_id))[0]
+    first, *others = await _trails(run_id)
+    # Each link of what governs all runs is a trail of its own.
+    trails = [first, *(one for one in others if one.run_id == first.run_id)]
+    records, head = [record for one in trails for record in one.records], trails[-1].head.head
     if output is Output.JSON:
-        write_json({"run_id": trail.run_id, "head": trail.head.head, "records": list(trail.records)})
+        write_json({"run_id": first.run_id, "head": head, "records": records})
     else:
-        write(audit_table(trail.records))
-        say(f"{trail.head.records} records, head {trail.head.head}; `-o json` has all of them", "dim")
+        write(audit_table(records, of_run=_is_run(first)))
+        say(f"{len(records)} records, head {head}; `-o json` has all of them", "dim")
     return ExitCode.COMPLETED
 
 
@@ -80,7 +84,7 @@ async def _export(run_id: str) -> int:
 
 async def _receipts(run_id: str) -> int:
     signer = _keys(load_settings())[0]
-    for trail in await _trails(run_id):
+    for trail in filter(_is_run, await _trails(run_id)):
         for receipt in receipts_of(trail.run_id, trail.records):
             sys.stdout.buffer.write(signed(receipt, signer))
     sys.stdout.buffer.flush()
@@ -120,6 +124,10 @@ def needed_archive(settings: Settings, client: Client | None) -> Store:
 async def _trails(run_id: str) -> list[Trail]:
     client = (await connected()).client.temporal
     return await trails_of(client, run_id, archive_of(load_settings(), client))
+
+
+def _is_run(trail: Trail) -> bool:
+    return trail.kind == names.AGENT_RUN
 
 
 def _keys(settings: Settings) -> list[AuditKey]:

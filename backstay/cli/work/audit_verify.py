@@ -101,8 +101,8 @@ def _receipts(data: bytes, trusted: Sequence[PublicKey], output: Output) -> int:
 
 
 async def _prune(archive: Store, days: int, holds: Sequence[Hold], yes: bool, output: Output) -> int:
-    manifests, _ = await archive.manifests()
-    gone = expired(manifests, days, holds, datetime.now(UTC))
+    manifests, broken = await archive.manifests()
+    gone = expired(manifests, days, holds, datetime.now(UTC), broken)
     if yes:
         for manifest in gone:
             await archive.delete(manifest)
@@ -111,6 +111,8 @@ async def _prune(archive: Store, days: int, holds: Sequence[Hold], yes: bool, ou
         write_json({"deleted": yes, "runs": runs, "parts": [one.name for one in gone]})
     else:
         write(*(escaped(one) for one in runs))
+        if broken:
+            say(f"{len(broken)} manifests are no such thing, and nothing beside them goes: `audit verify` names them")
         say(f"{'deleted' if yes else 'to delete with --yes'}: {len(gone)} parts of {len(runs)} runs")
     return ExitCode.COMPLETED
 

@@ -156,11 +156,11 @@ async def end_control_plane(scene: Scene) -> None:
     if await insist(lambda: terminated(scene.world, names.CONTROL_ID)):
         scene.world.closed.append(Closed(OF_CONTROL, "all", now()))
         await asyncio.sleep(scene.a_while(1))
-        # What is confirmed here is confirmed for whoever terminated it meanwhile, too.
-        for place, closed in enumerate(scene.world.closed):
-            if closed.why == OF_CONTROL:
-                _open(scene.world, place)
+        sent = now()
+        # What is confirmed here is confirmed for whoever terminated it meanwhile, too: also while it is on its way.
+        _confirmed(scene.world, sent)
         await insist(lambda: control_plane.confirm(scene.world.client, ConfirmOrder(**WHO)))
+        _confirmed(scene.world, sent)
 
 
 async def end_ledger(scene: Scene) -> None:
@@ -223,9 +223,15 @@ async def _survived(name: str, do: Callable[[Scene], Awaitable[None]], scene: Sc
         raise
 
 
-def _open(world: World, place: int) -> None:
+def _open(world: World, place: int, at: float | None = None) -> None:
     if world.closed[place].until is None:
-        world.closed[place] = replace(world.closed[place], until=now())
+        world.closed[place] = replace(world.closed[place], until=at or now())
+
+
+def _confirmed(world: World, at: float) -> None:
+    for place, closed in enumerate(world.closed):
+        if closed.why == OF_CONTROL:
+            _open(world, place, at)
 
 
 async def terminated(world: World, workflow_id: str) -> bool:

@@ -44,6 +44,8 @@ class World:
         self.limits: dict[str, QueueLimit] = {MAIN: BEFORE}
         self.state: InForce | None = InForce()
         self.refuses: str | None = None
+        self.broken: str | None = None
+        self.silent = False
         self.meanwhile: Callable[[], None] = lambda: None
         self.writes = 0
         self._env = ActivityEnvironment()
@@ -58,7 +60,11 @@ class World:
     async def fleets(self) -> FoundFleets:
         return FoundFleets(task_queues=["agents"])
 
-    async def limit_of(self, queue: str) -> QueueLimit:
+    async def limit_of(self, queue: str) -> QueueLimit | str:
+        if queue == self.broken:
+            if self.silent:
+                raise HistoryError("the engine could not be asked: too long")
+            return "the engine refuses: it is no name"
         return self.limits.get(queue, QueueLimit())
 
     async def limit(self, queue: str, limit: QueueLimit) -> str | None:
@@ -214,6 +220,27 @@ async def test_a_limit_that_cannot_be_given_back_is_given_back_later() -> None:
     with pytest.raises(ApplicationError, match="denied") as failed:
         await world.settle(world.put(lifted(one, *Stage)), held=hold)
     assert not failed.value.non_retryable
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_a_queue_that_the_engine_tells_nothing_of_keeps_no_other_one_as_it_is(silent: bool) -> None:
+    world = World(one := incident())
+    hold = await world.settle(one)
+    world.limits = {MAIN: BEFORE}
+    world.broken, world.silent = EFFECTS, silent
+    if silent:
+        with pytest.raises(ApplicationError, match="too long"):
+            await world.settle(one)
+    else:
+        assert (EFFECTS, "the engine refuses: it is no name") in [
+            (two.queue, two.why) for two in (await world.settle(one)).unheld
+        ]
+    assert world.held() == ("i1",)
+    with pytest.raises(ApplicationError):
+        await world.settle(world.put(lifted(one, *Stage)), held=hold)
+    assert world.limits[MAIN] == BEFORE
+    if not silent:
+        assert await world.settle(lifted(one, *Stage)) == EngineHold()
 
 
 async def test_what_the_control_plane_knows_counts_more_than_what_the_sweep_was_told_before() -> None:

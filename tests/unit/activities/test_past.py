@@ -132,5 +132,19 @@ def test_what_cannot_be_read_ahead_is_told_to_whoever_asks(past: RunPast, monkey
         targets(past, before, "bob@acme.com")
 
 
+def test_whom_a_call_names_as_the_field_of_an_object_is_somebody_too() -> None:
+    to = {"type": "object", "properties": {"mail": {"type": "string"}}, "additionalProperties": {"type": "string"}}
+    share = tool_spec("share", roles=Roles(targets=("to",)), parameters={"properties": {"to": to}})
+
+    def targets_of(to: dict[str, str | None]) -> tuple[str, ...]:
+        made = call("share", "9-0", to=to)
+        asked = Asked(made, share, {"to": to}, {"to": to})
+        return RunPast(GOAL, [share]).origins([Said(GOAL), decided(made)], asked, Sourcing()).targets
+
+    assert targets_of({"mail": "ann@acme.com"}) == ("trusted", "user")
+    assert targets_of({"eve@evil.example": "ann@acme.com"}) == ("model",)
+    assert targets_of({"eve@evil.example": None}) == ("model",)
+
+
 def test_it_weighs_nothing_before_somebody_asks(past: RunPast) -> None:
     assert past.weight == 0

@@ -79,3 +79,11 @@ def test_another_model_has_the_settings_of_the_first_and_its_own_price(name: str
     prices = {"nano": Price((Tier(0, 1, 1, 1),)), "other": None}
     assert (model.name, model.price) == ((name, prices[name]) if name in prices else ("m", ADMISSION.model.price))
     assert (model.api, model.max_output_tokens) == ("chat", 100)
+
+
+def test_the_fields_of_a_tool_are_those_that_its_schema_names_at_any_depth() -> None:
+    address = {"type": "object", "properties": {"street": {"type": "string"}}}
+    shares = {"type": "object", "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Address"}, {"type": "null"}]}}
+    parameters = {"type": "object", "properties": {"shares": shares}, "$defs": {"Address": address}}
+    assert PAY.model_copy(update={"parameters": parameters}).fields == {"shares", "street"}
+    assert PAY.fields == frozenset()

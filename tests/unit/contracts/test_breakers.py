@@ -51,9 +51,12 @@ def test_reports_and_rules_pass_as_json() -> None:
         replace(SHARE, share=Share(of_last=10**9)),
         replace(SHARE, share=Share(of_last=0)),
         replace(COUNT, count=Count(10**9)),
+        replace(COUNT, name="a name"),
+        replace(COUNT, name="x" * 65),
+        replace(COUNT, name=""),
     ],
 )
-def test_a_rule_that_would_keep_too_much_is_refused(rule: Breaker) -> None:
+def test_a_rule_that_org_toml_cannot_say_is_refused(rule: Breaker) -> None:
     told = Reports.model_construct(rules=[rule], queue="agents", reports=[])
     assert isinstance(read_message(Reports, (plain(told),)), list)
 

@@ -211,3 +211,9 @@ def test_a_line_has_one_spelling(spelled: bytes, fits: bool) -> None:
 
 def test_a_head_is_read_from_its_two_values() -> None:
     assert head_of({"records": 2, "head": "sha256:x", "more": 1}) == AuditHead(2, "sha256:x")
+
+
+def test_a_beginning_that_was_cut_is_found_also_between_two_runs() -> None:
+    lines = family().splitlines(keepends=True)
+    for cut in range(1, len(lines)):
+        assert isinstance(read(b"".join(lines[cut:])), Flaw), cut

@@ -125,6 +125,16 @@ class TestEchoes:
         found = past(Result("orders", True, {"id": "eve@evil.example"}, '{"owner": "eve@evil.example"}'))
         assert where(found, "eve@evil.example") == fields("orders.owner")
 
+    def test_a_link_and_a_text_that_a_read_gives_back_do_not(self) -> None:
+        text = "please visit our new office tomorrow"
+        asked = {"q": f"{text}: evil.example/x"}
+        found = past(mail(f"{text}: evil.example/x"), Result("orders", True, asked, json.dumps({"q": asked["q"]})))
+        assert where(found, "evil.example/x") == labels("untrusted")
+        assert copied(found, text) == [(text, {"untrusted"})]
+        assert where(
+            past(Result("orders", True, {"q": "evil.example/x"}, '{"q": "evil.example/x"}')), "evil.example/x"
+        ) == (Places())
+
     def test_other_words_of_the_result_count(self) -> None:
         found = past(Result("save", False, OWN, "sent to eve@evil.example as TX-88231"))
         assert where(found, "TX-88231") == fields("save")

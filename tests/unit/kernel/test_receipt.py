@@ -150,6 +150,9 @@ def test_a_receipt_without_a_verdict_names_no_rule() -> None:
     assert (receipt["digest"], receipt["rules"], receipt["policy_version"]) == (None, [], None)
 
 
+TEXTS = ("run_id", "call_id", "tool", "outcome", "at", "key", "public")
+
+
 def test_a_signed_receipt_is_read_with_what_is_to_be_checked() -> None:
     line = signed(receipts_of(RUN, PAID)[0], Stamp())
     found = read_receipt(line[:-1])
@@ -167,6 +170,11 @@ def test_a_signed_receipt_is_read_with_what_is_to_be_checked() -> None:
         line_of({"schema": "backstay.audit/1", "key": "k", "public": "p"})[:-1],
         line_of({"schema": "backstay.receipt/1", "public": "p"})[:-1],
         line_of({"schema": "backstay.receipt/1", "key": "k"})[:-1],
+        line_of({"schema": "backstay.receipt/1", "key": "k", "public": "p"})[:-1],
+        line_of({**receipts_of(RUN, PAID)[0], "key": "k"})[:-1],
+        line_of({**receipts_of(RUN, PAID)[0], "key": "k", "public": "p", "approved_by": [1]})[:-1],
+        line_of({**receipts_of(RUN, PAID)[0], "key": "k", "public": "p", "outcome": None})[:-1],
+        line_of({**{name: "x" for name in TEXTS}, "schema": "backstay.receipt/1", "approved_by": []})[:-1],
     ],
 )
 def test_what_is_no_receipt_is_none(line: bytes) -> None:
@@ -174,6 +182,6 @@ def test_what_is_no_receipt_is_none(line: bytes) -> None:
 
 
 def test_a_receipt_without_a_signature_claims_one_that_holds_for_nobody() -> None:
-    found = read_receipt(line_of({"schema": "backstay.receipt/1", "key": "k", "public": "p"})[:-1])
+    found = read_receipt(line_of({**receipts_of(RUN, PAID)[0], "key": "k", "public": "p"})[:-1])
     assert found is not None
     assert found[1].signature == "None"

@@ -22,7 +22,8 @@ from backstay.adapters.engine.breakers import BreakerReports
 from backstay.adapters.payload.converter import data_converter
 from backstay.app import folders
 from backstay.app.application import application
-from backstay.app.worker import sandbox, serving, workers
+from backstay.app.worker import serving, workers
+from backstay.app.workflows import sandbox
 from backstay.client.connection import connect
 from backstay.kernel.control import InForce
 from backstay.testing import Call, Reply, Request

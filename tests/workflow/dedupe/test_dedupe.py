@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.workflow.dedupe.conftest import Opener
 
 SOAK = os.environ.get("BACKSTAY_SOAK") == "1"
-PAIRS = 50 if SOAK else 10
+PAIRS = 50 if SOAK else 6
 COSTS: list[Any] = [0, 10_000]
 CALL = {"workflow_id": "w", "run_id": "r", "task_queue": "q"}
 

@@ -109,6 +109,15 @@ async def test_a_trail_that_begins_late_must_begin_where_the_archive_agrees(fold
     assert found.problem == "the archive has another record before this one"
 
 
+async def test_a_trail_that_begins_behind_all_that_the_archive_has_is_not_confirmed(folder: Path) -> None:
+    archive = store(folder)
+    await archive.keep(segment(0, 2))
+    far = AuditHead(1_000, "sha256:" + "9" * 64)
+    head, record = far.chained("2026-01-01T00:00:00.000Z", "paused", {"by": "mallory"})
+    found = await judged(archive, replace(TRAIL, start=far, head=head, records=[record]))
+    assert found == Flaw(1, "the archive has nothing of this part: it ends with record 2")
+
+
 async def test_the_archive_must_know_the_run_and_its_execution(folder: Path) -> None:
     archive = store(folder)
     nothing = "the archive has nothing of this run"
@@ -155,6 +164,11 @@ async def test_an_archive_is_judged_alone(folder: Path) -> None:
     assert len((await judge_archive(archive, [PublicKey(OTHER.public)])).faults) == 3
 
 
+async def test_an_archive_that_holds_nothing_is_not_intact(folder: Path) -> None:
+    [fault] = (await judge_archive(store(folder / "misspelt"), [])).faults
+    assert "it holds no evidence" in fault
+
+
 async def test_records_that_do_not_lead_to_their_head_are_found_though_their_digest_fits(folder: Path) -> None:
     await store(folder).keep(segment(records=RECORDS[:3]))
     [fault] = (await judge_archive(store(folder), TRUSTED)).faults
@@ -165,3 +179,5 @@ async def test_what_is_encrypted_for_others_is_judged_by_its_digests(folder: Pat
     await store(folder, sealing()).keep(segment())
     assert await judge_archive(store(folder), TRUSTED) == Kept(1, 1, 1, [])
     assert await judge_archive(store(folder, sealing()), TRUSTED) == Kept(1, 1, 0, [])
+    other = await judge_archive(store(folder, sealing(bytes(31) + b"1")), TRUSTED)
+    assert other == Kept(1, 1, 1, [])

@@ -48,6 +48,8 @@ def test_every_changed_byte_of_a_signed_manifest_is_found() -> None:
         {"schema": "backstay.archive/2"},
         {"run_id": ...},
         {"items": [1]},
+        {"at": "yesterday"},
+        {"at": "2026-01-01T00:00:00"},
         {"items": ["x", 2]},
         {"files": {}},
         {"files": {"records": {"name": "../../etc/passwd", "digest": ""}, "transcript": {"name": "t", "digest": ""}}},

@@ -54,3 +54,8 @@ def test_a_misspelt_hold_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Hold.read(text)
     assert refused.value.where == "`BACKSTAY_LEGAL_HOLD`"
+
+
+def test_nothing_goes_beside_a_manifest_that_cannot_be_read() -> None:
+    one, other = replace(OLD, name="r/e-1/a"), replace(OLD, name="r/e-2/a", execution="e-2")
+    assert expired([one, other], 30, [], NOW, ["r/e-1/b"]) == [other]

@@ -1,5 +1,6 @@
 """The archive: what it keeps is signed, may be encrypted, and is read again as it was."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from backstay.adapters.archive.keys import fault_of
 from backstay.adapters.archive.manifest import ENDING, digest_of
 from backstay.adapters.archive.store import archive_of
 from backstay.errors import ArchiveError, CodecError
+from backstay.kernel.audit_file import line_of
 from backstay.settings import Settings
 
 from .evidence import RECORDS, SECRET, SEED, bytes_of, sealing, segment, store
@@ -103,6 +105,27 @@ async def test_a_manifest_that_was_changed_or_moved_is_listed_as_broken(folder: 
     assert await archive.manifests("another") == ([], [f"another/e-1/x{ENDING}"])
     other.write_bytes(b"{}")
     assert (await archive.manifests())[1] == [f"another/e-1/x{ENDING}"]
+
+
+async def test_a_manifest_speaks_for_no_files_of_another_run(folder: Path) -> None:
+    archive = store(folder)
+    kept = await archive.keep(segment())
+    beside = f"{kept.name.rpartition('/')[0]}/x{ENDING}"
+    of_another = json.loads((folder / kept.name).read_bytes()) | {"run_id": "another"}
+    (folder / beside).write_bytes(line_of({key: of_another[key] for key in of_another.keys() - {"key", "signature"}}))
+    found, broken = await archive.manifests()
+    assert ([one.run_id for one in found], broken) == (["refund-A17"], [beside])
+
+
+async def test_what_is_no_encrypted_file_is_no_evidence(folder: Path) -> None:
+    kept = await store(folder).keep(segment())
+    said = json.loads((folder / kept.name).read_bytes()) | {"sealed": True}
+    (folder / kept.name).chmod(0o644)
+    (folder / kept.name).write_bytes(line_of({key: said[key] for key in said.keys() - {"key", "signature"}}))
+    archive = store(folder, sealing())
+    [manifest], _ = await archive.manifests()
+    with pytest.raises(ArchiveError, match="no encrypted file"):
+        await archive.lines(manifest, "records")
 
 
 async def test_a_deleted_part_leaves_nothing(folder: Path) -> None:

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from backstay.cli.views.audit import audit_table
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
+from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Amount
 from backstay.kernel.event import Event
 from backstay.kernel.events import (
@@ -78,3 +79,14 @@ def test_bookkeeping_is_left_out(event: Event) -> None:
 
 def test_no_text_of_a_person_steers_the_terminal() -> None:
     assert "\x1b" not in shown(Killed("olga\x1b[2J", "enough\nof it"))
+
+
+@pytest.mark.parametrize("event", ["closed", "admitted", "call_judged", "killed", "stop"])
+def test_what_governs_all_runs_has_events_of_any_name(event: str) -> None:
+    facts = {"given": {"by": "olga"}, "how": "continued_as_new"}
+    _, record = AuditHead().chained("2026-01-01T00:00:00.000Z", event, facts)
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(audit_table([record], of_run=False))
+    assert event.replace("_", " ") in captured.get()
+    assert "olga" in captured.get()

@@ -135,7 +135,8 @@ def test_a_receipt_stands_alone_and_falls_by_one_byte(tmp_path: Path, capsys: Sa
     assert execute(["audit", "verify", str(file)]) == 0
     said = capsys.readouterr()
     assert "asked by rita@example.com, approved: ann, bob, signed by 2026a" in said.out
-    for broken in (line + line.replace(b'"ann"', b'"eve"'), line + line[:-1], line + b"\n"):
+    odd = signed({"schema": "backstay.receipt/1", "approved_by": None}, KEY)
+    for broken in (line + line.replace(b'"ann"', b'"eve"'), line + line[:-1], line + b"\n", line + odd):
         file.write_bytes(broken)
         code, found = verify(capsys, file, "--key", PUBLIC)
         assert (code, found["broken"]["line"]) == (1, 2)
@@ -143,7 +144,9 @@ def test_a_receipt_stands_alone_and_falls_by_one_byte(tmp_path: Path, capsys: Sa
     assert verify(capsys, file, "--key", PUBLIC)[0] == 1
 
 
-@pytest.mark.parametrize("words", [(), ("no-such-file",), ("--archive", "ftp://x"), ("-", "--key", "no key")], ids=str)
+@pytest.mark.parametrize(
+    "words", [(), ("no-such-file",), ("--archive", "ftp://x"), ("--archive", ""), ("-", "--key", "no key")], ids=str
+)
 def test_what_cannot_be_judged_is_a_usage_error(words: tuple[str, ...]) -> None:
     assert execute(["audit", "verify", *words]) == 2
 
@@ -154,6 +157,8 @@ def test_what_is_old_and_not_held_goes(archive: Path, monkeypatch: pytest.Monkey
         return code, json.loads(capsys.readouterr().out)
 
     monkeypatch.setenv("BACKSTAY_ARCHIVE", str(archive))
+    assert prune()[0] == 2
+    monkeypatch.setenv("BACKSTAY_ARCHIVE_DAYS", "99999999999")
     assert prune()[0] == 2
     monkeypatch.setenv("BACKSTAY_ARCHIVE_DAYS", "1")
     monkeypatch.setenv("BACKSTAY_LEGAL_HOLD", "run:another, tenant:acme")

@@ -74,6 +74,11 @@ def test_a_refused_call_is_told_by_its_code_and_one_that_people_refuse_is_not() 
     assert other.call("cancelled") is None
 
 
+def test_a_call_that_the_runs_end_cut_short_is_told_with_its_cost_and_no_failure() -> None:
+    told = Told().call("cancelled", usd=7)
+    assert told == Report(ReportKind.CALL, "clerk", "acme", "pay", "gpt-5-nano", usd=7)
+
+
 def test_a_decision_is_told_where_it_cost_something() -> None:
     told = Told()
     settled = DecisionSettled(1, Amount(usd=12), 0, 0, 0)
