@@ -1,11 +1,12 @@
 """Judges the calls of past runs by a candidate: with the arguments, facts, sums, sources and consents of then.
 
-What a history does not tell is not guessed: where the verdict depends on it, nobody knows how the candidate decides.
+What neither history nor archive tells is not guessed: where the verdict depends on it, nobody knows how the candidate
+decides.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
@@ -68,12 +69,12 @@ _Judged = tuple[ProposedCall, Tried]
 class AgainstPast:
     """Tries a candidate on past runs."""
 
-    def __init__(self, candidate: Candidate, conversations: "folders.conversation.Conversations") -> None:
+    def __init__(self, candidate: Candidate, conversations: "folders.conversation.Conversations | None" = None) -> None:
         """Prepares it.
 
         Args:
             candidate: the rules, and the agents that they are for.
-            conversations: tells what the runs had read.
+            conversations: tells what the runs had read, where their histories are there.
         """
         self._candidate = candidate
         self._conversations = conversations
@@ -99,6 +100,8 @@ class AgainstPast:
         for question in run.questions:
             if question.given.now < since or agent not in (None, question.given.agent):
                 continue
+            if run.archived:
+                question = self._as_admitted(question)
             before = await self._before(run, question)
             # In a thread: facts are anybody's functions, and Ctrl-C has to end those that never return.
             for call, one in await asyncio.to_thread(self._judged, run, question, before):
@@ -109,10 +112,17 @@ class AgainstPast:
         self._seen |= here
         return [_most_telling(each) for each in found.values()]
 
+    def _as_admitted(self, question: Question) -> Question:
+        """Returns a question as if its run had been admitted with the candidate's tools; digests tell if it was."""
+        tools = self._candidate.digests(question.given.agent)
+        return replace(question, given=question.given.model_copy(update={"tools": tools}))
+
     async def _before(self, run: PastRun, question: Question) -> "folders.past.Before | None":
         """Returns what the run had read when it proposed the calls; None where no rule wants it, or nobody knows."""
         given = question.given
-        if not self._candidate.serves(given.agent) or self._candidate.gate.sourcing(given.agent) is None:
+        if self._conversations is None or run.archived or not self._candidate.serves(given.agent):
+            return None
+        if self._candidate.gate.sourcing(given.agent) is None:
             return None
         try:
             return await self._conversations.before(run.ref, given.facts.step, given.decision)
@@ -123,7 +133,8 @@ class AgainstPast:
         """Judges the calls of a question; those before a call count for it as they were decided then."""
         tally, step, judged = folders.exposure.Tally(question.given), question.given.facts.step, list[_Judged]()
         for call, was in zip(question.given.calls, question.verdicts, strict=True):
-            found = self._verdict(_Past(run, tally.question(), call, was, before))
+            past = _Past(run, tally.question(), call, was, before)
+            found = question.unknown if question.unknown and was.code not in BY_NO_RULE else self._verdict(past)
             now, why = (found, "") if isinstance(found, Verdict) else (None, found)
             judged.append((call, Tried(run.ref.workflow_id, step, call.call_id, call.tool, was, now, why)))
             tally.count(call.call_id, was)
@@ -136,18 +147,22 @@ class AgainstPast:
             return was
         if was.code is Code.POLICY_ERROR and not was.rules:
             return "policy failed on it then, and no rule decided"
+        if not self._candidate.serves(given.agent):
+            return f"the candidate has no agent `{given.agent}`"
         tool = self._candidate.tool(given.agent, call.tool)
         if tool is None:
-            return f"the candidate has no tool `{call.tool}` of an agent `{given.agent}`"
+            return f"the candidate's agent `{given.agent}` has no tool `{call.tool}`"
         if tool.spec.digest != given.tools.get(call.tool):
             return f"the tool `{call.tool}` has changed since then"
+        if not past.fits:
+            return f"the tool `{call.tool}` has changed since then, or the run was in another namespace"
         known = was.origins or given.origins.get(call.call_id)
         found = self._reviewed(past, {call.call_id: known} if known else {})
         if isinstance(found, str):
             return found
         verdict, judged = found
         if lacking := self._unrecorded(past, judged, tool):
-            return f"its rules read {', '.join(lacking)}, which the history does not tell"
+            return f"its rules read {', '.join(lacking)}, which the {past.run.source} does not tell"
         if known is not None and past.before is not None:
             anew = self._reviewed(past, {})
             if isinstance(anew, str) or anew[0].outcome is not verdict.outcome:
@@ -163,7 +178,9 @@ class AgainstPast:
         """
         candidate = self._candidate
         if candidate.gate.sourcing(past.given.agent) is not None and past.before is None and not origins:
-            return "its rules read where values come from, and the history does not tell what the run had read"
+            return (
+                f"its rules read where values come from, and the {past.run.source} does not tell what the run had read"
+            )
         reviewer = folders.review.Reviewer(candidate, candidate.gate, engine=candidate.engine)
         reviewed = reviewer.review(past.given.model_copy(update={"origins": origins}), past.call, past.before)
         if isinstance(reviewed.fault, KeyboardInterrupt | SystemExit):
@@ -185,8 +202,10 @@ class AgainstPast:
         def read(*path: str) -> bool:
             return any(rule.reads.depends_on(path) for rule in rules)
 
-        facts = [] if self._candidate.same_code(past.given) else [one for one in tool.spec.facts if read("facts", one)]
-        fed = {name for other in bundle.tools.values() for name in other.exposure}
+        same = self._candidate.same_code(past.given)
+        facts = [] if same else [one for one in tool.spec.facts if read("facts", one)]
+        # Whatever the same tools add to a meter was counted then.
+        fed = set[str]() if same else {name for other in bundle.tools.values() for name in other.exposure}
         uncounted = [name for name in sorted(fed - past.counted) if read("exposure", name, "run")]
         sums = [
             (name, period.value)
@@ -210,6 +229,13 @@ class _Past:
     call: ProposedCall
     was: Verdict
     before: "folders.past.Before | None"
+
+    @property
+    def fits(self) -> bool:
+        """Tells whether the recorded verdict is over exactly this call, of a tool with exactly this schema."""
+        return not self.run.archived or self.was.digest == folders.review.digest_of(
+            self.given, self.call, self.was.origins
+        )
 
     @property
     def counted(self) -> frozenset[str]:

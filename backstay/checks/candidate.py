@@ -41,6 +41,12 @@ class Candidate:
         """Returns a tool of an agent, whatever the version that a run was admitted with."""
         return self.agents[agent].tools.get(name) if agent in self.agents else None
 
+    def digests(self, agent: str) -> dict[str, str]:
+        """Returns the digest of each tool's schema of an agent, by name; none of one that the candidate lacks."""
+        return (
+            {name: tool.spec.digest for name, tool in self.agents[agent].tools.items()} if agent in self.agents else {}
+        )
+
     def same_code(self, given: AuthorizeInput) -> bool:
         """Tells whether the tools of an agent are known to be those that a run was admitted with."""
         return given.version in self.versions.get(given.agent, ())

@@ -6,6 +6,7 @@ them again with the facts, the time, the consents and the sums of then. Nothing 
 
 import asyncio
 import functools
+import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,21 +50,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The calls that policy was asked about together, and its recorded verdicts, one for each call."""
+    """The calls that policy was asked about together, and its recorded verdicts, one for each call.
+
+    Attributes:
+        given: what was asked.
+        verdicts: the answer.
+        unknown: why nobody can ask it again; empty where all of it was recorded.
+    """
 
     given: AuthorizeInput
     verdicts: Sequence[Verdict]
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One link of a run, as its history has it.
+    """One link of a run, as its history or the archive has it.
 
     Attributes:
         questions: what policy was asked and answered, in order.
         admission: of the run; None where it was admitted in an earlier link.
         calls: the calls with their verdicts alone, where the questions cannot be found.
         trouble: why they cannot.
+        archived: True where it is read from the archive, whose questions name no tool's schema: digests of verdicts do.
     """
 
     ref: RunRef
@@ -71,6 +80,12 @@ class PastRun:
     admission: Admission | None = None
     calls: Sequence[JudgedCall] = ()
     trouble: str = ""
+    archived: bool = False
+
+    @property
+    def source(self) -> str:
+        """The place that tells of it, in a word."""
+        return "archive" if self.archived else "history"
 
 
 async def links_since(client: Client, task_queue: str, since: datetime, agent: str | None) -> list[RunRef]:
@@ -110,6 +125,11 @@ async def links_of(client: Client, run_id: str) -> list[RunRef]:
 
 def _refs(found: Iterable[Execution]) -> list[RunRef]:
     return [RunRef(one.workflow_id, one.run_id) for one in sorted(found, key=lambda one: one.started_at)]
+
+
+def silenced() -> None:
+    """Silences the SDK's log: a history that does not replay is told as such, and its traceback helps nobody."""
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
 
 
 async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[PastRun]:

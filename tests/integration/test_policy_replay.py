@@ -1,15 +1,20 @@
 """`backstay policy replay`: a candidate bundle against the calls of past runs, and past calls as cases."""
 
 import asyncio
+import contextlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from backstay.cli import execute
 from backstay.testing import Call, Reply
@@ -91,14 +96,21 @@ async def refunded(runtime: LocalRuntime, agent: str) -> dict[str, int]:
     return amounts
 
 
+async def asked(runtime: LocalRuntime, agent: str, run_id: str | None = None) -> WorkflowHandle[Any, Any]:
+    """Runs a call until people are asked about it."""
+    handle = await runtime.start({"goal": "close the account", "agent": agent}, run_id)
+    async with asyncio.timeout(60):
+        while not (await handle.query("status"))["pending_approvals"]:
+            await asyncio.sleep(0.1)
+    return handle
+
+
 async def approved(runtime: LocalRuntime, agent: str) -> str:
     """Runs a call that a person approves; returns the run's id."""
-    handle = await runtime.start({"goal": "close the account", "agent": agent})
-    async with asyncio.timeout(60):
-        while not (pending := (await handle.query("status"))["pending_approvals"]):
-            await asyncio.sleep(0.1)
-        await handle.execute_update("approve", {"approval_id": pending[0]["approval_id"], "by": "alice"})
-        assert (await handle.result())["status"] == "completed"
+    handle = await asked(runtime, agent)
+    [pending] = (await handle.query("status"))["pending_approvals"]
+    await handle.execute_update("approve", {"approval_id": pending["approval_id"], "by": "alice"})
+    assert (await asyncio.wait_for(handle.result(), 60))["status"] == "completed"
     return handle.id
 
 
@@ -118,11 +130,11 @@ async def replayed(command: Command, calls: int, *words: str) -> tuple[int | Non
 async def test_a_mended_rule_lists_exactly_the_past_calls_that_differ(
     client: Client, agent_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    name = f"till-{uuid.uuid4().hex[:8]}"
+    name, archive = f"till-{uuid.uuid4().hex[:8]}", str(tmp_path / "archive")
     agents = agent_folder(name, tools=TOOLS)
     wrong, fixed = policies(tmp_path / "wrong", WRONG), policies(tmp_path / "fixed", FIXED)
-    async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong]) as runtime:
-        closed = await approved(runtime, name)
+    async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong], archive=archive) as runtime:
+        await approved(runtime, name)
         amounts = await refunded(runtime, name)
     command = command_of(runtime, BACKSTAY_AGENTS=str(agents), BACKSTAY_POLICIES=str(wrong))
     code, found = await replayed(command, RUNS + 1, "--policies", str(fixed))
@@ -136,54 +148,113 @@ async def test_a_mended_rule_lists_exactly_the_past_calls_that_differ(
     one = found["changed"][0]
     assert set(one) == {"run_id", "step", "call_id", "tool", "was", "now", "rules"}
     assert (one["step"], one["tool"]) == (1, "issue_refund")
-    await as_people_and_pipelines_read_it(command, found, fixed, wrong)
-    await as_cases(command, agents / name, amounts, closed)
+
+    asleep = command_of(runtime, BACKSTAY_AGENTS=str(agents), TEMPORAL_ADDRESS="127.0.0.1:1")
+    (read, out, err), (same, unchanged, _), (told, table, said) = await asyncio.gather(
+        asleep("policy", "replay", "--policies", str(fixed), "--archive", archive, "-o", "json"),
+        asleep("policy", "replay", "--policies", str(wrong), "--archive", archive, "-o", "json"),
+        command("policy", "replay", "--policies", str(fixed), "--since", "1d"),
+    )
+    assert (read, by_run(json.loads(out))) == (3, by_run(found)), err
+    assert (same, json.loads(unchanged)["changed"], json.loads(unchanged)["calls"]) == (0, [], RUNS + 1)
+    assert (told, len(table.splitlines())) == (3, 1 + len(changed))
+    opened = f"{len(changed)} of {RUNS + 1} calls would have been decided differently, {found['deny_to_allow']} of them"
+    assert opened in said
 
 
-async def as_people_and_pipelines_read_it(command: Command, found: Any, fixed: Path, wrong: Path) -> None:
-    code, out, err = await command("policy", "replay", "--policies", str(fixed), "--since", "1d")
-    changed = len(found["changed"])
-    assert (code, len(out.splitlines())) == (3, 1 + changed)
-    said = f"{changed} of {RUNS + 1} calls would have been decided differently, {found['deny_to_allow']} of them from"
-    assert said in err
-    code, out, _ = await command("policy", "replay", "--policies", str(wrong), "-o", "json")
-    assert (code, json.loads(out)["changed"], json.loads(out)["calls"]) == (0, [], RUNS + 1)
-    code, out, _ = await command("policy", "replay", "--policies", str(fixed), "--since", "2099-01-01", "-o", "json")
-    assert (code, json.loads(out)["calls"]) == (0, 0)
+def by_run(found: Any) -> Any:
+    """A report without the order of calls that changed alike."""
+    return {**found, "changed": sorted(found["changed"], key=lambda one: (one["run_id"], one["call_id"]))}
 
 
-async def as_cases(command: Command, agent: Path, amounts: dict[str, int], closed: str) -> None:
-    denied = next(run for run, amount in amounts.items() if amount == 75)
-    code, case, _ = await command("policy", "replay", "--case", denied, "1")
-    assert (code, case.startswith("[[case]]\n"), 'expect = "deny"' in case) == (0, True, True)
-    code, asked, _ = await command("policy", "replay", "--case", closed)
-    assert (code, 'groups = ["finance"]' in asked) == (0, True)
-    (agent / "cases.toml").write_text(f"{case}\n{asked}")
-    code, out, err = await command("policy", "test", agent.name)
-    assert (code, out) == (0, f"{agent.name}: 2 passed\n"), err
-    (agent / "cases.toml").write_text(case.replace('expect = "deny"', 'expect = "allow"'))
-    assert (await command("policy", "test", agent.name))[0] == 1
-    code, out, _ = await command("policy", "replay", "--case", denied, "1", "-o", "json")
-    assert json.loads(out) == {"run_id": denied, "cases": [case]}
-    code, _, err = await command("policy", "replay", "--case", denied, "7")
-    assert (code, "name one of the steps 1" in " ".join(err.split())) == (4, True)
-    assert (await command("policy", "replay", "--case", "no-such-run"))[0] == 4
-
-
-async def test_calls_of_tools_that_are_gone_are_unknown_and_no_success(
+async def test_a_past_call_becomes_a_case_that_is_tested_from_then_on(
     client: Client, agent_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     name = f"till-{uuid.uuid4().hex[:8]}"
-    agents = agent_folder(name, tools=TOOLS)
-    wrong = policies(tmp_path / "wrong", WRONG)
+    agents, wrong = agent_folder(name, tools=TOOLS), policies(tmp_path / "wrong", WRONG)
     async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong]) as runtime:
+        closed, denied = await approved(runtime, name), f'refund "{uuid.uuid4()}"'
+        await runtime.run_to_end({"goal": "refund order 75.", "agent": name}, denied)
+    command = command_of(runtime, BACKSTAY_AGENTS=str(agents), BACKSTAY_POLICIES=str(wrong))
+    (code, case, _), (yes, asked, _), (plain, out, _), (late, _, err), (never, _, _) = await asyncio.gather(
+        command("policy", "replay", "--case", denied, "1"),
+        command("policy", "replay", "--case", closed),
+        command("policy", "replay", "--case", denied, "1", "-o", "json"),
+        command("policy", "replay", "--case", denied, "7"),
+        command("policy", "replay", "--case", "no-such-run"),
+    )
+    assert (code, case.startswith("[[case]]\n"), 'expect = "deny"' in case) == (0, True, True)
+    assert (yes, 'groups = ["finance"]' in asked) == (0, True)
+    assert (plain, json.loads(out)) == (0, {"run_id": denied, "cases": [case]})
+    assert (late, "name one of the steps 1" in " ".join(err.split()), never) == (4, True, 4)
+    cases = agents / name / "cases.toml"
+    cases.write_text(f"{case}\n{asked}")
+    code, out, err = await command("policy", "test", name)
+    assert (code, out) == (0, f"{name}: 2 passed\n"), err
+    cases.write_text(case.replace('expect = "deny"', 'expect = "allow"'))
+    assert (await command("policy", "test", name))[0] == 1
+
+
+async def forgotten(client: Client, run_id: str) -> None:
+    """Has Temporal forget a run."""
+    execution = WorkflowExecution(workflow_id=run_id)
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+    )
+    async with asyncio.timeout(60):
+        with contextlib.suppress(RPCError):
+            while await client.get_workflow_handle(run_id).describe():
+                await asyncio.sleep(0.1)
+
+
+async def test_open_runs_those_that_temporal_forgot_and_those_of_no_agent_are_told(
+    client: Client, agent_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    till, gone, archive = f"till-{uuid.uuid4().hex[:8]}", f"gone-{uuid.uuid4().hex[:8]}", str(tmp_path / "archive")
+    agents, wrong = agent_folder(till, tools=TOOLS), policies(tmp_path / "wrong", WRONG)
+    agent_folder(gone, tools=TOOLS)
+    fixed = str(policies(tmp_path / "fixed", FIXED))
+    ids = {one: f"{one}-{uuid.uuid4()}" for one in ("open", "gone", "forgotten")}
+    async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong], archive=archive) as runtime:
+        waiting = await asked(runtime, till, ids["open"])
+        await runtime.run_to_end({"goal": "refund order 75.", "agent": till}, ids["forgotten"])
+        await runtime.run_to_end({"goal": "refund order 75.", "agent": gone}, ids["gone"])
+        await forgotten(client, ids["forgotten"])
+        shutil.rmtree(agents / gone)
+        command = command_of(runtime, BACKSTAY_AGENTS=str(agents), BACKSTAY_ARCHIVE=archive)
+        code, found = await replayed(command, 3, "--policies", fixed)
+        assert (code, found["calls"], found["unread"]) == (3, 3, [])
+        assert [(one["run_id"], one["now"]) for one in found["changed"]] == [(ids["forgotten"], "allow")]
+        assert [(one["run_id"], one["why"]) for one in found["why_unknown"]] == [
+            (ids["gone"], f"the candidate has no agent `{gone}`")
+        ]
+        code, out, err = await command("policy", "replay", "--policies", str(wrong))
+        assert (code, out) == (1, "")
+        assert f"unknown: the candidate has no agent `{gone}`: {ids['gone']} step 1 issue_refund" in " ".join(
+            err.split()
+        )
+        await waiting.terminate()
+
+
+async def test_calls_of_a_tool_that_has_changed_are_unknown_and_no_success(
+    client: Client, agent_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    name, archive = f"till-{uuid.uuid4().hex[:8]}", str(tmp_path / "archive")
+    agents = agent_folder(name, tools=TOOLS)
+    wrong, fixed = policies(tmp_path / "wrong", WRONG), str(policies(tmp_path / "fixed", FIXED))
+    async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong], archive=archive) as runtime:
         await runtime.run_to_end({"goal": "refund order 75.", "agent": name})
     (agents / name / "tools.py").write_text(TOOLS.replace("amount: int)", "amount: int, note: str = '')"))
     command = command_of(runtime, BACKSTAY_AGENTS=str(agents))
-    code, found = await replayed(command, 1, "--policies", str(policies(tmp_path / "fixed", FIXED)))
+    why = "the tool `issue_refund` has changed since then"
+    code, found = await replayed(command, 1, "--policies", fixed)
     assert (code, found["calls"], found["changed"], found["unknown"]) == (1, 1, [], 1)
-    assert found["why_unknown"][0]["why"] == "the tool `issue_refund` has changed since then"
-    assert (await command("policy", "replay", "--policies", str(wrong), "--agent", "default"))[0] == 0
+    assert found["why_unknown"][0]["why"] == why
+    (code, out, _), (none, _, _) = await asyncio.gather(
+        command("policy", "replay", "--policies", fixed, "--archive", archive, "-o", "json"),
+        command("policy", "replay", "--policies", str(wrong), "--agent", "default"),
+    )
+    assert (code, json.loads(out)["why_unknown"][0]["why"].startswith(why), none) == (1, True, 0)
 
 
 @pytest.fixture
@@ -205,10 +276,16 @@ def nowhere(agent_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pyte
         (["--policies", "empty"], "holds neither"),
         (["--policies", "broken"], "refunds.cedar"),
         (["--policies", "fixed", "--since", "soon"], "is no time to begin at"),
+        (["--policies", "fixed", "--since", "2999-01-01"], "`2999-01-01` has yet to come"),
+        (["--policies", "fixed", "--archive", ""], "`--archive` names no place"),
+        (["--policies", "fixed", "--archive", "ftp://host"], "there is no archive of the kind `ftp`"),
+        (["--policies", "fixed", "--archive", "empty"], "the archive holds no evidence of any run"),
+        (["--policies", "fixed", "--archive", "missing"], "the archive holds no evidence of any run"),
         (["--policies", "fixed", "--agent", "tlil"], "there is no agent `tlil`"),
         (["--agents", "missing"], "no such folder of agents"),
         (["--policies", "fixed", "3"], "`--case RUN 3`"),
-        (["--policies", "fixed", "--case", "run-1"], "leave `--policies` and `--agents` out"),
+        (["--policies", "fixed", "--case", "run-1"], "a case is written as it was decided"),
+        (["--case", "run-1", "--archive", "empty"], "a case is written as it was decided"),
         (["--case", "run-1", "three"], "three"),
     ],
 )

@@ -135,6 +135,12 @@ def replay(
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="Only calls of this agent.", autocompletion=agent_names)
     ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE", help="Read only this archive, a folder or s3://bucket/prefix, and ask no server."
+        ),
+    ] = None,
     case: Annotated[
         str | None, typer.Option(metavar="RUN", help="Write past calls of a run as entries of cases.toml instead.")
     ] = None,
@@ -143,20 +149,23 @@ def replay(
     """Judge the calls of past runs by a candidate bundle, and list those that it decides otherwise, the loosened first.
 
     Arguments, facts, sums, sources, consents and time are those of then. A call is `unknown` where the candidate's
-    rules read what the history does not tell. With --case RUN STEP: past calls as `backstay policy test` takes them.
+    rules read what the past does not tell. Runs that Temporal has forgotten are read from BACKSTAY_ARCHIVE. With --case
+    RUN STEP: past calls as `backstay policy test` takes them.
 
-    Exit code: 0 nothing changed, or written; 1 nothing is known to change, and some calls are unknown; 2 the candidate
-    cannot be used; 3 something changed; 4 with --case: no such run or step; 5 Temporal unreachable.
+    Exit code: 0 nothing changed, or written; 1 nothing is known to change, and some calls are unknown or not read; 2
+    the candidate cannot be used; 3 something changed; 4 with --case: no such run or step; 5 Temporal unreachable.
     """
-    from ..work import policy_replay as work
-
     if case is not None:
-        if policies or agents:
-            raise typer.BadParameter("a case is written as it was decided: leave `--policies` and `--agents` out")
-        raise typer.Exit(work.case(case, step, output))
+        if policies or agents or agent or archive:
+            raise typer.BadParameter("a case is written as it was decided: name the run, and a step, alone")
+        from ..work import policy_case
+
+        raise typer.Exit(policy_case.case(case, step, output))
     if step is not None:
         raise typer.BadParameter("a step is of a run: `--case RUN 3`")
-    raise typer.Exit(work.replay(policies or [], agents or [], since, agent, output))
+    from ..work import policy_replay as work
+
+    raise typer.Exit(work.replay(policies or [], agents or [], work.Wanted(since, agent, archive), output))
 
 
 def _step(word: str | None, further: str | None, step: int | None) -> int | None:

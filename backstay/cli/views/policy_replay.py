@@ -1,26 +1,30 @@
 """Shows what a candidate decides otherwise in past runs, and which calls nobody knows of."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from backstay.checks.against_past import Tried
+from backstay.checks.archived_runs import Unread
 from backstay.kernel.excerpt import on_one_line
 from backstay.kernel.verdict import Outcome, Verdict
 
 from .columns import Columns
 
+NAMED = 10
+"""The most calls that people are told for one reason."""
 _STYLE = {Outcome.ALLOW: "green", Outcome.DENY: "red", Outcome.REQUIRE_APPROVAL: "yellow"}
 
 
-def as_json(tried: Sequence[Tried], changed: Sequence[Tried]) -> dict[str, Any]:
+def as_json(tried: Sequence[Tried], changed: Sequence[Tried], unread: Iterable[Unread] = ()) -> dict[str, Any]:
     """Returns the report for programs.
 
     Args:
         tried: all calls.
         changed: those that are decided otherwise, in their order.
+        unread: the parts of an archive that cannot be read.
     """
     unknown = [one for one in tried if one.now is None]
     return {
@@ -29,6 +33,7 @@ def as_json(tried: Sequence[Tried], changed: Sequence[Tried]) -> dict[str, Any]:
         "deny_to_allow": sum(one.opens for one in changed),
         "unknown": len(unknown),
         "why_unknown": [{**_call(one), "was": one.was.outcome.value, "why": one.why} for one in unknown],
+        "unread": [{"name": one.name, "why": one.why} for one in unread],
     }
 
 
@@ -43,17 +48,28 @@ def table(changed: Iterable[Tried]) -> Columns:
     return columns
 
 
-def doubts(tried: Iterable[Tried]) -> list[str]:
-    """Says how many calls nobody knows of, and why: a line for each reason, with an example."""
-    reasons: dict[str, list[Tried]] = defaultdict(list)
+def doubts(tried: Iterable[Tried], unread: Iterable[Unread] = ()) -> list[str]:
+    """Says which calls nobody knows of, and why, and what cannot be read: a line for each reason."""
+    calls, parts = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for one in tried:
         if one.now is None:
-            reasons[one.why].append(one)
+            calls[one.why].append(f"{on_one_line(one.run_id)} step {one.step} {on_one_line(one.tool)}")
+    for part in unread:
+        parts[part.why].append(on_one_line(part.name))
     return [
-        f"unknown for {len(found)} of the calls, such as {on_one_line(found[0].run_id)} step {found[0].step}: "
-        f"{on_one_line(why)}"
-        for why, found in sorted(reasons.items(), key=lambda entry: -len(entry[1]))
+        *(f"unknown: {on_one_line(why)}: {_some(found)}" for why, found in _most_first(calls)),
+        *(f"not read: {on_one_line(why)}: {_some(found)}" for why, found in _most_first(parts)),
     ]
+
+
+def _most_first(reasons: Mapping[str, list[str]]) -> list[tuple[str, list[str]]]:
+    return sorted(reasons.items(), key=lambda entry: -len(entry[1]))
+
+
+def _some(found: Sequence[str]) -> str:
+    """Names a few, and how many more there are."""
+    more = f" and {len(found) - NAMED} more, which `-o json` lists" if len(found) > NAMED else ""
+    return f"{', '.join(found[:NAMED])}{more}"
 
 
 def _changed(one: Tried, now: Verdict) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from activities.conversation import Conversations
 from activities.past import Before, RunPast
+from activities.review import digest_of
 from backstay.checks.against_past import BY_NO_RULE, AgainstPast, Tried, loosest_first
 from backstay.checks.candidate import Candidate, candidate_of
 from backstay.checks.past_runs import PastRun, Question
@@ -172,7 +173,10 @@ async def test_a_tool_that_has_changed_leaves_its_calls_unknown(desk: Desk) -> N
     found = await desk.one("", verdict(DENY), tools={"pay": "sha256:other"})
     assert (found.now, found.why) == (None, "the tool `pay` has changed since then")
     found = await desk.one("", verdict(DENY), agent="gone")
-    assert (found.now, "no tool `pay` of an agent `gone`" in found.why) == (None, True)
+    assert (found.now, found.why) == (None, "the candidate has no agent `gone`")
+    call = ProposedCall(call_id="1-0", tool="refund", arguments="{}")
+    found = await desk.one("", verdict(DENY), calls=[call])
+    assert (found.now, found.why) == (None, "the candidate's agent `clerk` has no tool `refund`")
 
 
 FACT = '@id("abroad") forbid(principal, action == Action::"pay", resource) unless { context.facts.country == "DE" };'
@@ -274,6 +278,43 @@ async def test_calls_of_a_history_that_does_not_replay_are_unknown(desk: Desk) -
     run = PastRun(RunRef("run-1", "link-1"), calls=[JudgedCall("run-1", 1, call, verdict(DENY))], trouble="why not")
     [found] = await against(desk.candidate("")).tried(run)
     assert (found.now, found.why, found.changed) == (None, "why not", False)
+
+
+async def archived(desk: Desk, rules: str, was: Verdict, unknown: str = "", **given: Any) -> Tried:
+    """A call as an archive has it, without schemas of tools, judged by a candidate; its digest is that of a run."""
+    candidate = desk.candidate(rules)
+    question = desk.question(candidate, [was], **given)
+    was = replace(was, digest=digest_of(question.given, question.given.calls[0], was.origins) or "")
+    asked = question.given.model_copy(update={"tools": {}})
+    run = PastRun(RunRef("run-1", "link-1"), [Question(asked, [was], unknown)], archived=True)
+    [found] = await AgainstPast(candidate).tried(run)
+    return found
+
+
+async def test_a_call_that_the_archive_alone_has_is_judged_like_any_other(desk: Desk) -> None:
+    assert (await archived(desk, "", verdict(DENY, rules=("large",)))).opens
+    assert not (await archived(desk, f'@id("large") {LARGE}', verdict(DENY))).changed
+    said = Origins({"to": ("user",), "amount": ("model",)}, targets=("model",))
+    assert (await archived(desk, TARGETS, verdict(ALLOW, Code.PERMITTED, origins=said))).changed
+
+
+async def test_the_digest_tells_whether_a_tool_in_the_archive_is_still_the_same(desk: Desk) -> None:
+    candidate = desk.candidate("")
+    question = desk.question(candidate, [verdict(DENY)])
+    [found] = await AgainstPast(candidate).tried(PastRun(RunRef("run-1", "link-1"), [question], archived=True))
+    assert found.now is None
+    assert found.why == "the tool `pay` has changed since then, or the run was in another namespace"
+    assert (await archived(desk, "", verdict(DENY), agent="gone")).why == "the candidate has no agent `gone`"
+
+
+async def test_what_the_archive_does_not_tell_leaves_a_call_unknown(desk: Desk) -> None:
+    found = await archived(desk, "", verdict(DENY), "the archive does not tell")
+    assert (found.now, found.why) == (None, "the archive does not tell")
+    found = await archived(desk, TARGETS, verdict(ALLOW, Code.PERMITTED))
+    assert (found.now, "the archive does not tell what the run had read" in found.why) == (None, True)
+    found = await archived(desk, DAY, verdict(ALLOW, Code.PERMITTED))
+    assert (found.now, "the sum of `paid` by day, which the archive does not tell" in found.why) == (None, True)
+    assert (await archived(desk, "", verdict(DENY, Code.UNKNOWN_TOOL), "the archive does not tell")).now is not None
 
 
 async def test_what_was_denied_and_is_allowed_comes_first() -> None:

@@ -47,7 +47,8 @@ def test_its_rules_stand_in_place_of_those_in_force(agents: Path, tmp_path: Path
     assert "none" not in candidate.gate.bundle("clerk").enforced.rules
     assert candidate.serves("clerk")
     assert candidate.tool("clerk", "look") is not None
-    assert (candidate.serves("gone"), candidate.tool("gone", "look")) == (False, None)
+    assert (candidate.serves("gone"), candidate.tool("gone", "look"), candidate.digests("gone")) == (False, None, {})
+    assert candidate.digests("clerk") == {"look": candidate.agents["clerk"].tools["look"].spec.digest}
 
 
 def test_tools_are_known_to_be_the_same_where_only_rules_differ(agents: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,16 @@ def test_all_that_rules_could_know_reads_back() -> None:
     what_if = case.what_if()
     assert what_if.exposure == {"paid": 1_500_000}
     assert what_if.counted == {"paid": {Period.DAY: 4_950_000}}
+
+
+ODD = ['a "quoted" run', "a\n[[case]]\nname = 'b'", "back\\slash", "'''", "\u2028\u202e\x00é🙂", "a = 1 # no"]
+
+
+@pytest.mark.parametrize("run_id", ODD)
+def test_a_name_that_toml_must_quote_reads_back(run_id: str) -> None:
+    one = past({})
+    text = case_of(replace(one, given=one.given.model_copy(update={"run_id": run_id})))
+    assert read(text).name == f"{run_id} step 3: 3-0"
 
 
 def test_its_text_cannot_steer_a_terminal() -> None:
