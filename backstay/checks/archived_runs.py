@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from backstay.adapters.archive.manifest import Manifest
+from backstay.adapters.archive.manifest import Manifest, folder_of
 from backstay.adapters.archive.store import Store
 from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.engine.executions import described
@@ -18,7 +18,7 @@ from backstay.errors import ArchiveError, CodecError
 from backstay.kernel.audit import AuditHead, verify
 from backstay.kernel.keys import run_key
 
-from .past_runs import PastRun
+from .past_runs import PastRun, Unread
 from .recorded import Recording, questions_of
 
 NO_MANIFEST = "it is no manifest of this version of Backstay, or was changed"
@@ -30,12 +30,10 @@ Wants = Callable[[RunRef], Awaitable[bool]]
 """Tells whether a link of a run is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A part of an archive that cannot be read, and why: nobody knows which calls it has."""
-
-    name: str
-    why: str
+def manifests_beside(broken: Iterable[str], known: Iterable[RunRef]) -> list[Unread]:
+    """Names manifests that cannot be read, but for those of links that are known without them."""
+    folders = {f"{folder_of(ref.workflow_id)}/{ref.run_id}" for ref in known}
+    return [Unread(name, NO_MANIFEST) for name in broken if name.rpartition("/")[0] not in folders]
 
 
 def forgotten_by(client: Client, known: Container[RunRef]) -> Wants:

@@ -5,6 +5,7 @@ them again with the facts, the time, the consents and the sums of then. Nothing 
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections import defaultdict, deque
@@ -40,7 +41,7 @@ from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult
-from backstay.errors import RunNotFoundError
+from backstay.errors import CodecError, ConfigurationError, RunNotFoundError
 from backstay.kernel.verdict import Verdict
 
 _AGENT = SearchAttributeKey.for_keyword("BackstayAgent")
@@ -88,6 +89,19 @@ class PastRun:
         return "archive" if self.archived else "history"
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of the past that cannot be read, and why: nobody knows which calls it has.
+
+    Attributes:
+        ref: the link of a run, where the history is there.
+    """
+
+    name: str
+    why: str
+    ref: RunRef | None = None
+
+
 async def links_since(client: Client, task_queue: str, since: datetime, agent: str | None) -> list[RunRef]:
     """Lists the links of runs that were open at some time since a moment, the first to start first.
 
@@ -118,9 +132,12 @@ async def links_of(client: Client, run_id: str) -> list[RunRef]:
         latest = await described(client, run_id)
         if latest.workflow_type != names.AGENT_RUN:
             raise RunNotFoundError(run_id, client.namespace)
-        query = f'WorkflowType = "{names.AGENT_RUN}" AND WorkflowId = "{plain(run_id)}"'
-        indexed = [one async for one in listed(client, query) if one.run_id != latest.run_id]
-    return _refs([*indexed, latest])
+        found = [latest]
+        # Only a run that was reset has more links, and the index cannot be asked for an id with a quotation mark.
+        with contextlib.suppress(ConfigurationError):
+            query = f'WorkflowType = "{names.AGENT_RUN}" AND WorkflowId = "{plain(run_id)}"'
+            found += [one async for one in listed(client, query) if one.run_id != latest.run_id]
+    return _refs(found)
 
 
 def _refs(found: Iterable[Execution]) -> list[RunRef]:
@@ -132,11 +149,12 @@ def silenced() -> None:
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
 
 
-async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[PastRun]:
+async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[PastRun | Unread]:
     """Yields what policy was asked in some links of runs; links that Temporal forgets meanwhile are left out.
 
+    Those that are encrypted with a key that is not here are unread.
+
     Raises:
-        CodecError: what a run holds is encrypted with a key that is not here.
         UnreachableError: Temporal does not answer.
     """
     heard, pushed = _Heard(), deque[RunRef]()
@@ -155,8 +173,15 @@ async def past_runs(client: Client, links: Iterable[RunRef]) -> AsyncGenerator[P
                 if result.replay_failure is None:
                     yield found
                 else:
-                    calls = await judged_calls(client, ref.workflow_id, ref.run_id)
-                    yield PastRun(ref, calls=calls, trouble="its history does not replay with this version of Backstay")
+                    yield await _not_replayed(client, ref)
+
+
+async def _not_replayed(client: Client, ref: RunRef) -> PastRun | Unread:
+    try:
+        calls = await judged_calls(client, ref.workflow_id, ref.run_id)
+    except CodecError as error:
+        return Unread(ref.workflow_id, str(error), ref)
+    return PastRun(ref, calls=calls, trouble="its history does not replay with this version of Backstay")
 
 
 async def _histories(client: Client, links: Iterable[RunRef], pushed: deque[RunRef]) -> AsyncIterator[WorkflowHistory]:

@@ -286,7 +286,7 @@ def nowhere(agent_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pyte
         (["--policies", "fixed", "3"], "`--case RUN 3`"),
         (["--policies", "fixed", "--case", "run-1"], "a case is written as it was decided"),
         (["--case", "run-1", "--archive", "empty"], "a case is written as it was decided"),
-        (["--case", "run-1", "three"], "three"),
+        (["--case", "run-1", "three"], "should be a valid integer"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_a_server_is_asked(

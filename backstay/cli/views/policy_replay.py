@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from backstay.checks.against_past import Tried
-from backstay.checks.archived_runs import Unread
+from backstay.checks.past_runs import Unread
 from backstay.kernel.excerpt import on_one_line
 from backstay.kernel.verdict import Outcome, Verdict
 
@@ -24,7 +24,7 @@ def as_json(tried: Sequence[Tried], changed: Sequence[Tried], unread: Iterable[U
     Args:
         tried: all calls.
         changed: those that are decided otherwise, in their order.
-        unread: the parts of an archive that cannot be read.
+        unread: the runs, and the parts of an archive, that cannot be read.
     """
     unknown = [one for one in tried if one.now is None]
     return {

@@ -9,9 +9,9 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.checks.against_past import conversations_of
 from backstay.checks.past_case import PastCall, case_of, first_judged
-from backstay.checks.past_runs import links_of, past_runs, silenced
+from backstay.checks.past_runs import Unread, links_of, past_runs, silenced
 from backstay.contracts.history import RunRef
-from backstay.errors import ConfigurationError, HistoryError
+from backstay.errors import CodecError, ConfigurationError, HistoryError
 
 from ..shell.connected import Connected, connected
 from ..shell.exit import ExitCode
@@ -38,6 +38,8 @@ async def _case(run_id: str, step: int | None, output: Output) -> int:
     client, judged, trouble = link.client.temporal, list[tuple[RunRef, PastCall]](), ""
     async with contextlib.aclosing(past_runs(client, await links_of(client, run_id))) as runs:
         async for run in runs:
+            if isinstance(run, Unread):
+                raise CodecError(run.why)
             judged += [(run.ref, one) for one in first_judged(run, None)]
             trouble = trouble or run.trouble
     calls = [(ref, one) for ref, one in judged if step in (None, one.given.facts.step)]

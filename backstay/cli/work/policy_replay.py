@@ -1,7 +1,7 @@
 """`backstay policy replay`: tries a candidate bundle on the calls of past runs."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +10,9 @@ from temporalio.client import Client
 
 from backstay.adapters.archive.store import Store, archive_of
 from backstay.checks.against_past import AgainstPast, Tried, conversations_of, loosest_first
-from backstay.checks.archived_runs import NO_MANIFEST, Sought, Unread, archived_runs, everything, forgotten_by
+from backstay.checks.archived_runs import Sought, archived_runs, everything, forgotten_by, manifests_beside
 from backstay.checks.candidate import Candidate, candidate_of
-from backstay.checks.past_runs import links_since, past_runs, silenced
+from backstay.checks.past_runs import PastRun, Unread, links_since, past_runs, silenced
 from backstay.client.connection import namespace
 from backstay.contracts.history import RunRef
 from backstay.errors import ConfigurationError
@@ -53,6 +53,7 @@ class _Trial:
     agent: str | None
     tried: list[Tried] = field(default_factory=list[Tried])
     unread: list[Unread] = field(default_factory=list[Unread])
+    read: set[RunRef] = field(default_factory=set[RunRef])
 
     async def on_histories(self, client: Client, task_queue: str, archive: Store | None) -> None:
         """Tries the calls of runs that Temporal has, and those in the archive that it has no longer."""
@@ -60,18 +61,15 @@ class _Trial:
         candidate = replace(self.candidate, engine=engine)
         against = AgainstPast(candidate, conversations_of(client, task_queue))
         links = await links_since(client, task_queue, self.since, self.agent)
-        read = set[RunRef]()
         async with contextlib.aclosing(past_runs(client, links)) as runs:
-            async for run in runs:
-                read.add(run.ref)
-                self.tried += await against.tried(run, self._began, self.agent)
+            await self._on(runs, against)
         if archive is not None:
-            wants = forgotten_by(client, frozenset(read))
-            read |= await self.on_archive(archive, Sought(client.namespace, self.since, self.agent, wants), against)
-        self.unread += [Unread(link.workflow_id, _DELETED) for link in links if link not in read]
+            wants = forgotten_by(client, frozenset(self.read))
+            await self.on_archive(archive, Sought(client.namespace, self.since, self.agent, wants), against)
+        self.unread += [Unread(link.workflow_id, _DELETED, link) for link in links if link not in self.read]
 
-    async def on_archive(self, archive: Store, sought: Sought, against: AgainstPast) -> set[RunRef]:
-        """Tries the calls that an archive has; returns the links of runs that it read.
+    async def on_archive(self, archive: Store, sought: Sought, against: AgainstPast) -> None:
+        """Tries the calls that an archive has.
 
         Raises:
             ConfigurationError: nothing but the archive is asked, and it has nothing at all.
@@ -80,16 +78,18 @@ class _Trial:
         if not manifests and not broken and sought.wants is everything:
             mend = "is it the place that `BACKSTAY_ARCHIVE` names?"
             raise ConfigurationError("the archive holds no evidence of any run", where="`--archive`", mend=mend)
-        self.unread += [Unread(name, NO_MANIFEST) for name in broken]
-        read = set[RunRef]()
+        self.unread += manifests_beside(broken, self.read)
         async with contextlib.aclosing(archived_runs(archive, manifests, sought)) as runs:
-            async for run in runs:
-                if isinstance(run, Unread):
-                    self.unread.append(run)
-                else:
-                    read.add(run.ref)
-                    self.tried += await against.tried(run, self._began, self.agent)
-        return read
+            await self._on(runs, against)
+
+    async def _on(self, runs: AsyncIterable[PastRun | Unread], against: AgainstPast) -> None:
+        async for run in runs:
+            if run.ref is not None:
+                self.read.add(run.ref)
+            if isinstance(run, Unread):
+                self.unread.append(run)
+            else:
+                self.tried += await against.tried(run, self._began, self.agent)
 
     @property
     def _began(self) -> int:

@@ -12,8 +12,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from backstay.adapters.archive.store import Store, archive_of
 from backstay.checks import archived_runs as module
-from backstay.checks.archived_runs import NO_BEGINNING, Sought, Unread, archived_runs, forgotten_by
-from backstay.checks.past_runs import PastRun
+from backstay.checks.archived_runs import (
+    NO_BEGINNING,
+    NO_MANIFEST,
+    Sought,
+    archived_runs,
+    forgotten_by,
+    manifests_beside,
+)
+from backstay.checks.past_runs import PastRun, Unread
 from backstay.contracts.archive import ArchiveInput, Segment
 from backstay.contracts.history import RunRef
 from backstay.kernel.audit import AuditHead
@@ -184,6 +191,11 @@ async def test_records_that_do_not_lead_to_the_head_are_named(archive: Store) ->
     [unread] = await read(archive)
     assert isinstance(unread, Unread)
     assert unread.why == "its records do not lead to its head"
+
+
+def test_manifests_that_cannot_be_read_are_named_unless_the_history_tells_the_same() -> None:
+    names = ["run%2F1/first/1.manifest.json", "run%2F1/second/1.manifest.json"]
+    assert manifests_beside(names, [RunRef("run/1", "first")]) == [Unread(names[1], NO_MANIFEST)]
 
 
 async def test_what_is_encrypted_with_another_key_is_named(settings: Settings) -> None:

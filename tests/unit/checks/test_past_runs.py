@@ -1,10 +1,15 @@
 """What policy was asked is found again in recorded histories."""
 
-import pytest
+from base64 import b64encode
 
+import pytest
+from temporalio.service import RPCStatusCode
+
+from backstay.checks.past_runs import Unread
+from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Outcome
 
-from .histories import past
+from .histories import past, read, recorded
 
 
 async def test_questions_are_found_with_the_answers_that_the_history_has() -> None:
@@ -37,3 +42,23 @@ async def test_every_verdict_of_a_history_has_its_question(name: str) -> None:
     assert run.trouble == ""
     assert run.questions
     assert all(len(one.given.calls) == len(one.verdicts) for one in run.questions)
+
+
+def base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+async def test_a_history_that_is_encrypted_with_a_key_that_is_not_here_is_unread() -> None:
+    [found] = await read(recorded("approved", base64("json/plain"), base64("binary/encrypted")))
+    assert isinstance(found, Unread)
+    assert (found.name, "this process has no" in found.why) == ("recorded-approved", True)
+
+
+@pytest.mark.parametrize("status", [RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT])
+async def test_a_link_that_temporal_forgets_meanwhile_is_left_out(status: RPCStatusCode) -> None:
+    assert await read(recorded("approved", gone=status)) == []
+
+
+async def test_a_server_that_refuses_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="Temporal refuses this"):
+        await read(recorded("approved", gone=RPCStatusCode.PERMISSION_DENIED))

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from backstay.checks.against_past import Tried
-from backstay.checks.archived_runs import Unread
+from backstay.checks.past_runs import Unread
 from backstay.cli.views.policy_replay import NAMED, as_json, doubts, table
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
