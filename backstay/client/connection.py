@@ -1,6 +1,7 @@
 """Connects to Temporal as its own clients do: from the environment, then the profile, then localhost."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio.client import Client
@@ -25,7 +26,7 @@ async def connect(**overrides: Any) -> Client:
         ConfigurationError: the profile or a connection setting cannot be read.
         UnreachableError: no Temporal server answers there within ten seconds.
     """
-    config: dict[str, Any] = {"target_host": "localhost:7233", **_configured()}
+    config = _configured()
     config.update({key: value for key, value in overrides.items() if value is not None})
     config["plugins"] = [*config.get("plugins", ()), *client_plugins()]
     address = config["target_host"]
@@ -40,17 +41,26 @@ async def connect(**overrides: Any) -> Client:
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None
 
 
-def namespace() -> str:
-    """Returns the namespace that `connect` would use.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Names a server and the namespace on it."""
+
+    address: str
+    namespace: str
+
+
+def place() -> Place:
+    """Returns where `connect` would connect to; nothing is asked there.
 
     Raises:
         ConfigurationError: the profile cannot be read.
     """
-    return str(_configured().get("namespace", "default"))
+    found = _configured()
+    return Place(str(found["target_host"]), str(found.get("namespace", "default")))
 
 
 def _configured() -> dict[str, Any]:
     try:
-        return {**ClientConfig.load_client_connect_config()}
+        return {"target_host": "localhost:7233", **ClientConfig.load_client_connect_config()}
     except RuntimeError as error:
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None

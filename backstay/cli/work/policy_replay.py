@@ -13,7 +13,7 @@ from backstay.checks.against_past import AgainstPast, Tried, conversations_of, l
 from backstay.checks.archived_runs import Sought, archived_runs, everything, forgotten_by, manifests_beside
 from backstay.checks.candidate import Candidate, candidate_of
 from backstay.checks.past_runs import PastRun, Unread, links_since, past_runs, silenced
-from backstay.client.connection import namespace
+from backstay.client.connection import place
 from backstay.contracts.history import RunRef
 from backstay.errors import ConfigurationError
 from backstay.settings import Settings, load_settings
@@ -57,9 +57,7 @@ class _Trial:
 
     async def on_histories(self, client: Client, task_queue: str, archive: Store | None) -> None:
         """Tries the calls of runs that Temporal has, and those in the archive that it has no longer."""
-        engine = client.service_client.config.target_host.rpartition(":")[0]
-        candidate = replace(self.candidate, engine=engine)
-        against = AgainstPast(candidate, conversations_of(client, task_queue))
+        against = AgainstPast(self.candidate, conversations_of(client, task_queue))
         links = await links_since(client, task_queue, self.since, self.agent)
         async with contextlib.aclosing(past_runs(client, links)) as runs:
             await self._on(runs, against)
@@ -113,16 +111,16 @@ def replay(policies: Sequence[Path], agents: Sequence[Path], wanted: Wanted, out
         mend = "name the folder of its rules: `--policies DIR`, or that of its agents: `--agents DIR`"
         raise ConfigurationError("there is no candidate", mend=mend)
     settings = load_settings()
-    trial = _Trial(
-        candidate_of(settings, policies, agents, [wanted.agent] if wanted.agent else []), since, wanted.agent
-    )
+    candidate, there = candidate_of(settings, policies, agents, [wanted.agent] if wanted.agent else []), place()
+    # Rules may read which links lead to the engine.
+    candidate = replace(candidate, engine=there.address.rpartition(":")[0])
+    trial = _Trial(candidate, since, wanted.agent)
     if wanted.archive is None:
         return run_loop(_on_histories(trial, settings, output))
-    space = namespace()
-    archive = archive_of(settings.model_copy(update={"archive": wanted.archive}), namespace=space)
+    archive = archive_of(settings.model_copy(update={"archive": wanted.archive}), namespace=there.namespace)
     if archive is None:
         raise ConfigurationError("`--archive` names no place", mend="write a folder, or `s3://bucket/prefix`")
-    return run_loop(_on_archive(trial, archive, space, output))
+    return run_loop(_on_archive(trial, archive, there.namespace, output))
 
 
 def _in_the_past(since: str) -> datetime:
@@ -143,8 +141,8 @@ async def _on_histories(trial: _Trial, settings: Settings, output: Output) -> in
     return code
 
 
-async def _on_archive(trial: _Trial, archive: Store, space: str, output: Output) -> int:
-    await trial.on_archive(archive, Sought(space, trial.since, trial.agent), AgainstPast(trial.candidate))
+async def _on_archive(trial: _Trial, archive: Store, namespace: str, output: Output) -> int:
+    await trial.on_archive(archive, Sought(namespace, trial.since, trial.agent), AgainstPast(trial.candidate))
     return _told(trial, output)
 
 

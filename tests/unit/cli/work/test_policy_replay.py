@@ -16,8 +16,7 @@ from backstay.cli.work import policy_replay as work
 from backstay.contracts.history import RunRef
 
 HERE, LOST = RunRef("run-1", "link-1"), RunRef("run-2", "link-2")
-SERVER = SimpleNamespace(config=SimpleNamespace(target_host="engine:7233"))
-TEMPORAL = SimpleNamespace(service_client=SERVER, namespace="default", data_converter=data_converter())
+TEMPORAL = SimpleNamespace(namespace="default", data_converter=data_converter())
 
 
 async def connected() -> Any:
