@@ -1,7 +1,6 @@
 """`backstay policy replay`: a candidate bundle against the calls of past runs, and past calls as cases."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -11,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
 
+from backstay.adapters.engine.dev_server import dev_server
 from backstay.cli import execute
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
@@ -195,45 +192,43 @@ async def test_a_past_call_becomes_a_case_that_is_tested_from_then_on(
     assert (await command("policy", "test", name))[0] == 1
 
 
-async def forgotten(client: Client, run_id: str) -> None:
-    """Has Temporal forget a run."""
-    execution = WorkflowExecution(workflow_id=run_id)
-    await client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    )
-    async with asyncio.timeout(60):
-        with contextlib.suppress(RPCError):
-            while await client.get_workflow_handle(run_id).describe():
-                await asyncio.sleep(0.1)
-
-
-async def test_open_runs_those_that_temporal_forgot_and_those_of_no_agent_are_told(
+async def test_open_runs_those_that_temporal_has_forgotten_and_those_of_no_agent_are_told(
     client: Client, agent_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     till, gone, archive = f"till-{uuid.uuid4().hex[:8]}", f"gone-{uuid.uuid4().hex[:8]}", str(tmp_path / "archive")
     agents, wrong = agent_folder(till, tools=TOOLS), policies(tmp_path / "wrong", WRONG)
     agent_folder(gone, tools=TOOLS)
     fixed = str(policies(tmp_path / "fixed", FIXED))
-    ids = {one: f"{one}-{uuid.uuid4()}" for one in ("open", "gone", "forgotten")}
+    ids = {one: f"{one}-{uuid.uuid4()}" for one in ("open", "till", "gone")}
+    refund = {"goal": "refund order 75."}
     async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong], archive=archive) as runtime:
         waiting = await asked(runtime, till, ids["open"])
-        await runtime.run_to_end({"goal": "refund order 75.", "agent": till}, ids["forgotten"])
-        await runtime.run_to_end({"goal": "refund order 75.", "agent": gone}, ids["gone"])
-        await forgotten(client, ids["forgotten"])
+        await asyncio.gather(*(runtime.run_to_end({**refund, "agent": one}, ids[one[:4]]) for one in (till, gone)))
         shutil.rmtree(agents / gone)
         command = command_of(runtime, BACKSTAY_AGENTS=str(agents), BACKSTAY_ARCHIVE=archive)
         code, found = await replayed(command, 3, "--policies", fixed)
-        assert (code, found["calls"], found["unread"]) == (3, 3, [])
-        assert [(one["run_id"], one["now"]) for one in found["changed"]] == [(ids["forgotten"], "allow")]
+        assert (code, found["calls"], changes(found), found["unread"]) == (3, 3, [(ids["till"], "allow")], [])
         assert [(one["run_id"], one["why"]) for one in found["why_unknown"]] == [
             (ids["gone"], f"the candidate has no agent `{gone}`")
         ]
-        code, out, err = await command("policy", "replay", "--policies", str(wrong))
-        assert (code, out) == (1, "")
-        assert f"unknown: the candidate has no agent `{gone}`: {ids['gone']} step 1 issue_refund" in " ".join(
-            err.split()
-        )
+        async with dev_server() as another:  # which has none of these runs
+            forgetful = command_of(
+                runtime, TEMPORAL_ADDRESS=another.address, BACKSTAY_AGENTS=str(agents), BACKSTAY_ARCHIVE=archive
+            )
+            (code, out, _), (unknown, none, err) = await asyncio.gather(
+                forgetful("policy", "replay", "--policies", fixed, "-o", "json"),
+                forgetful("policy", "replay", "--policies", str(wrong)),
+            )
+        found = json.loads(out)
+        assert (code, found["calls"], changes(found), found["unknown"]) == (3, 2, [(ids["till"], "allow")], 1)
+        assert (unknown, none) == (1, "")
+        said = f"unknown: the candidate has no agent `{gone}`: {ids['gone']} step 1 issue_refund"
+        assert said in " ".join(err.split())
         await waiting.terminate()
+
+
+def changes(found: Any) -> list[tuple[str, str]]:
+    return [(one["run_id"], one["now"]) for one in found["changed"]]
 
 
 async def test_calls_of_a_tool_that_has_changed_are_unknown_and_no_success(
