@@ -204,17 +204,16 @@ async def test_open_runs_those_that_temporal_has_forgotten_and_those_of_no_agent
     async with local_runtime(scripts(), agents=agents, client=client, policies=[wrong], archive=archive) as runtime:
         waiting = await asked(runtime, till, ids["open"])
         await asyncio.gather(*(runtime.run_to_end({**refund, "agent": one}, ids[one[:4]]) for one in (till, gone)))
-        shutil.rmtree(agents / gone)
-        command = command_of(runtime, BACKSTAY_AGENTS=str(agents), BACKSTAY_ARCHIVE=archive)
+        left = {"BACKSTAY_AGENTS": str(tmp_path / "left"), "BACKSTAY_ARCHIVE": archive}
+        shutil.copytree(agents / till, tmp_path / "left" / till)
+        command = command_of(runtime, **left)
         code, found = await replayed(command, 3, "--policies", fixed)
         assert (code, found["calls"], changes(found), found["unread"]) == (3, 3, [(ids["till"], "allow")], [])
         assert [(one["run_id"], one["why"]) for one in found["why_unknown"]] == [
             (ids["gone"], f"the candidate has no agent `{gone}`")
         ]
         async with dev_server() as another:  # which has none of these runs
-            forgetful = command_of(
-                runtime, TEMPORAL_ADDRESS=another.address, BACKSTAY_AGENTS=str(agents), BACKSTAY_ARCHIVE=archive
-            )
+            forgetful = command_of(runtime, **{**left, "TEMPORAL_ADDRESS": another.address})
             (code, out, _), (unknown, none, err) = await asyncio.gather(
                 forgetful("policy", "replay", "--policies", fixed, "-o", "json"),
                 forgetful("policy", "replay", "--policies", str(wrong)),
