@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
