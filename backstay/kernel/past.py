@@ -4,8 +4,6 @@ Each token has a sign: a search in a string, which takes linear time, finds toke
 result says under one name is one string; a table of spans tells what free texts copy.
 """
 
-import functools
-import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -225,7 +223,8 @@ class Past:
     def _found(self, pattern: str, signs: Sequence[str]) -> Set[int]:
         """Returns the groups that say some signs together; looks through what was said until each is found once."""
         each = dict.fromkeys(signs)
-        most = len(functools.reduce(operator.and_, map(self._groups_of, each)))
+        groups, *others = map(self._groups_of, each)
+        most = len(set(groups).intersection(*others))
         rarest, *rest = sorted((self._where.get(sign, []) for sign in each), key=len)
         found: set[int] = set()
         for number in rarest:

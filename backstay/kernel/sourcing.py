@@ -201,12 +201,13 @@ def _entries(field: _Field, known: frozenset[str], lines: Mapping[int, str] | No
 
 def _inner(field: _Field, known: frozenset[str]) -> Iterator[_Field]:
     """Yields the values of a list; of an object too, and the names in it that are data."""
-    if isinstance(field.value, list):
-        types = cast("list[object]", field.typed) if isinstance(field.typed, list) else []
-        for at, one in enumerate(cast("list[object]", field.value)):
-            yield _Field(field.name, one, types[at] if at < len(types) else None)
+    own, value, typed = field
+    if isinstance(value, list):
+        types = cast("list[object]", typed) if isinstance(typed, list) else []
+        for at, one in enumerate(cast("list[object]", value)):
+            yield _Field(own, one, types[at] if at < len(types) else None)
     else:
-        for name, one in cast("dict[str, object]", field.value).items():
+        for name, one in cast("dict[str, object]", value).items():
             if name not in known:
-                yield _Field(field.name, name)
+                yield _Field(own, name)
             yield _Field(name, one)

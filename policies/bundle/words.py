@@ -11,6 +11,7 @@ from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.origins import CONFIG, MODEL, MORE, OWN_WORDS, PARTS, ROLES, TOOL, UNTRUSTED, USER
 from backstay.kernel.sourcing import Sourcing
 
+from ..cedar.shape import is_free_text
 from .problem import RuleProblem
 from .rule import Origin, Path, Rule, context_path
 
@@ -83,6 +84,9 @@ def without_roles(agent: str, tools: Mapping[str, ToolSpec]) -> Iterator[RulePro
         if guarded and not any(tool.roles.of(role) for role in ROLES):
             what = f"`{name}` is in the group `{guarded[0]}` and does not say what its arguments are"
             yield RuleProblem(agent, what, f"declare them: `@tool({wants}=[...], texts=[...])`")
+        for argument in _unseen(tool) if guarded else ():
+            what = f"`{name}`: nobody looks at what `{argument}` copies, because it is not among the tool's `texts`"
+            yield RuleProblem(agent, what, "add it, or say what else it is: `targets`, `items`")
 
 
 def sees_nothing(rule: Rule, agent: str, tools: Mapping[str, ToolSpec]) -> bool:
@@ -91,6 +95,15 @@ def sees_nothing(rule: Rule, agent: str, tools: Mapping[str, ToolSpec]) -> bool:
         return False
     covered = [tool for name, tool in tools.items() if rule.covers(agent, name, _groups(tool))]
     return not any(tool.roles.of(role) for tool in covered for role in ROLES)
+
+
+def _unseen(tool: ToolSpec) -> list[str]:
+    """Returns the arguments that take any text and have no role, where the tool says which are its texts."""
+    if not tool.roles.texts:
+        return []
+    named = {name for role in ROLES for name in tool.roles.of(role)}
+    arguments: Mapping[str, object] = tool.parameters.get("properties", {})
+    return [name for name in arguments if name not in named and is_free_text(tool.parameters, (name,))]
 
 
 def _groups(tool: ToolSpec) -> set[str]:

@@ -92,7 +92,7 @@ RULES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(RULES, st.lists(st.builds(origins, SETS, SETS, SETS), min_size=1, max_size=8))
 def test_what_is_left_out_never_lets_a_call_through(rule: tuple[str, str], calls: list[Origins]) -> None:
     rules = bundle(*rule)

@@ -132,5 +132,21 @@ def test_a_guarded_tool_that_does_not_say_what_its_arguments_are_is_doubtful() -
     ]
 
 
+def test_a_text_that_a_guarded_tool_does_not_count_among_its_texts_is_doubtful() -> None:
+    kinds = {
+        "to": {"type": "string"},
+        "body": {"type": "string"},
+        "html": {"type": "string"},
+        "size": {"type": "integer"},
+    }
+    roles = Roles(targets=("to",), texts=("body",))
+    send = SEND.model_copy(update={"parameters": {"properties": kinds}, "roles": roles})
+    condition = 'unless { context.targets.contains("user") }'
+    [doubt] = [one for one in warnings(condition, send) if "nobody looks" in one]
+    assert "`send`: nobody looks at what `html` copies, because it is not among the tool's `texts`; add it" in doubt
+    silent = send.model_copy(update={"roles": Roles(targets=("to",))})
+    assert not any("nobody looks" in one for one in warnings(condition, silent))
+
+
 def test_where_no_rule_reads_where_values_come_from_nobody_need_say() -> None:
     assert not any("does not say" in one for one in warnings(""))
