@@ -141,10 +141,11 @@ class Conversations:
                 self._pasts[run] = kept
                 self._pasts.move_to_end(run)
             self._fit(run, kept)
-        if past.unread(items) > READ_AT_ONCE:
+        before = Before(items, past)
+        if past.unread(before.results) > READ_AT_ONCE:
             # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
-            await asyncio.to_thread(past.read, items)
-        return Before(items, past)
+            await asyncio.to_thread(past.read, before.results)
+        return before
 
     async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
         last = kept.last if kept.step == step else None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from backstay.kernel.characters import escaped
 from backstay.kernel.excerpt import LINES, SHOWN, Excerpt, excerpts, on_one_line
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import MORE
 
 from .approval import PendingApproval
 from .exposure import ShownExposure, ShownSum
@@ -53,6 +54,8 @@ def origin_words(words: Sequence[str], quotes: Sequence[str] = ()) -> str:
 
 def _word(word: str) -> str:
     kind, _, name = word.partition(":")
+    if word == MORE:
+        return "in further fields of results"
     if name:
         return f"in the register {on_one_line(name)}" if kind == "config" else f"in a result, {on_one_line(name)}"
     return _SAID.get(word, f"in a result that is {on_one_line(word)}")

@@ -161,6 +161,7 @@ class TestOrigins:
             (["model"], "made up or computed by the model; not in the request"),
             (["person"], "put there by a person; not in the request"),
             (["record", "trusted"], "in a record that the request names; not in the request"),
+            (["tool:*", "tool:read.id"], "in further fields of results, in a result, read.id; not in the request"),
             ([], "from several places; not in the request"),
         ],
     )

@@ -7,7 +7,8 @@ import pytest
 
 import backstay.kernel.past as past_module
 from backstay.kernel.marks import Marks
-from backstay.kernel.past import Copied, FullError, Past, Places, Result
+from backstay.kernel.past import FullError, Past, Places, Result
+from backstay.kernel.spans import Copied
 from backstay.kernel.tokens import placed, tokens
 
 MAIL = Marks({"untrusted": ()}, clean=("id", "sender", "date"))
