@@ -8,7 +8,6 @@ import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from backstay.contracts.admission import ToolSpec
@@ -88,13 +87,14 @@ class RunPast:
     def _continues(self, results: Results) -> bool:
         """Tells whether results begin with those that were read; else a later one was read too."""
         seen = list(self._seen)
-        return [*islice(results, len(seen))] == seen
+        return list(results)[: len(seen)] == seen
 
     def _read(self, results: Results) -> Past:
         if self._past is None:
             self._past = Past(self._goal, {name: tool.marked for name, tool in self._tools.items()})
         # In their order: a record that was read tells which document is meant.
-        for call_id, (call, text) in islice(results.items(), len(self._seen), None):
+        for call_id in list(results)[len(self._seen) :]:
+            call, text = results[call_id]
             tool = self._tools.get(call.tool)
             arguments = {} if isinstance(call.parsed, Unreadable) else call.parsed
             self._past.add(Result(call.tool, tool is not None and tool.effect == "read", arguments, text))
