@@ -175,9 +175,7 @@ class Reviewer:
         except BaseException as error:  # what a text holds must never let a call through
             message = f"where its values come from cannot be told: {type(error).__name__}"
             return Reviewed(self._denied(given, Code.POLICY_ERROR, digest, message), fitting, fault=error)
-        return self._judged(
-            given, call, fitting, digest if origins is None else _covering(digest, origins.unquoted()), origins
-        )
+        return self._judged(given, call, fitting, _covering(digest, origins), origins)
 
     def measured(self, given: AuthorizeInput, call: ProposedCall) -> Reviewed:
         """Finds out what one call adds to meters; policy is not asked, so that the verdict is a refusal."""
@@ -304,9 +302,23 @@ def _bounded(verdict: Verdict) -> Verdict:
     )
 
 
-def _covering(digest: str, origins: Origins) -> str:
+def digest_of(given: AuthorizeInput, call: ProposedCall, origins: Origins | None) -> str | None:
+    """Returns the digest in the verdict over a call that fits its tool; None where its arguments cannot be read.
+
+    Args:
+        given: the question.
+        call: the call.
+        origins: where its values come from; None where no rule read that.
+    """
+    arguments = call.parsed
+    return None if isinstance(arguments, Unreadable) else _covering(_digest(given, call, arguments), origins)
+
+
+def _covering(digest: str, origins: Origins | None) -> str:
     """Digests a call and where its values come from: an approval is for both."""
-    return "sha256:" + hashlib.sha256(canonical([digest, _plain(asdict(origins))])).hexdigest()
+    if origins is None:
+        return digest
+    return "sha256:" + hashlib.sha256(canonical([digest, _plain(asdict(origins.unquoted()))])).hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from activities import conversation as conversation
     from activities import decide as decide
     from activities import enqueue as enqueue
+    from activities import exposure as exposure
     from activities import grants as grants
     from activities import hold as hold
     from activities import hold_queues as hold_queues
@@ -78,6 +79,7 @@ _HOMES = {
     "conversation": "activities.conversation",
     "decide": "activities.decide",
     "enqueue": "activities.enqueue",
+    "exposure": "activities.exposure",
     "grants": "activities.grants",
     "hold": "activities.hold",
     "hold_queues": "activities.hold_queues",

@@ -25,11 +25,7 @@ async def connect(**overrides: Any) -> Client:
         ConfigurationError: the profile or a connection setting cannot be read.
         UnreachableError: no Temporal server answers there within ten seconds.
     """
-    try:
-        found = ClientConfig.load_client_connect_config()
-    except RuntimeError as error:
-        raise ConfigurationError(str(error), where="Temporal's client configuration") from None
-    config: dict[str, Any] = {"target_host": "localhost:7233", **found}
+    config: dict[str, Any] = {"target_host": "localhost:7233", **_configured()}
     config.update({key: value for key, value in overrides.items() if value is not None})
     config["plugins"] = [*config.get("plugins", ()), *client_plugins()]
     address = config["target_host"]
@@ -41,4 +37,20 @@ async def connect(**overrides: Any) -> Client:
         await asyncio.sleep(_LETS_GO_SECONDS)
         raise UnreachableError(address) from error
     except (ValueError, OSError) as error:  # a malformed address, a missing certificate
+        raise ConfigurationError(str(error), where="Temporal's client configuration") from None
+
+
+def namespace() -> str:
+    """Returns the namespace that `connect` would use.
+
+    Raises:
+        ConfigurationError: the profile cannot be read.
+    """
+    return str(_configured().get("namespace", "default"))
+
+
+def _configured() -> dict[str, Any]:
+    try:
+        return {**ClientConfig.load_client_connect_config()}
+    except RuntimeError as error:
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None

@@ -39,12 +39,18 @@ class JudgedCall:
         return self.observed is not None and self.observed[0] is not self.verdict.outcome
 
 
-async def judged_calls(client: Client, run_id: str) -> list[JudgedCall]:
-    """Lists every call that policy judged, in order; a call judged again after its approval is listed once."""
+async def judged_calls(client: Client, run_id: str, link: str | None = None) -> list[JudgedCall]:
+    """Lists every call that policy judged, in order; a call judged again after its approval is listed once.
+
+    Args:
+        client: the connection to Temporal.
+        run_id: the run.
+        link: the engine's id of one link of its chain; default: the latest.
+    """
     found: dict[str, JudgedCall] = {}
     step, decision = 0, None
     scheduled: dict[int, int] = {}
-    async for event in client.get_workflow_handle(run_id).fetch_history_events():
+    async for event in client.get_workflow_handle(run_id, run_id=link).fetch_history_events():
         if event.HasField("activity_task_scheduled_event_attributes"):
             activity_id = event.activity_task_scheduled_event_attributes.activity_id
             if (decided := decided_step(activity_id)) is not None:

@@ -1,16 +1,18 @@
 """May this call run? The call as policy sees it, and the input and result of `authorize`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from pydantic import Field
 
+from backstay.kernel.keys import act_id
 from backstay.kernel.ledger_period import Period
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.meter import Bound
 from backstay.kernel.origins import Origins
+from backstay.kernel.run_state import RunState
 from backstay.kernel.standing import Use
 from backstay.kernel.verdict import Verdict
 
@@ -44,6 +46,31 @@ class RunFacts(Contract):
     tool_calls_60s: dict[str, int] = Field(default_factory=dict[str, int])
     taint: list[str] = Field(default_factory=list[str])
     exposure: dict[str, int] = Field(default_factory=dict[str, int])
+
+    @classmethod
+    def of(
+        cls, state: RunState, calls: Sequence[ProposedCall], at_ms: int, exposed: Mapping[str, int] | None = None
+    ) -> "RunFacts":
+        """Returns the facts of a run; a call counts neither itself nor what was asked for after it.
+
+        Args:
+            state: the state of the run.
+            calls: the calls that are judged.
+            at_ms: when they are, in milliseconds since the epoch.
+            exposed: the sum of each meter without them; default: all but what is held for them.
+        """
+        budget = state.budget
+        sums = budget.exposed([act_id(call.call_id) for call in calls]) if exposed is None else exposed
+        return cls(
+            step=state.step,
+            spent_usd=budget.spent.usd,
+            tool_calls=budget.spent.tool_calls,
+            tool_calls_60s={
+                call.tool: budget.calls_in_window(call.tool, at_ms, before=act_id(call.call_id)) for call in calls
+            },
+            taint=sorted(state.taint),
+            exposure=dict(sums),
+        )
 
 
 class Consent(Contract):

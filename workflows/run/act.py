@@ -8,6 +8,7 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
+from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
 from backstay.kernel.events import OutcomeLearned, Tainted
 from backstay.kernel.incident_events import AlarmRaised
@@ -20,7 +21,6 @@ from backstay.kernel.verdict import Verdict
 from .. import options
 from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, unfinished
 from .approve import Approvals
-from .authorize import run_facts
 from .hold import CallHold
 from .live import LiveRun
 from .released import Released
@@ -95,7 +95,7 @@ async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Rele
 
 def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_tool: bool) -> ActInput:
     """Returns what a worker is told of a call, with the run's facts of now."""
-    call, metered = released.call, hold.metered
+    call, metered, at_ms = released.call, hold.metered, run.clock.now_ms()
     before: Counts = sums_before(metered.sums, metered.exposure) if metered else {}
     return ActInput(
         run_key=run.key,
@@ -105,8 +105,8 @@ def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_
         tool=call.tool,
         digest=released.verdict.digest,
         content=short_digest(call.content),
-        facts=run_facts(run, [call], run.state.budget.exposed_before(act_id(call.call_id))),
-        now=run.clock.now_ms() // 1000,
+        facts=RunFacts.of(run.state, [call], at_ms, run.state.budget.exposed_before(act_id(call.call_id))),
+        now=at_ms // 1000,
         consent=released.consent,
         arguments=call.arguments if released.edited else None,
         key=tried.key,

@@ -12,7 +12,7 @@ from backstay.contracts.decision import ProposedCall
 from backstay.contracts.metering import Metered
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.kernel.counted import sums_before
-from backstay.kernel.keys import act_id, authorize_id
+from backstay.kernel.keys import authorize_id
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .. import options
@@ -155,7 +155,7 @@ def _is_held(metered: Metered | None) -> bool:
 
 
 def _facts(run: LiveRun, calls: Sequence[ProposedCall]) -> RunFacts:
-    return run_facts(run, calls, run.state.budget.exposed([act_id(call.call_id) for call in calls]))
+    return RunFacts.of(run.state, calls, run.clock.now_ms())
 
 
 def _answers(run: LiveRun, calls: list[ProposedCall], result: AuthorizeResult) -> list[Judged]:
@@ -164,27 +164,6 @@ def _answers(run: LiveRun, calls: list[ProposedCall], result: AuthorizeResult) -
     identities = result.identities if len(result.identities) == len(calls) else [""] * len(calls)
     each = zip(calls, result.verdicts, identities, strict=True)
     return [Judged(call, verdict, result.members, identity) for call, verdict, identity in each]
-
-
-def run_facts(run: LiveRun, calls: Sequence[ProposedCall], exposed: Mapping[str, int]) -> RunFacts:
-    """Returns what rules may know of the run now; a call counts neither itself nor what was asked for after it.
-
-    Args:
-        run: the run.
-        calls: the calls that are judged.
-        exposed: the sum of each meter without them.
-    """
-    budget, at = run.state.budget, run.clock.now_ms()
-    return RunFacts(
-        step=run.state.step,
-        spent_usd=budget.spent.usd,
-        tool_calls=budget.spent.tool_calls,
-        tool_calls_60s={
-            call.tool: budget.calls_in_window(call.tool, at, before=act_id(call.call_id)) for call in calls
-        },
-        taint=sorted(run.state.taint),
-        exposure=dict(exposed),
-    )
 
 
 def _denied(run: LiveRun, calls: list[ProposedCall]) -> list[Judged]:

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -77,7 +77,7 @@ def load_agent(folder: Path) -> Agent:
         if name not in defined:
             raise _missing(folder, name, defined)
     tools = {name: defined[name] for name in listed}
-    return Agent(folder.name, folder.resolve(), config, tools, _version(folder), loop)
+    return Agent(folder.name, folder.resolve(), config, tools, version_of(folder), loop)
 
 
 def check_name(name: str, where: str | None = None) -> None:
@@ -152,13 +152,22 @@ def _location(error: Exception, folder: Path) -> str:
     return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / "tools.py")
 
 
-def _version(folder: Path) -> str:
+def version_of(folder: Path) -> str:
     """Digests every file but hidden ones and bytecode, so that any change to an agent shows in its version."""
+    return _digest_of(folder, but=())
+
+
+def tools_version(folder: Path) -> str:
+    """Digests every file that the tools of an agent may depend on: all but its settings, its rules and their cases."""
+    return _digest_of(folder, but=("agent.toml", "policy.cedar", "cases.toml"))
+
+
+def _digest_of(folder: Path, but: Collection[str]) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         relative = file.relative_to(folder)
         hidden = any(part.startswith((".", "__pycache__")) for part in relative.parts)
-        if file.is_file() and not hidden and file.suffix != ".pyc":
+        if file.is_file() and not hidden and file.suffix != ".pyc" and relative.as_posix() not in but:
             digest.update(f"{relative.as_posix()}\0{_sha(file.read_bytes())}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 

@@ -62,12 +62,13 @@ class Sealing:
         return codec.with_context(WorkflowSerializationContext(namespace=self._namespace, workflow_id=run_id))
 
 
-def archive_of(settings: Settings, client: Client | None = None) -> "Store | None":
+def archive_of(settings: Settings, client: Client | None = None, namespace: str = "default") -> "Store | None":
     """Returns the archive that the settings name; None where they name none.
 
     Args:
         settings: the place, and the keys that sign.
         client: has the codec that encrypts payloads, where there is one; without it, the settings have the keys.
+        namespace: that of the runs, where there is no client.
 
     Raises:
         ConfigurationError: the place or a key cannot be used.
@@ -76,7 +77,7 @@ def archive_of(settings: Settings, client: Client | None = None) -> "Store | Non
         return None
     keys = audit_keys(settings.audit_key)
     converter = client.data_converter if client else data_converter(settings)
-    sealing = Sealing(converter.payload_codec, client.namespace if client else "default")
+    sealing = Sealing(converter.payload_codec, client.namespace if client else namespace)
     return Store(place_of(settings.archive), sealing, keys[0] if keys else None)
 
 

@@ -35,7 +35,8 @@ from temporalio.converter import (
 from backstay.errors import CodecError
 from backstay.kernel.keys import is_of_control
 
-ENCODING = b"binary/encrypted"
+from .tolerant import ENCRYPTED
+
 ENCODING_KEY = "encoding"
 KEY_ID_KEY = "encryption-key-id"
 PLACE_KEY = "bound-to"
@@ -113,14 +114,14 @@ class EncryptingCodec(PayloadCodec, WithSerializationContext):
 
     def _encrypted(self, payload: Payload) -> Payload:
         nonce = os.urandom(_NONCE_BYTES)
-        metadata = {ENCODING_KEY: ENCODING, KEY_ID_KEY: self._first.encode()}
+        metadata = {ENCODING_KEY: ENCRYPTED, KEY_ID_KEY: self._first.encode()}
         if self.place is not None:
             metadata[PLACE_KEY] = self.place.written()
         encrypted = self._ciphers[self._first].encrypt(nonce, payload.SerializeToString(), _associated(metadata))
         return Payload(metadata=metadata, data=nonce + encrypted)
 
     def _decrypted(self, payload: Payload) -> Payload:
-        if payload.metadata.get(ENCODING_KEY) != ENCODING:
+        if payload.metadata.get(ENCODING_KEY) != ENCRYPTED:
             return payload
         key_id = payload.metadata.get(KEY_ID_KEY, b"").decode("ascii", "replace")
         shown = key_id[:_SHOWN] if key_id.isprintable() else "?"
@@ -175,7 +176,7 @@ class LenientCodec(PayloadCodec, WithSerializationContext):
         strict = self._strict and place is not None and bool(place.activity)
         decrypted: list[Payload] = []
         for payload in payloads:
-            if strict and (payload.metadata.get(ENCODING_KEY) != ENCODING or PLACE_KEY not in payload.metadata):
+            if strict and (payload.metadata.get(ENCODING_KEY) != ENCRYPTED or PLACE_KEY not in payload.metadata):
                 decrypted.append(Payload(metadata={ENCODING_KEY: REFUSED}))
                 continue
             try:

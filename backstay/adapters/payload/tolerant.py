@@ -6,6 +6,9 @@ from typing import Any, Final
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 
+ENCRYPTED: Final = b"binary/encrypted"
+"""The encoding of payloads that are encrypted; where there are keys, none gets here."""
+
 
 class Unreadable:
     """A stand-in for a payload that is not JSON; it matches no model, so validation refuses it."""
@@ -16,6 +19,8 @@ UNREADABLE: Final = Unreadable()
 
 class TolerantPayloadConverter(PydanticPayloadConverter):
     """A converter that returns `UNREADABLE` for an untyped payload it cannot read; for a typed one it raises.
+
+    `CodecError` where it is encrypted.
 
     An error where a workflow reads would fail the workflow task, which Temporal retries for ever.
     """
@@ -35,6 +40,10 @@ class TolerantPayloadConverter(PydanticPayloadConverter):
             return UNREADABLE
 
     def _typed(self, payload: Payload, hint: type) -> Any:
+        if payload.metadata.get("encoding") == ENCRYPTED:
+            from backstay.errors import CodecError  # only where it is needed: every workflow loads this
+
+            raise CodecError("a payload is encrypted, and this process has no `BACKSTAY_CODEC_KEYS`")
         return super().from_payloads([payload], [hint])[0]
 
 

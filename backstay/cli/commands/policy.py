@@ -1,5 +1,6 @@
 """`backstay policy`: checks, tests, explains and shows the rules of agents, and their schema; needs no model."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +21,10 @@ Written = Annotated[Output, typer.Option("--output", "-o", help="How it is writt
 
 @policy.callback()
 def rules() -> None:
-    """Check, test, explain and show the rules of agents. Only `check --observed` and `explain --run` need Temporal."""
+    """Check, test, explain and show the rules of agents.
+
+    Only `check --observed`, `explain --run` and `replay` need Temporal.
+    """
 
 
 @policy.command()
@@ -112,6 +116,56 @@ def explain(
     from ..work import policy as work
 
     work.explain(agent, tool, args, goal, taint, approval, tenant, output)
+
+
+@policy.command()
+def replay(
+    step: Annotated[
+        int | None, typer.Argument(metavar="[STEP]", help="With --case: the step of the run; default: all steps.")
+    ] = None,
+    policies: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The candidate's rules, in place of BACKSTAY_POLICIES; repeatable."),
+    ] = None,
+    agents: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The candidate's agents, in place of BACKSTAY_AGENTS; repeatable."),
+    ] = None,
+    since: Annotated[str, typer.Option(help="How far back, such as 24h or 7d, or a date such as 2026-11-01.")] = "7d",
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="Only calls of this agent.", autocompletion=agent_names)
+    ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE", help="Read only this archive, a folder or s3://bucket/prefix, and ask no server."
+        ),
+    ] = None,
+    case: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Write past calls of a run as entries of cases.toml instead.")
+    ] = None,
+    output: Written = Output.TABLE,
+) -> None:
+    """Judge the calls of past runs by a candidate bundle, and list those that it decides otherwise, the loosened first.
+
+    Arguments, facts, sums, sources, consents and time are those of then. A call is `unknown` where the candidate's
+    rules read what the past does not tell. Runs that Temporal has forgotten are read from BACKSTAY_ARCHIVE. With --case
+    RUN STEP: past calls as `backstay policy test` takes them.
+
+    Exit code: 0 nothing changed, or written; 1 nothing is known to change, and some calls are unknown or not read; 2
+    the candidate cannot be used; 3 something changed; 4 with --case: no such run or step; 5 Temporal unreachable.
+    """
+    if case is not None:
+        if policies or agents or agent or archive:
+            raise typer.BadParameter("a case is written as it was decided: name the run, and a step, alone")
+        from ..work import policy_case
+
+        raise typer.Exit(policy_case.case(case, step, output))
+    if step is not None:
+        raise typer.BadParameter("a step is of a run: `--case RUN 3`")
+    from ..work import policy_replay as work
+
+    raise typer.Exit(work.replay(policies or [], agents or [], work.Wanted(since, agent, archive), output))
 
 
 def _step(word: str | None, further: str | None, step: int | None) -> int | None:

@@ -1,6 +1,6 @@
 """`backstay policy explain --run`: the verdicts over past calls of a run, as its history has them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from backstay.adapters.engine.errors import in_our_words
@@ -33,19 +33,22 @@ async def _explain(run_id: str, step: int | None, output: Output) -> int:
         judged = await judged_calls(link.client.temporal, run_id)
     found = [one for one in judged if step is None or one.step == step]
     if not found:
-        steps = sorted({one.step for one in judged})
-        what = f"policy judged no call in step {step}" if step is not None else "policy judged no call of the run"
-        do = f"name one of the steps {', '.join(map(str, steps))}" if steps else "`backstay transcript` shows the run"
-        say_failure(
-            Failure("StepNotFound", what, "the history holds no verdict there", do), as_json=output is Output.JSON
-        )
-        return ExitCode.NOT_FOUND
+        return no_verdict(step, {one.step for one in judged}, output)
     calls = [_as_json(one) for one in found]
     if output is Output.JSON:
         write_json({"run_id": run_id, "calls": calls})
     else:
         write(past_verdicts(calls))
     return ExitCode.COMPLETED
+
+
+def no_verdict(step: int | None, known: Collection[int], output: Output) -> int:
+    """Says that no call was judged in a step, or in the run, and returns the exit code; `known` are steps with some."""
+    what = f"policy judged no call in step {step}" if step is not None else "policy judged no call of the run"
+    steps = ", ".join(map(str, sorted(known)))
+    do = f"name one of the steps {steps}" if steps else "`backstay transcript` shows the run"
+    say_failure(Failure("StepNotFound", what, "the history holds no verdict there", do), as_json=output is Output.JSON)
+    return ExitCode.NOT_FOUND
 
 
 def _as_json(one: JudgedCall) -> dict[str, Any]:

@@ -3,20 +3,19 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from backstay.client.usage import BY, UNKNOWN, Used
 from backstay.client.usage import usage as used
-from backstay.errors import ConfigurationError
 from backstay.kernel.characters import escaped
 from backstay.kernel.money import format_usd
-from backstay.tools.declare import seconds
 
 from ..shell.choice import known
 from ..shell.connected import connected
 from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
-from ..shell.terminal import clean, say, write, write_json
+from ..shell.moment import moment
+from ..shell.terminal import say, write, write_json
 from ..views.columns import Columns
 from ..views.sheet import sheet
 
@@ -26,7 +25,7 @@ FIELDS = ("runs", "model_calls", "tool_calls", "input_tokens", "output_tokens", 
 def usage(by: str, since: str, output: str) -> int:
     """Runs `backstay usage` and returns its exit code."""
     known("sum", by, BY)
-    return run_loop(_usage(by, _moment(since), output))
+    return run_loop(_usage(by, moment(since), output))
 
 
 async def _usage(by: str, since: datetime, output: str) -> int:
@@ -42,19 +41,6 @@ async def _usage(by: str, since: datetime, output: str) -> int:
     else:
         say(f"no run has closed since {since.astimezone():%Y-%m-%d %H:%M}")
     return ExitCode.COMPLETED
-
-
-def _moment(since: str) -> datetime:
-    """Reads a duration before now, or a date in the time zone of this machine."""
-    try:
-        return datetime.fromisoformat(since).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return datetime.now(UTC) - timedelta(seconds=seconds(since))
-    except (ConfigurationError, OverflowError):
-        mend = "write for example 24h, 7d or 2026-11-01"
-        raise ConfigurationError(f"`{clean(since)}` is no time to begin at", mend=mend) from None
 
 
 def _row(by: str, one: Used) -> dict[str, str | int | None]:

@@ -13,6 +13,7 @@ from activities import review
 from activities.threads import MOST_LATE
 from backstay.contracts.policy import Consent, PolicyCall
 from backstay.contracts.problems import Problem
+from backstay.kernel.origins import Origins
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY
 from backstay.tools.local_addresses import LOCAL_ADDRESSES
@@ -139,6 +140,16 @@ async def test_the_digest_of_a_call_never_changes(world: World) -> None:
     read, unread = await reviewed(world), await reviewed(world, "{not JSON")
     assert read.digest == "sha256:f51a57a1d7c91c214c505475f7e48ec55822b4f4983bcc997ca9b9f7b8a08bb5"
     assert unread.digest == "sha256:cb67aa92d8298ab2602e29588239c0599e55388dd95ae2828f1b263678322ae0"
+
+
+async def test_whoever_knows_a_question_can_tell_the_digest_of_its_verdict(world: World) -> None:
+    given = world.question(proposed("pay", '{"amount": 5}'))
+    [call] = given.calls
+    assert review.digest_of(given, call, None) == (await reviewed(world)).digest
+    said = Origins({"amount": ("user",)}, copied={"amount": ("5",)})
+    assert review.digest_of(given, call, said) not in (None, review.digest_of(given, call, None))
+    assert review.digest_of(given, call, said) == review.digest_of(given, call, said.unquoted())
+    assert review.digest_of(given, proposed("pay", "{not JSON"), None) is None
 
 
 @pytest.mark.parametrize("arguments", ['{"amount":5}', '{"amount": 5.0}', ' {"amount": 5e0} '])

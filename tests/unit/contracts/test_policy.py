@@ -5,6 +5,10 @@ import pytest
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.contracts.problems import Contract
+from backstay.kernel.budget import Limits
+from backstay.kernel.events import Admitted, CallHeld, Tainted
+from backstay.kernel.run_state import RunState
+from backstay.kernel.stop import Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .conftest import arrived
@@ -38,3 +42,15 @@ def test_nobody_has_consented_and_nothing_was_called_by_default() -> None:
     assert (Consent().approved_by, Consent().editors) == ([], [])
     facts = RunFacts(step=1, spent_usd=0, tool_calls=0)
     assert (facts.tool_calls_60s, facts.taint) == ({}, [])
+
+
+def test_the_facts_of_a_run_count_neither_the_calls_that_are_judged_nor_what_was_held_after_them() -> None:
+    state = RunState().after(Admitted("clerk", "1", "t", None, "m", Limits(), Thresholds(), None, 10))
+    for at, amount in (("1-0", 5), ("1-1", 7), ("1-2", 9)):
+        state = state.after(CallHeld(at, "pay", 1_000, exposure={"paid": amount}))
+    state = state.after(Tainted("mail")).after(Tainted("web", "web"))
+    calls = [ProposedCall(call_id="1-1", tool="pay", arguments="{}")]
+    facts = RunFacts.of(state, calls, 2_000)
+    assert (facts.tool_calls_60s, facts.taint, facts.exposure) == ({"pay": 1}, ["untrusted", "web"], {"paid": 14})
+    assert RunFacts.of(state, calls, 2_000, {"paid": 5}).exposure == {"paid": 5}
+    assert RunFacts.of(state, calls, 70_000).tool_calls_60s == {"pay": 0}
