@@ -40,6 +40,12 @@ def pay(to: str, amount: int) -> str:
     """Pays somebody."""
     raise AssertionError("nothing is executed")
 '''
+LOOK = '''
+@tool(effect="read")
+def look() -> str:
+    """Looks."""
+    raise AssertionError("nothing is executed")
+'''
 TOML = """
 [approval]
 groups = { finance = ["alice"], ops = ["olga"] }
@@ -200,6 +206,24 @@ async def test_sums_are_those_of_then_and_unknown_where_nobody_counted(desk: Des
     assert found.now.outcome is DENY
     found = await desk.one(DAY, verdict(ALLOW, Code.PERMITTED))
     assert (found.now, "the sum of `paid` by day" in found.why) == (None, True)
+
+
+RUN_SUM = '@id("run") forbid(principal, action == Action::"pay", resource)'
+RUN_SUM += ' when { context.exposure.paid.run.greaterThan(decimal("900.0")) };'
+
+
+async def test_the_sum_of_a_run_is_known_where_the_same_tools_added_to_it(desk: Desk) -> None:
+    nobody_counted = RunFacts(step=1, spent_usd=0, tool_calls=0)
+    was = verdict(ALLOW, Code.PERMITTED, exposure={})
+    free = ProposedCall(call_id="1-0", tool="look", arguments="{}")
+    (desk.agents / "clerk" / "tools.py").write_text(TOOLS + LOOK)
+    rules = RUN_SUM.replace('action == Action::"pay"', 'action == Action::"look"')
+    given = {"calls": [free], "facts": nobody_counted}
+    digest = desk.candidate(rules).digests("clerk")["look"]
+    found = await desk.one(rules, was, **given, tools={"look": digest})
+    assert (found.now is not None, found.changed) == (True, False)
+    found = await desk.one(rules, was, **given, tools={"look": digest}, version="sha256:earlier")
+    assert (found.now, "the sum of `paid`, which the history does not tell" in found.why) == (None, True)
 
 
 async def test_a_call_counts_for_the_next_as_it_was_decided_then(desk: Desk) -> None:
