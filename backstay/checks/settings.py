@@ -76,6 +76,7 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
         _own(sources, key, value, written)
         for key, (value, written) in _flat(agent.config)
         if not key.startswith(("budget.", "approval.groups", "model.price", "exposure"))
+        and not (key.startswith("std.") and value is None and not written)
     ]
     return [
         *(one for one in rest if not one.key.startswith(("stop.", "approval.", "policy."))),
@@ -89,13 +90,19 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
 
 def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, tuple[Any, bool]]]:
     """Yields every key with its value, and whether agent.toml sets it."""
-    for name in type(table).model_fields:
-        value = getattr(table, name)
+    for name, info in type(table).model_fields.items():
+        value, key = getattr(table, name), info.alias or name
         if isinstance(value, BaseModel):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            listed = [one.model_dump(exclude_none=True) for one in value] if name == "fallback" else value
-            yield f"{prefix}{name}", (listed, name in table.model_fields_set)
+            yield f"{prefix}{key}", (_plain(value), name in table.model_fields_set)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value with its tables as plain objects, those in a list too."""
+    if isinstance(value, list):
+        return [_plain(one) for one in cast("list[Any]", value)]
+    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
 
 
 def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:

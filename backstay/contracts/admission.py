@@ -38,7 +38,9 @@ class ToolSpec(Contract):
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds. `exposure`
     names the meters that its calls add to. `marks` says what its results may vouch for, and `roles` what its arguments
-    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks.
+    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks. A call of a
+    tool that `asks` is a question: people answer it, and nobody executes it. A tool that is `ready` made judges by
+    itself whom its arguments reach.
     """
 
     name: str
@@ -58,6 +60,8 @@ class ToolSpec(Contract):
     exposure: list[str] = Field(default_factory=list[str])
     marks: Marks | None = None
     roles: Roles = Roles()
+    asks: bool = False
+    ready: bool = False
 
     @property
     def marked(self) -> Marks:
@@ -86,6 +90,7 @@ class ApprovalSpec(Contract):
 
     `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
     `budget` is the group that may raise limits and answers where a budget is exhausted; without it nobody may.
+    `question` is the group that answers questions of the model.
     `wait_at_most` limits all waiting of a run for people together; None in admissions of before that limit, whose
     approvals show `expires_after` alone.
     """
@@ -97,6 +102,8 @@ class ApprovalSpec(Contract):
     unknown_members: list[str] = Field(default_factory=list[str])
     budget: str | None = None
     budget_members: list[str] = Field(default_factory=list[str])
+    question: str | None = None
+    question_members: list[str] = Field(default_factory=list[str])
 
 
 class OtherModel(Contract):

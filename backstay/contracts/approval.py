@@ -80,7 +80,7 @@ class PendingApproval(AskingRun):
     Attributes:
         approval_id: derived from the digest, so that an answer releases the shown call only.
         kind: `action` asks to release a call, `exposure` one that takes a meter above its limit, `outcome_unknown`
-            what became of one, `budget` for more of a budget.
+            what became of one, `question` for the answer to a question of the model, `budget` for more of a budget.
         tool: the tool to be called.
         args: the exact arguments.
         digest: the digest of the exact call.

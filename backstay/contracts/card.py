@@ -93,6 +93,8 @@ def as_json(arguments: list[Excerpt]) -> str:
 def command(run_id: str, approval: PendingApproval) -> str:
     """Returns the command that answers the approval; with the call's digest, where the card shows the call in part."""
     verb, said = ("approve", "") if approval.releases else ("answer", " happened")
+    if approval.kind == "question":
+        said = " 'YOUR ANSWER'"
     digest = "" if is_whole(approval) else f" --digest {shlex.quote(escaped(approval.digest))}"
     return f"backstay {verb} {shlex.quote(escaped(run_id))}{said} {shlex.quote(escaped(approval.approval_id))}{digest}"
 

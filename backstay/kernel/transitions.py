@@ -217,8 +217,8 @@ def _approval_ended(state: "RunState", event: ApprovalEnded) -> "RunState":
     if approval is None or approval.end is not None:
         return state
     after = replace(state, approvals={**state.approvals, event.approval_id: approval.ended(event.end, event.comment)})
-    if approval.kind is ApprovalKind.BUDGET:
-        return after  # a no leaves the budget as it is, and refuses no call
+    if approval.kind in (ApprovalKind.BUDGET, ApprovalKind.QUESTION):
+        return after  # a no leaves the budget as it is, no answer is one too, and neither refuses a call
     match event.end:
         case ApprovalEnd.DENIED:
             said = f"{approval.tool}: denied by {event.by}"

@@ -50,6 +50,8 @@ def _never_granted(rule: Rule) -> Iterator[RuleProblem]:
 def _open_links(bundle: Bundle, rules: Sequence[Rule]) -> Iterator[RuleProblem]:
     """Finds tools that take a link to anywhere: no rule over them reads the link, or a fact that the tool declares."""
     for name, tool in bundle.tools.items():
+        if tool.ready:
+            continue
         groups = bundle.schema.tools[name].groups
         own = [rule for rule in rules if rule.covers(bundle.agent, name, groups)]
         told = [("facts", fact) for fact in tool.facts]

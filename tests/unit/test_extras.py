@@ -22,7 +22,7 @@ def declared(extra: str) -> set[str]:
     return {line.partition(">")[0] for line in lines}
 
 
-@pytest.mark.parametrize("extra", ["worker", "dev", "archive"])
+@pytest.mark.parametrize("extra", ["worker", "dev", "archive", "postgres"])
 def test_the_modules_of_an_extra_are_those_of_its_packages(extra: str) -> None:
     known = packages_distributions()
     packages = {name.lower() for module in extras.EXTRAS[extra] for name in known[module]}

@@ -27,6 +27,7 @@ from backstay.kernel.verdict import Code, Outcome
 from .. import options
 from .act import STOPPED, Ended, act
 from .approve import Approvals
+from .ask import ask
 from .authorize import Judged, judge
 from .hold import CallHold, HoldParts
 from .live import LiveRun
@@ -173,11 +174,14 @@ class Calls:
 
     async def _executed(self, hold: CallHold, released: Released) -> Ended:
         run, call, tool = self._run, released.call, hold.tool
-        async with self._room:
-            if not await run.running.go_ahead():
-                hold.release()
-                return Ended("cancelled", STOPPED)
-            ended = await act(run, self._approvals, hold, released)
+        if tool.asks:
+            ended = await ask(run, self._approvals, released)
+        else:
+            async with self._room:
+                if not await run.running.go_ahead():
+                    hold.release()
+                    return Ended("cancelled", STOPPED)
+                ended = await act(run, self._approvals, hold, released)
         if not ended.begun:
             hold.release()
             return ended

@@ -220,37 +220,41 @@ class Catalog:
         """Returns how the agent asks for approvals.
 
         Raises:
-            ConfigurationError: the group for unknown outcomes, or the one for budgets, has no members.
+            ConfigurationError: the group for unknown outcomes, for budgets or for questions has no members.
         """
         table = agent.config.approval
+        people = agent.config.std.ask_human
+        question = people.group if people and any(tool.spec.asks for tool in agent.tools.values()) else None
         return ApprovalSpec(
             expires_after=seconds(table.expires_after),
             wait_at_most=seconds(table.wait_at_most),
             notify=table.notify is not None,
             unknown=table.unknown,
-            unknown_members=self._members(agent, "unknown", table.unknown),
+            unknown_members=self._members(agent, "approval.unknown", table.unknown),
             budget=table.budget,
-            budget_members=self._members(agent, "budget", table.budget),
+            budget_members=self._members(agent, "approval.budget", table.budget),
+            question=question,
+            question_members=self._members(agent, "std.ask_human.group", question),
         )
 
     def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
-        """Returns the people of the group that a key of `[approval]` names; nobody where it names none.
+        """Returns the people of the group that a key names; nobody where it names none.
 
         Raises:
             ConfigurationError: it names no group, or one without members.
         """
         where = str(agent.folder / "agent.toml")
         if group is None:
-            if key == "budget" and agent.config.budget.on_exhausted == "ask":
+            if key == "approval.budget" and agent.config.budget.on_exhausted == "ask":
                 mend = 'name it as `budget = "GROUP"` under `[approval]`'
                 raise ConfigurationError('`on_exhausted = "ask"` names nobody to ask', where=where, mend=mend)
             return []
         if quorum_of(group) != Quorum(group):
             mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
-            raise ConfigurationError(f"`approval.{key}` names no group: `{group}`", where=where, mend=mend)
+            raise ConfigurationError(f"`{key}` names no group: `{group}`", where=where, mend=mend)
         members = {**agent.config.approval.groups, **self._org.groups}.get(group, ())
         if not members:
-            raise ConfigurationError(f"the group `{group}` of `approval.{key}` has no members", where=where)
+            raise ConfigurationError(f"the group `{group}` of `{key}` has no members", where=where)
         return list(members)
 
     def _ceilings(self, agent: Agent) -> Limits:

@@ -18,6 +18,7 @@ from backstay.errors import ConfigurationError
 from backstay.kernel.progress import FEWEST_REPEATS, LONGEST_CYCLE, REMEMBERED
 from backstay.kernel.stop import Thresholds
 from backstay.tools.declare import seconds
+from backstay.tools.ready.settings import ReadyTable
 
 from ..model.dialect import Name, Parameters, Wire
 from .registers import Registers
@@ -252,6 +253,7 @@ class AgentConfig(Contract):
     policy: PolicyTable = PolicyTable()
     registers: Registers = Field(default_factory=dict[str, str | list[str]])
     sources: SourcesTable = SourcesTable()
+    std: ReadyTable = ReadyTable()
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

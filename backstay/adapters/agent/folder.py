@@ -18,6 +18,7 @@ from backstay.tools.declare import options_of
 from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
 from .config import AgentConfig, read_config
+from .ready import check_distinct, ready_tools
 from .times import check_times
 from .toml_file import line_of
 
@@ -71,12 +72,14 @@ def load_agent(folder: Path) -> Agent:
     config = read_config(folder / "agent.toml")
     check_times(config, folder / "agent.toml", config.budget.seconds)
     loop = ToolLoop(folder.name)
-    defined = _tools_of(folder, loop)
-    listed = list(defined) if config.tools is None else config.tools
+    own = _tools_of(folder, loop)
+    listed = list(own) if config.tools is None else config.tools
+    defined = {**own, **ready_tools(folder, config, loop)}
     for name in listed:
         if name not in defined:
-            raise _missing(folder, name, defined)
-    tools = {name: defined[name] for name in listed}
+            raise _missing(folder, name, own)
+    check_distinct(folder, listed, defined)
+    tools = {defined[name].spec.name: defined[name] for name in listed}
     return Agent(folder.name, folder.resolve(), config, tools, version_of(folder), loop)
 
 

@@ -43,6 +43,7 @@ LONG = {"amount": 120, "body": "x" * 5_000}
         ({}, "backstay approve r1 apr_1"),
         ({"kind": "outcome_unknown"}, "backstay answer r1 happened apr_1"),
         ({"args": LONG}, "backstay approve r1 apr_1 --digest sha256:d"),
+        ({"kind": "question"}, "backstay answer r1 'YOUR ANSWER' apr_1"),
         ({"kind": "outcome_unknown", "args": LONG}, "backstay answer r1 happened apr_1 --digest sha256:d"),
     ],
 )
