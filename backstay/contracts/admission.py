@@ -38,7 +38,8 @@ class ToolSpec(Contract):
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds. `exposure`
     names the meters that its calls add to. `marks` says what its results may vouch for, and `roles` what its arguments
-    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks.
+    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks. `function` is
+    the name under which models see it, where model servers would not take its own.
     """
 
     name: str
@@ -58,6 +59,12 @@ class ToolSpec(Contract):
     exposure: list[str] = Field(default_factory=list[str])
     marks: Marks | None = None
     roles: Roles = Roles()
+    function: str | None = None
+
+    @property
+    def shown_as(self) -> str:
+        """The name under which models see it."""
+        return self.function or self.name
 
     @property
     def marked(self) -> Marks:
