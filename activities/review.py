@@ -194,7 +194,8 @@ class Reviewer:
         """Returns the call in its tool's types, or the refusal of one that does not fit."""
         tool = self._tools.tool(given.agent, call.tool, given.version)
         if tool is None or call.tool not in given.tools:
-            there = [name for name in given.tools if self._tools.tool(given.agent, name, given.version)]
+            known = (self._tools.tool(given.agent, name, given.version) for name in given.tools)
+            there = [one.spec.shown_as for one in known if one]
             return self._refused(given, call, Code.UNKNOWN_TOOL, unknown_tool(call.tool, there))
         arguments = call.parsed
         if isinstance(arguments, Unreadable):

@@ -41,6 +41,7 @@ from backstay.app import folders
 from backstay.app.application import Application, policy_folders
 from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
+from backstay.app.pins import pin_tools
 from backstay.app.rules import keep_current
 from backstay.app.slots import with_slots
 from backstay.app.workflows import of_runs, sandbox, shared
@@ -71,6 +72,7 @@ async def prepare(app: Application, client: Client, say: Say) -> None:
         done = await register(client, mend=_SETUP)
         if added := [name for name, outcome in done.items() if outcome is Registration.ADDED]:
             say(f"added search attributes: {', '.join(added)}")
+    pin_tools(app, say)
     if app.shares_effects():
         queue = names.effects_queue(app.settings.task_queue)
         await check_same_fleet(client, queue, fingerprint(fleet_key(app.settings)))

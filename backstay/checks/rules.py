@@ -10,6 +10,7 @@ from backstay.adapters.agent.exposure import check_asked, unfed
 from backstay.adapters.agent.folder import Agent, load_agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
 from backstay.adapters.agent.toml_file import line_of
+from backstay.adapters.secret.store import Secrets
 from backstay.app import folders
 from backstay.app.application import check_known, policy_folders
 from backstay.app.rules import put_in_force
@@ -81,7 +82,7 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
     for name, place in places.items():
         concerned = not only or name in only
         try:
-            agent = load_agent(place)
+            agent = load_agent(place, Secrets(settings.secrets).read)
             loaded.append(agent)
             if org is not None and concerned:
                 put_in_force(gate, agent, org)

@@ -73,6 +73,7 @@ COMMANDS = {
     "usage": Entry("usage", "Add up what closed runs have used, by tenant, agent, model or tool."),
     "keys": Entry("keys", "Make a key that proves who you are, or show its public line.", acts=True),
     "policy": Entry("policy", "Check, test, explain and show the rules of agents, and their schema."),
+    "mcp": Entry("mcp", "Show the tools of MCP servers, and what has changed."),
     "worker": Entry("worker", "Serve runs until told to stop.", acts=True),
     "setup": Entry("setup", "Register the search attributes; may be run again.", acts=True),
     "doctor": Entry("doctor", "Check everything that a run needs."),

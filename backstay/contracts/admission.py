@@ -40,7 +40,8 @@ class ToolSpec(Contract):
     names the meters that its calls add to. `marks` says what its results may vouch for, and `roles` what its arguments
     are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks. A call of a
     tool that `asks` is a question: people answer it, and nobody executes it. A tool that is `ready` made judges by
-    itself whom its arguments reach.
+    itself whom its arguments reach. `function` is the name under which models see it, where model servers would not
+    take its own.
     """
 
     name: str
@@ -62,6 +63,12 @@ class ToolSpec(Contract):
     roles: Roles = Roles()
     asks: bool = False
     ready: bool = False
+    function: str | None = None
+
+    @property
+    def shown_as(self) -> str:
+        """The name under which models see it."""
+        return self.function or self.name
 
     @property
     def marked(self) -> Marks:

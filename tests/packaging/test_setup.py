@@ -107,6 +107,7 @@ def small(checkout: Path) -> Path:
     text = re.sub(r'^dev = \["backstay.*$', 'dev = ["backstay[worker]"]', text, flags=re.M)
     text = re.sub(r"^archive = .*$", "archive = []", text, flags=re.M)
     text = re.sub(r"^postgres = .*$", "postgres = []", text, flags=re.M)
+    text = re.sub(r"^mcp = .*$", "mcp = []", text, flags=re.M)
     text = re.sub(r"^dev = \[\n.*?^\]", 'dev = ["hatchling", "pytest-timeout"]', text, flags=re.M | re.S)
     project.write_text(text)
     for lock in ("requirements.lock", "requirements-dev.lock"):

@@ -19,7 +19,7 @@ from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Verdict
 
 from .. import options
-from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, unfinished
+from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, nothing_done, unfinished
 from .approve import Approvals
 from .hold import CallHold
 from .live import LiveRun
@@ -137,6 +137,12 @@ async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tr
     try:
         result = await served(run, attempt)
     except ActivityError as error:
+        failure = nothing_done(error)
+        if failure is not None and failure.type == names.UNREACHED:
+            # The run goes on: the model may do without that server. Attempts of before were none, or would be told.
+            if interruption(run.state):
+                return Ended("cancelled", STOPPED, begun=False)
+            return Ended("failed", f"failed: {failure.message}")
         if lost(run, error):
             if begun and tool.effect != "read":
                 return Ended("unknown", HELD_AFTER_ATTEMPTS)

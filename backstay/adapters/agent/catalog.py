@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ArchiveSpec, ModelSpec, OtherModel
+from backstay.contracts.admission import (
+    Admission,
+    AdmitInput,
+    ApprovalSpec,
+    ArchiveSpec,
+    ModelSpec,
+    OtherModel,
+    ToolSpec,
+)
 from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.names import model_queue
@@ -14,6 +22,7 @@ from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError, ModelError, UnservedError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
+from backstay.kernel.mcp_words import cleaned
 from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.price import Price
 from backstay.settings import Settings
@@ -21,7 +30,7 @@ from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
 from ..model.prices import price_of, price_of_reply
-from ..tool.function import Tool
+from ..tool.placed import PlacedTool
 from .config import ModelTable, OtherModelTable
 from .exposure import check_exposure, exposure_of
 from .folder import Agent
@@ -105,7 +114,7 @@ class Catalog:
             agent_version=agent.version,
             instructions=agent.config.instructions,
             model=model,
-            tools=[tool.spec for tool in agent.tools.values()],
+            tools=[self._shown(agent, tool.spec) for tool in agent.tools.values()],
             limits=limits,
             on_exhausted=agent.config.budget.on_exhausted,
             ceilings=self._ceilings(agent),
@@ -123,7 +132,7 @@ class Catalog:
         """Tells whether the agent is served here."""
         return agent in self.agents
 
-    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
+    def tool(self, agent: str, name: str, version: str = "") -> PlacedTool | None:
         """Returns a tool of a version of an agent that is kept, else as deployed now; None where it has none."""
         served = self._earlier.get((agent, version)) or self.agents.get(agent)
         return served.tools.get(name) if served else None
@@ -172,9 +181,9 @@ class Catalog:
         return replace(reply, price=self._price_of_another(reply.model, request, served))
 
     async def close(self) -> None:
-        """Closes the connections to models, and ends the loops of async tools."""
+        """Closes the connections to models and to MCP servers, and ends the loops of async tools."""
         for agent in (*self.agents.values(), *self._earlier.values()):
-            agent.loop.close()
+            await agent.close()
         for model in self._models.values():
             await model.close()
 
@@ -307,10 +316,21 @@ class Catalog:
             what = f"{len(agent.tools)} tools are more than the {MOST_TOOLS} that OpenAI takes"
             raise ConfigurationError(what, where=str(agent.folder / "agent.toml"), mend="list fewer in `tools`")
         for tool in agent.tools.values():
-            if len(tool.spec.description) > LONGEST_DESCRIPTION:
+            if tool.spec.function is None and len(tool.spec.description) > LONGEST_DESCRIPTION:
                 what = f"the docstring of `{tool.spec.name}` is longer than {LONGEST_DESCRIPTION} characters"
                 mend = "OpenAI refuses that: shorten it, and say the rest in `instructions`"
                 raise ConfigurationError(what, where=tool.where, mend=mend)
+
+    def _shown(self, agent: Agent, spec: ToolSpec) -> ToolSpec:
+        """Returns a tool as runs are admitted with it: the words of an MCP server are cut to what OpenAI takes."""
+        fits = len(spec.description) <= LONGEST_DESCRIPTION
+        if (
+            fits
+            or spec.function is None
+            or not is_openai(agent.config.model.base_url or self._settings.openai_base_url)
+        ):
+            return spec
+        return spec.model_copy(update={"description": cleaned(spec.description, LONGEST_DESCRIPTION)})
 
     def _model(self, agent: Agent) -> OpenAIModel:
         """Returns the agent's connection, shared by all agents with the same key and address."""

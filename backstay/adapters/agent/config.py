@@ -21,6 +21,7 @@ from backstay.tools.declare import seconds
 from backstay.tools.ready.settings import ReadyTable
 
 from ..model.dialect import Name, Parameters, Wire
+from .mcp_table import McpTable, ServerName
 from .registers import Registers
 from .toml_file import read_table
 
@@ -240,6 +241,7 @@ class AgentConfig(Contract):
         tools: the tools that the agent may call; default: every `@tool` of tools.py.
         exposure: limits of what calls mean, by meter.
         registers: known values by the name of their register: a list, or a file in the agent's folder.
+        mcp: MCP servers by the name that the agent gives them; their tools are listed as `mcp:NAME/TOOL`.
     """
 
     instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -254,6 +256,7 @@ class AgentConfig(Contract):
     registers: Registers = Field(default_factory=dict[str, str | list[str]])
     sources: SourcesTable = SourcesTable()
     std: ReadyTable = ReadyTable()
+    mcp: dict[ServerName, McpTable] = Field(default_factory=dict[str, McpTable])
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

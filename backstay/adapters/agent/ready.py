@@ -13,6 +13,7 @@ from backstay.tools.ready.settings import FilesTable
 
 from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
+from ..tool.placed import PlacedTool
 from .config import AgentConfig
 from .toml_file import line_of, read_text
 
@@ -54,7 +55,7 @@ def ready_tools(folder: Path, config: AgentConfig, loop: ToolLoop) -> dict[str, 
     return {name: _made(folder, name, config, loop) for name in listed}
 
 
-def check_distinct(folder: Path, listed: Iterable[str], tools: Mapping[str, Tool]) -> None:
+def check_distinct(folder: Path, listed: Iterable[str], tools: Mapping[str, PlacedTool]) -> None:
     """Checks that no two listed tools have one name for the model and for rules.
 
     Raises:
