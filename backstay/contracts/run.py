@@ -108,6 +108,29 @@ def _is_empty(value: Sized) -> bool:
     return not value
 
 
+class ChildSpent(Contract):
+    """A child run of a run, and what it spent, which is part of the run's own spend.
+
+    Attributes:
+        run_id: the child's workflow id.
+        call_id: the call that asked for it.
+        agent: the agent's name.
+        status: `completed`, `stopped` or `failed`; `refused` where it was never admitted, `unknown` where it left no
+            result: all that was held for it then counts as spent.
+        stop_reason: why it ended.
+        spent: what it spent.
+        head: the hash of its last audit record.
+    """
+
+    run_id: str
+    call_id: str
+    agent: str
+    status: str
+    stop_reason: str | None
+    spent: Spent
+    head: str
+
+
 class RunResult(Contract):
     """The result of a run, in one shape for completed, stopped and failed ones; what people ask first comes first.
 
@@ -129,6 +152,8 @@ class RunResult(Contract):
         policy_version: the digest of the rules in force.
         audit: the number of audit records, and the hash of the last.
         models: the part of the spend that other models than the first have; left out where none was asked.
+        labels: the labels of what the run has read, such as `untrusted`; left out where it read nothing that has one.
+        children: the child runs, each with its part of the spend; left out where there were none.
     """
 
     answer: str | None
@@ -148,6 +173,8 @@ class RunResult(Contract):
     stop_explained: str | None = None
     exposure: Sums = Field(default_factory=dict[str, Any])
     models: Annotated[dict[str, ModelSpent], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, ModelSpent])
+    labels: Annotated[list[str], Field(exclude_if=_is_empty)] = Field(default_factory=list[str])
+    children: Annotated[list[ChildSpent], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildSpent])
 
 
 def plain(contract: Contract) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from backstay.kernel.stop import Thresholds
 from backstay.tools.declare import seconds
 
 from ..model.dialect import Name, Parameters, Wire
+from .delegating import DelegateTable
 from .registers import Registers
 from .toml_file import read_table
 
@@ -252,6 +253,7 @@ class AgentConfig(Contract):
     policy: PolicyTable = PolicyTable()
     registers: Registers = Field(default_factory=dict[str, str | list[str]])
     sources: SourcesTable = SourcesTable()
+    delegate: DelegateTable | None = None
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

@@ -18,6 +18,7 @@ from backstay.tools.declare import options_of
 from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
 from .config import AgentConfig, read_config
+from .delegating import LISTED, delegate_tool
 from .times import check_times
 from .toml_file import line_of
 
@@ -73,10 +74,12 @@ def load_agent(folder: Path) -> Agent:
     loop = ToolLoop(folder.name)
     defined = _tools_of(folder, loop)
     listed = list(defined) if config.tools is None else config.tools
+    if LISTED in listed:
+        defined = {**defined, LISTED: delegate_tool(folder, config.delegate, loop)}
     for name in listed:
         if name not in defined:
             raise _missing(folder, name, defined)
-    tools = {name: defined[name] for name in listed}
+    tools = {defined[name].spec.name: defined[name] for name in listed}
     return Agent(folder.name, folder.resolve(), config, tools, _version(folder), loop)
 
 
