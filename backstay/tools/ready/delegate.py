@@ -21,6 +21,11 @@ _LINE: Final = 120
 _ALL: Final = 900
 
 
+def agent_of(agent: str) -> str:
+    """Returns the agent that a call asks."""
+    return agent
+
+
 def usd_of(budget: ChildBudget | None = None) -> Decimal:
     """Returns the US dollars that a call asks for, rounded up to four decimals."""
     if budget is None or budget.usd is None:
@@ -48,7 +53,7 @@ def delegate(agents: Mapping[str, str]) -> Callable[..., Any]:
         "return": str,
     }
     facts: dict[str, tuple[str, Callable[..., Any]]] = {
-        "agent": ("String", lambda agent: agent),
+        "agent": ("String", agent_of),
         "usd": ("decimal", usd_of),
     }
     return tool(effect="once", facts=facts, texts=["goal"])(asked)
