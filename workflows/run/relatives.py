@@ -1,12 +1,10 @@
 """Links the page of a run with those of its parent and its children.
 
-INVARIANT: what a model or a caller wrote goes through `inert` or `quote`: the UI renders Markdown.
+INVARIANT: what a model or a caller wrote goes through `inert` or `link`: the UI renders Markdown.
 """
 
-from urllib.parse import quote
-
 from backstay.contracts.status import RunStatusView
-from backstay.kernel.markdown import inert
+from backstay.kernel.markdown import inert, link
 
 _SHOWN = 20
 
@@ -28,4 +26,4 @@ def relatives(status: RunStatusView, namespace: str) -> list[str]:
 
 
 def _link(text: str, run_id: str, namespace: str) -> str:
-    return f"[{inert(text)}](/namespaces/{quote(namespace, safe='')}/workflows/{quote(run_id, safe='')})"
+    return link(text, "namespaces", namespace, "workflows", run_id)
