@@ -108,6 +108,10 @@ def _is_empty(value: Sized) -> bool:
     return not value
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ChildSpent(Contract):
     """A child run of a run, and what it spent, which is part of the run's own spend.
 
@@ -154,6 +158,7 @@ class RunResult(Contract):
         models: the part of the spend that other models than the first have; left out where none was asked.
         labels: the labels of what the run has read, such as `untrusted`; left out where it read nothing that has one.
         children: the child runs, each with its part of the spend; left out where there were none.
+        parent: the run that this one was a child of, and that has drawn what it spent; left out where it was none.
     """
 
     answer: str | None
@@ -175,6 +180,7 @@ class RunResult(Contract):
     models: Annotated[dict[str, ModelSpent], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, ModelSpent])
     labels: Annotated[list[str], Field(exclude_if=_is_empty)] = Field(default_factory=list[str])
     children: Annotated[list[ChildSpent], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildSpent])
+    parent: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
 def plain(contract: Contract) -> dict[str, Any]:

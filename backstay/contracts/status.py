@@ -14,6 +14,10 @@ from .proof import Stance
 State = Literal["queued", "running", "waiting_approval", "paused", "stopping", "closed"]
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class ChildView(Contract):
     """A child run of a run, as its parent knows it.
 
@@ -25,6 +29,7 @@ class ChildView(Contract):
             `unknown`.
         stop_reason: why it ended.
         usd: what it spent, once it has ended, in US dollars, as text.
+        exposure: what counts or is held of each meter for it, as text; left out where that is nothing.
     """
 
     run_id: str | None
@@ -33,10 +38,7 @@ class ChildView(Contract):
     state: str
     stop_reason: str | None
     usd: str
-
-
-def _is_empty(value: object) -> bool:
-    return not value
+    exposure: Annotated[dict[str, str], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, str])
 
 
 class RunStatusView(Contract):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from backstay.adapters.engine.ledger_runs import LedgerRuns
 from backstay.client.fleet import waiting_approvals
 from backstay.contracts import names
-from backstay.contracts.ledger import LedgerView
+from backstay.contracts.ledger import LedgerRef, LedgerView
 from backstay.contracts.run import RunResult
 from backstay.kernel.keys import child_id, ledger_id, short_digest
 from backstay.kernel.money import parse_usd
@@ -203,3 +204,27 @@ async def test_a_person_who_changes_the_call_of_a_child_changes_its_budget(offic
 
 async def _pending(shop: Any, handle: Any) -> bool:
     return bool((await shop.status(handle))["pending_approvals"])
+
+
+async def test_a_ledger_that_asks_a_family_later_finds_the_same_books(office: OfficeOpener, tmp_path: Path) -> None:
+    tenant = f"family {tmp_path.name}"
+    meter = '[exposure.refunds_usd]\nday = "100"\n'
+    lead = LEAD.replace('"note"', '"note", "refund"') + meter
+    helper = HELPER.replace('"note"', '"note", "refund"') + meter
+    calls = [ask("help me"), Call("refund", {"amount": "30"})]
+    scripts = {
+        "lead": [Reply(calls=calls), Reply("led")],
+        "help me": [Reply(calls=[Call("refund", {"amount": "40"})]), Reply("helped")],
+    }
+    limits = f'[limits.tenants."{tenant}"]\nusd = {{ day = "2.00" }}\n'
+    settings: Any = {"policies": [org(tmp_path, limits)]}
+    async with office(scripts, lead=lead, helper=helper, tools=REFUND, **settings) as shop:
+        handle = await shop.start(tenant=tenant)
+        result = await shop.result(handle)
+        runs, found = LedgerRuns(shop.runtime.client), dict[str, Any]()
+        async for holds, spent in runs.drawn(LedgerRef(tenant=tenant), 0):
+            found[holds[0].holder.workflow_id] = spent
+        [child] = result.children
+        assert found[handle.id]["usd"] == parse_usd(result.spent.usd)
+        assert found[handle.id]["exposure:refunds_usd"] == 300_000
+        assert found[child.run_id] == {"exposure:refunds_usd": 400_000}

@@ -1,9 +1,14 @@
 """The child runs of a run as others see them."""
 
+from collections.abc import Mapping
+
 from backstay.contracts.budget import Spent
 from backstay.contracts.run import ChildSpent
 from backstay.contracts.status import ChildView
+from backstay.kernel.budget import Amount
 from backstay.kernel.child_events import ChildRun
+from backstay.kernel.keys import child_hold
+from backstay.kernel.meter import format_amount
 from backstay.kernel.money import format_usd
 from backstay.kernel.run_state import RunState
 
@@ -20,6 +25,7 @@ def children_of(state: RunState) -> list[ChildView]:
             state=_state(child),
             stop_reason=child.stop_reason,
             usd=format_usd(child.amount.usd),
+            exposure={name: format_amount(units) for name, units in _taken(state, call_id, child).items()},
         )
         for call_id, child in state.children.items()
     ]
@@ -47,6 +53,12 @@ def labels_of(run: LiveRun) -> frozenset[str]:
     called = (run.admission.tool(name) for name in run.state.budget.spent.tools)
     own = (label for tool in called if tool for label in tool.marked.everywhere)
     return frozenset({*own, *run.labels, *run.state.taint})
+
+
+def _taken(state: RunState, call_id: str, child: ChildRun) -> Mapping[str, int]:
+    """Returns what a child has added to meters, or what of them is held for it."""
+    held = state.budget.holds.get(child_hold(call_id), Amount())
+    return held.exposure if child.status is None else child.amount.exposure
 
 
 def _state(child: ChildRun) -> str:

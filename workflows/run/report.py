@@ -115,6 +115,7 @@ def result_of(request: RunRequest, record: Record, clock: Clock, run: LiveRun | 
         models={name: ModelSpent.of(amount) for name, amount in state.spent_by.items()},
         labels=sorted(labels_of(run)) if run and (state.children or parent_of(request)) else [],
         children=ended_children(state),
+        parent=record.parent,
     )
 
 
