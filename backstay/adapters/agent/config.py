@@ -240,6 +240,7 @@ class AgentConfig(Contract):
         tools: the tools that the agent may call; default: every `@tool` of tools.py.
         exposure: limits of what calls mean, by meter.
         registers: known values by the name of their register: a list, or a file in the agent's folder.
+        delegate: the agents that `std:delegate` may ask, and how many of their runs there may be.
     """
 
     instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
