@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backstay.contracts.admission import ToolSpec
+from backstay.contracts.admission import Opening, ToolSpec
 from backstay.contracts.conversation import Decided, Item, Observed
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.arguments import Unreadable
 from backstay.kernel.origins import Origins
-from backstay.kernel.past import FullError, Past, Result
+from backstay.kernel.past import PARENT, FullError, Past, Result
 from backstay.kernel.sourcing import Finder, Sourcing, Spoken
 
 ORIGINS_BYTES = 16_000
@@ -33,21 +33,31 @@ class Asked:
     values: Mapping[str, Any]
 
 
-Results = Mapping[str, tuple[ProposedCall, str]]
-"""The results of a run in their order: the call that each answers, and its text, by the call's id."""
+Results = Mapping[str, tuple[ProposedCall, Observed]]
+"""The results of a run in their order, each with the call that it answers, by the call's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Holds what a run above told this one: a text that may copy what that run has read, under these labels."""
+
+    text: str
+    labels: frozenset[str]
 
 
 class RunPast:
     """The results of one run, read once each; every review of the run's calls may ask, from any thread."""
 
-    def __init__(self, goal: str, tools: Sequence[ToolSpec]) -> None:
+    def __init__(self, goal: str, tools: Sequence[ToolSpec], told: Told | None = None) -> None:
         """Prepares it; nothing is read before somebody asks, because that takes time.
 
         Args:
             goal: what the run was asked for.
             tools: as the run was admitted with them.
+            told: what a run above told this one, where that has labels.
         """
         self._goal = goal
+        self._told = told
         self._tools = {tool.name: tool for tool in tools}
         self._reading = threading.Lock()
         self._past: Past | None = None
@@ -71,7 +81,7 @@ class RunPast:
         """
         with self._reading:
             if not self._continues(results):
-                return RunPast(self._goal, [*self._tools.values()]).origins(results, spoken, sourcing)
+                return RunPast(self._goal, [*self._tools.values()], self._told).origins(results, spoken, sourcing)
             return Finder(self._read(results), sourcing).origins(spoken)
 
     def unread(self, results: Results) -> int:
@@ -92,14 +102,25 @@ class RunPast:
     def _read(self, results: Results) -> Past:
         if self._past is None:
             self._past = Past(self._goal, {name: tool.marked for name, tool in self._tools.items()})
+            if self._told is not None:
+                self._past.add(Result(PARENT, False, {}, self._told.text, self._told.labels))
         # In their order: a record that was read tells which document is meant.
         for call_id in list(results)[len(self._seen) :]:
-            call, text = results[call_id]
+            call, seen = results[call_id]
             tool = self._tools.get(call.tool)
             arguments = {} if isinstance(call.parsed, Unreadable) else call.parsed
-            self._past.add(Result(call.tool, tool is not None and tool.effect == "read", arguments, text))
+            reads = tool is not None and tool.effect == "read"
+            self._past.add(Result(call.tool, reads, arguments, seen.text, frozenset(seen.labels)))
             self._seen.append(call_id)
         return self._past
+
+
+def past_of(opening: Opening) -> RunPast:
+    """Returns the past of a run: a person's words are those of the goal of the first run above."""
+    if opening.asked is None:
+        return RunPast(opening.goal, opening.admission.tools)
+    told = Told(opening.goal, frozenset(opening.labels)) if opening.labels else None
+    return RunPast(opening.asked, opening.admission.tools, told)
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,7 @@ class Before:
         return self.past.origins(self.results, spoken, sourcing).fitting(room)
 
 
-def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, str]]]:
+def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, Observed]]]:
     """Yields calls and their results by the calls' ids; refusals are the runtime's own words, and left out."""
     calls: dict[str, ProposedCall] = {}
     for item in items:
@@ -142,7 +163,7 @@ def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, s
             for call in item.decision.calls:
                 calls[call.call_id] = call
         elif isinstance(item, Observed) and not item.refused and not item.denied and item.call_id in calls:
-            yield item.call_id, (calls[item.call_id], item.text)
+            yield item.call_id, (calls[item.call_id], item)
 
 
 def _by_people(items: Sequence[Item], asked: Asked) -> frozenset[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from activities import claim as claim
     from activities import conversation as conversation
     from activities import decide as decide
+    from activities import delegate as delegate
     from activities import enqueue as enqueue
     from activities import exposure as exposure
     from activities import grants as grants
@@ -78,6 +79,7 @@ _HOMES = {
     "claim": "activities.claim",
     "conversation": "activities.conversation",
     "decide": "activities.decide",
+    "delegate": "activities.delegate",
     "enqueue": "activities.enqueue",
     "exposure": "activities.exposure",
     "grants": "activities.grants",

@@ -324,7 +324,7 @@ def _activities(
     secrets: ports.Secrets = app.secrets
     notifier: ports.Notifier = app.webhooks
     proofs: ports.Proofs = app.proofs
-    starts: ports.Starts = Starts(client)
+    starts: ports.Starts = Starts(client, app.settings.task_queue)
     history: ports.History = RunHistory(client, app.settings.task_queue)
     effects: ports.Effects = Effects(client)
     alarms: ports.Alarms = Alarms(client)
@@ -355,6 +355,7 @@ def _activities(
         folders.authorize.Authorize(conversations, reviewer).authorize,
         folders.notify.Notify(conversations, notifier).notify,
         folders.verify.Verify(proofs).verify,
+        folders.delegate.Delegate(starts).delegate,
         folders.archive.Archive(conversations, evidence, archive).archive,
         folders.act.Act(preparer, effects, effect_ids, history, attempts).act,
         folders.reconcile.Reconcile(preparer).reconcile,

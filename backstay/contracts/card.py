@@ -106,6 +106,7 @@ def background(approval: PendingApproval) -> list[tuple[str, str]]:
     before = [f"{one.call} by {listed(one.answered_by)}" for one in approval.approved_before]
     return [
         ("for", on_one_line(asker)),
+        *([("child of", on_one_line(approval.parent))] if approval.parent else []),
         (
             "asked for by",
             on_one_line(asked_by),

@@ -6,7 +6,7 @@ result says under one name is one string; a table of spans tells what free texts
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from . import spelling
@@ -21,6 +21,8 @@ from .telling import telling
 from .tokens import Placed, composed, placed
 
 MOST_SIGNS: Final = 1_000_000
+PARENT: Final = ":parent"
+"""Stands for the tool where a run above told something; no tool has such a name."""
 _TIMES: Final = frozenset({Kind.DATE, Kind.TIME})
 _SURROGATES: Final = 0xD800
 _BEHIND_SURROGATES: Final = 0xE000
@@ -41,12 +43,16 @@ class FullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result of a run: the tool, whether the tool only reads, the arguments it got, and what the model reads."""
+    """One result of a run: the tool, whether the tool only reads, the arguments it got, and what the model reads.
+
+    `labels` stand on all of it, beside the marks of the tool.
+    """
 
     tool: str
     reads: bool
     arguments: Mapping[str, object]
     text: str
+    labels: frozenset[str] = frozenset()
 
 
 class Places(NamedTuple):
@@ -101,7 +107,7 @@ class Past:
         Raises:
             FullError: there is no room for its words.
         """
-        marks = self._marks.get(result.tool, UNKNOWN)
+        marks = self._marks_of(result)
         leaves = leaves_of(result.text)
         try:
             echo = self._own(result, found=leaves is not None and result.reads)
@@ -118,6 +124,13 @@ class Past:
             self._keep(group, one)
         if result.reads:
             self._point(result, leaves, marks)
+
+    def _marks_of(self, result: Result) -> Marks:
+        marks = Marks() if result.tool == PARENT else self._marks.get(result.tool, UNKNOWN)
+        if not result.labels:
+            return marks
+        # Of a child run nobody can tell which field has which label.
+        return replace(marks, labels={**marks.labels, **dict.fromkeys(result.labels, ())}, clean=())
 
     def pointed(self, tokens: tuple[Token, ...], kind: str | None = None) -> frozenset[str]:
         """Tells whether a value is that of a `record`, or of a `document`, that the goal points to.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .approval import ApprovalEnd, ApprovalKind
 from .budget import Amount, Budget, Settled, Shortfall
+from .child_transitions import CHILD_TRANSITIONS
 from .events import (
     Admitted,
     ApprovalEnded,
@@ -329,4 +330,5 @@ TRANSITIONS: dict[type[Event], "Callable[[RunState, Any], RunState]"] = {
     ModelLost: lambda state, event: replace(state, model_lost=event.detail),
     Tainted: lambda state, event: replace(state, taint=state.taint | {event.taint}),
     MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
+    **CHILD_TRANSITIONS,
 }

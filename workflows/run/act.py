@@ -37,7 +37,8 @@ class Ended:
     `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no; `shared` is the
     effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen. `begun` is
     False where no worker began to execute the call. `fingerprint` is a digest of tool, arguments and result, None for
-    repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`.
+    repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`. `labels` are
+    those of what a child run has read, and `answer` is its answer, where it gave one.
     """
 
     status: str
@@ -51,6 +52,8 @@ class Ended:
     fingerprint: str | None = None
     borrowed: bool = False
     unclear: bool = False
+    labels: tuple[str, ...] = ()
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

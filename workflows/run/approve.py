@@ -265,6 +265,7 @@ class Approvals:
         self._run.apply(ApprovalEnded(edit.approval_id, ApprovalEnd.EDITED, edit.by, edit.comment))
         self._run.apply(CallJudged(call.call_id, call.tool, verdict))
         hold, outcome = self._holds[edit.approval_id], verdict.outcome
+        hold.means(call)
         problem = None if outcome is Outcome.DENY else hold.changed(verdict)
         self._edits[edit.approval_id] = _Edited(judged, (*before.editors, edit.by), problem)
         self._run.news.note(

@@ -8,9 +8,11 @@ from typing import Any
 
 from temporalio import workflow
 
+from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import shortened
 from backstay.contracts.decision import Decision, Observation, ProposedCall
 from backstay.kernel.arguments import denied_arguments, is_long, is_long_denied, refused_arguments
+from backstay.kernel.child_events import HandedOver
 from backstay.kernel.events import (
     CallEnded,
     CallJudged,
@@ -21,6 +23,7 @@ from backstay.kernel.events import (
     Warned,
 )
 from backstay.kernel.keys import fingerprint, short_digest
+from backstay.kernel.origins import UNTRUSTED
 from backstay.kernel.stopping import gets_nowhere
 from backstay.kernel.verdict import Code, Outcome
 
@@ -29,6 +32,8 @@ from .act import STOPPED, Ended, act
 from .approve import Approvals
 from .ask import ask
 from .authorize import Judged, judge
+from .child_hold import ChildHold
+from .delegate import Children
 from .hold import CallHold, HoldParts
 from .live import LiveRun
 from .news import SHOWN_WEIGHED
@@ -62,8 +67,9 @@ ONCE_ONLY = (
 class Calls:
     """The calls of one decision."""
 
-    def __init__(self, run: LiveRun, approvals: Approvals, parts: HoldParts) -> None:
+    def __init__(self, run: LiveRun, approvals: Approvals, parts: HoldParts, children: Children) -> None:
         self._run = run
+        self._children = children
         self._approvals = approvals
         self._parts = parts
         self._room = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -92,7 +98,12 @@ class Calls:
             refused = one.verdict.code in _UNFIT
             denied = ended.status == "denied" and not refused
             observation = Observation(
-                call_id=one.call.call_id, text=text, digest=short_digest(shown), refused=refused, denied=denied
+                call_id=one.call.call_id,
+                text=text,
+                digest=short_digest(shown),
+                refused=refused,
+                denied=denied,
+                labels=list(ended.labels),
             )
             run.told[one.call.call_id] = replace(run.told[one.call.call_id], status=ended.status)
             run.observe(observation, one.call.tool, shown, ended.status)
@@ -100,9 +111,19 @@ class Calls:
                 run.news.weigh(refused_arguments(one.call.arguments))
             if denied and is_long_denied(one.call.arguments) and workflow.patched(SHOWN_WEIGHED):
                 run.news.weigh(denied_arguments(one.call.arguments))
+        self._hand_over(judged, ends)
         if gets_nowhere(run.state) and not run.record.over:
             run.apply(Warned(run.state.progress.repetitions))
             run.news.note(ONCE_ONLY if run.state.progress.is_new else NOWHERE)
+
+    def _hand_over(self, judged: Sequence[Judged], ends: Sequence[Ended]) -> None:
+        """Answers with what a child has answered, where the agent hands over and has asked for nothing else."""
+        delegate, answer = self._run.admission.delegate, ends[0].answer if len(ends) == 1 else None
+        if delegate is None or not delegate.hand_over or answer is None or self._run.record.over:
+            return
+        call = judged[0].call
+        self._run.answer = answer
+        self._run.apply(HandedOver(call.call_id, self._run.state.children[call.call_id].agent))
 
     async def _judged(self, calls: Sequence[ProposedCall]) -> list[Judged]:
         """Has ledgers count the calls, and returns the verdicts over them.
@@ -133,7 +154,8 @@ class Calls:
     async def _draw(self, judged: Sequence[Judged]) -> None:
         """Draws what the allowed calls may cost."""
         tools = [self._run.admission.tool(one.call.tool) for one in judged if one.verdict.outcome is not _DENY]
-        await self._parts.purse.cover([options.paid(tool) for tool in tools if tool])
+        paid = [options.paid(tool) for tool in tools if tool]
+        await self._parts.purse.cover([*paid, *self._children.wanted(judged)])
 
     def _plans(self, judged: Sequence[Judged]) -> list[Coroutine[Any, Any, Ended]]:
         """Returns how each call goes on; none begins where the verdicts, or something else, have ended the run."""
@@ -143,6 +165,7 @@ class Calls:
                 if one.metered and one.verdict.outcome is not _DENY:
                     self._parts.meters.give_back(one.metered)
             return [_settled(_not_begun(one)) for one in judged]
+        self._children.share(judged)
         return [self._planned(one) for one in judged]
 
     def _note(self, ends: Sequence[Ended]) -> None:
@@ -153,13 +176,18 @@ class Calls:
 
     def _planned(self, judged: Judged) -> Coroutine[Any, Any, Ended]:
         """Holds a call that may come to be executed at once, in the order asked, and returns how it goes on."""
-        call, tool = judged.call, self._run.admission.tool(judged.call.tool)
+        tool = self._run.admission.tool(judged.call.tool)
         if judged.verdict.outcome is _DENY or tool is None:
             return _settled(Ended("denied", denial(judged.verdict)))
-        hold = CallHold(self._run, self._parts, tool, call.call_id, judged.metered)
+        hold = self._hold(judged, tool)
         if problem := hold.place(judged.verdict):
             return _settled(Ended("denied", problem))
         return self._released(judged, hold)
+
+    def _hold(self, judged: Judged, tool: ToolSpec) -> CallHold:
+        if self._children.asks(tool):
+            return self._children.hold(judged, tool, self._parts)
+        return CallHold(self._run, self._parts, tool, judged.call.call_id, judged.metered)
 
     async def _released(self, judged: Judged, hold: CallHold) -> Ended:
         """Waits for people where it must, then executes the call."""
@@ -176,6 +204,8 @@ class Calls:
         run, call, tool = self._run, released.call, hold.tool
         if tool.asks:
             ended = await ask(run, self._approvals, released)
+        elif isinstance(hold, ChildHold):  # children have a room of their own
+            ended = await self._children.perform(hold, released)
         else:
             async with self._room:
                 if not await run.running.go_ahead():
@@ -199,6 +229,8 @@ class Calls:
         if ended.verdict is not None:
             run.apply(CallJudged(call.call_id, call.tool, ended.verdict))
         if tool.untrusted and ended.status != "denied":  # an error's words come from outside as a result's do
+            run.apply(Tainted(call.tool))
+        if UNTRUSTED in ended.labels:
             run.apply(Tainted(call.tool))
         return ended
 

@@ -32,6 +32,8 @@ class LiveRun:
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
         self.answer: str | None = None
+        self.labels: set[str] = set()
+        """The labels of what child runs have read."""
         self.told: dict[str, CallTold] = {}
         """The calls of the last decision, for people, by call id."""
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from backstay.contracts.admission import (
 )
 from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.delegate import DelegateSpec, ParentRun
 from backstay.contracts.names import model_queue
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError, ModelError, UnservedError
@@ -32,6 +33,7 @@ from ..model.openai import OpenAIModel
 from ..model.prices import price_of, price_of_reply
 from ..tool.placed import PlacedTool
 from .config import ModelTable, OtherModelTable
+from .delegating import check_delegates
 from .exposure import check_exposure, exposure_of
 from .folder import Agent
 from .organisation import Organisation
@@ -62,6 +64,7 @@ class Catalog:
         self._others: dict[tuple[str, str | None, int], Price | None] = {}
         for agent in agents.values():
             self._check(agent)
+            check_delegates(agent.folder, agent.config.delegate, agents)
 
     def put(self, agent: Agent) -> None:
         """Serves an agent as it is now; open runs keep the version that they were admitted with.
@@ -70,6 +73,7 @@ class Catalog:
             ConfigurationError: the agent cannot be used; what was served stays.
         """
         self._check(agent)
+        check_delegates(agent.folder, agent.config.delegate, {*self.agents, agent.name})
         before = self.agents.get(agent.name)
         self.agents = {**self.agents, agent.name: agent}
         if before is not None:
@@ -101,7 +105,10 @@ class Catalog:
         agent = self._requested(request)
         exposure = exposure_of(agent, self._org, request.tenant)
         bounds = {name: meter.bounds() for name, meter in exposure.items()}
-        limits = replace(self._limits(agent, request), exposure=bounds)
+        limits = handed_down(replace(self._limits(agent, request), exposure=bounds), request.parent, agent.tools)
+        delegate = agent.config.delegate.spec(request.parent) if agent.config.delegate else None
+        specs = [self._shown(agent, tool.spec) for tool in agent.tools.values()]
+        tools = [spec for spec in specs if _may_call(spec, request.parent, delegate)]
         model = self.model_spec(agent)
         if model.price is None and limits.usd is not None:
             problem = (
@@ -114,16 +121,19 @@ class Catalog:
             agent_version=agent.version,
             instructions=agent.config.instructions,
             model=model,
-            tools=[self._shown(agent, tool.spec) for tool in agent.tools.values()],
+            tools=tools,
+            withheld=[name for name in agent.tools if name not in {tool.name for tool in tools}],
+            delegate=delegate,
             limits=limits,
             on_exhausted=agent.config.budget.on_exhausted,
-            ceilings=self._ceilings(agent),
-            thresholds=agent.config.thresholds(calls_tools=bool(agent.tools)),
+            ceilings=handed_down(self._ceilings(agent), request.parent, agent.tools),
+            thresholds=agent.config.thresholds(calls_tools=bool(tools)),
             policy_version="",
             search_attributes=self._settings.search_attributes,
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
-            draws=self._org.limits.draws(request.tenant, agent.name),
+            # What a child spends is part of what its parent has drawn.
+            draws=None if request.parent else self._org.limits.draws(request.tenant, agent.name),
             exposure=exposure,
             archive=ArchiveSpec(every=self._settings.archive_every) if self._settings.archive else None,
         )
@@ -347,6 +357,30 @@ class Catalog:
         if endpoint not in self._models:
             self._models[endpoint] = OpenAIModel(key, base_url)
         return self._models[endpoint]
+
+
+def handed_down(limits: Limits, parent: ParentRun | None, tools: Container[str]) -> Limits:
+    """Returns the tighter of an agent's limits and of those that a run above has carved.
+
+    Args:
+        limits: the agent's.
+        parent: what the run above hands down; None where there is none.
+        tools: the agent's tools; limits of others mean nothing to it.
+    """
+    if parent is None:
+        return limits
+    carved = parent.limits
+    known = replace(
+        carved,
+        tools={name: limit for name, limit in carved.tools.items() if name in tools},
+        exposure={name: bounds for name, bounds in carved.exposure.items() if name in limits.exposure},
+    )
+    return lowest(limits, known)
+
+
+def _may_call(tool: ToolSpec, parent: ParentRun | None, delegate: DelegateSpec | None) -> bool:
+    """Tells whether a run has a tool: every run above has it too, and there is a level left to delegate to."""
+    return (parent is None or tool.name in parent.tools) and (delegate is not None or not tool.delegates)
 
 
 def is_openai(base_url: str | None) -> bool:

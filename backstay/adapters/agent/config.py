@@ -22,6 +22,7 @@ from backstay.tools.ready.settings import ReadyTable
 
 from ..model.dialect import Name, Parameters, Wire
 from .mcp_table import McpTable, ServerName
+from .delegating import DelegateTable
 from .registers import Registers
 from .toml_file import read_table
 
@@ -242,6 +243,7 @@ class AgentConfig(Contract):
         exposure: limits of what calls mean, by meter.
         registers: known values by the name of their register: a list, or a file in the agent's folder.
         mcp: MCP servers by the name that the agent gives them; their tools are listed as `mcp:NAME/TOOL`.
+        delegate: the agents that `std:delegate` may ask, and how many of their runs there may be.
     """
 
     instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -257,6 +259,7 @@ class AgentConfig(Contract):
     sources: SourcesTable = SourcesTable()
     std: ReadyTable = ReadyTable()
     mcp: dict[ServerName, McpTable] = Field(default_factory=dict[str, McpTable])
+    delegate: DelegateTable | None = None
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

@@ -93,7 +93,7 @@ def load_agent(folder: Path, read: Callable[[str], str] = no_secret) -> Agent:
     loop = ToolLoop(folder.name)
     own = _tools_of(folder, loop)
     made = {**own, **ready_tools(folder, config, loop)}
-    mcp = mcp_tools(folder, config, made, read)
+    mcp = mcp_tools(folder, config, {tool.spec.name for tool in made.values()}, read)
     known: dict[str, PlacedTool] = {**made, **mcp.tools}
     listed = list(own) if config.tools is None else listed_names(config.tools, known)
     for name in listed:

@@ -15,6 +15,7 @@ from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
 from ..tool.placed import PlacedTool
 from .config import AgentConfig
+from .delegating import LISTED, delegate_tool
 from .toml_file import line_of, read_text
 
 PREFIX = "std:"
@@ -71,6 +72,8 @@ def check_distinct(folder: Path, listed: Iterable[str], tools: Mapping[str, Plac
 
 
 def _made(folder: Path, listed: str, config: AgentConfig, loop: ToolLoop) -> Tool:
+    if listed == LISTED:
+        return delegate_tool(folder, config.delegate, loop)
     name = listed.removeprefix(PREFIX)
     kind = KINDS.get(name)
     if kind is None:
@@ -106,8 +109,9 @@ def _check_root(folder: Path, table: FilesTable) -> None:
 def _meant(name: str) -> str:
     if name == "run_code":
         return _RUN_CODE
-    known = ", ".join(f"`{PREFIX}{one}`" for one in KINDS)
-    meant = did_you_mean(f"{PREFIX}{name}", [f"{PREFIX}{one}" for one in KINDS])
+    names = [*(f"{PREFIX}{one}" for one in KINDS), LISTED]
+    meant = did_you_mean(f"{PREFIX}{name}", names)
+    known = ", ".join(f"`{one}`" for one in names)
     return f"{f'{meant} ' if meant else ''}they are {known}"
 
 

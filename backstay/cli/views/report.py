@@ -29,6 +29,11 @@ def result_table(result: RunResult, ui: str | None) -> Table:
         table.add_row("why", clean(result.stop_explained))
     for call in result.in_flight:
         table.add_row("in flight", f"{clean(call.tool)} (call {call.call_id}): {call.outcome}")
+    for child in result.children:
+        why = f" ({child.stop_reason})" if child.stop_reason not in (None, child.status) else ""
+        table.add_row(
+            "child run", f"{clean(child.agent)} {escaped(child.run_id)}: {child.status}{why} · ${child.spent.usd}"
+        )
     table.add_row("spent", spent_line(result.spent, result.budget))
     table.add_row("run", escaped(result.run_id))
     if ui:

@@ -182,3 +182,9 @@ class TestOrigins:
         assert (short["sources"], short["cut"]) == ({"to": ["user"]}, [])
         [long] = memo_of([pending(sources={"to": ["user"]}, copied={"body": ["x" * 2_000]})])
         assert (long["sources"], long["copied"], long["cut"]) == ({"to": ["user"]}, {}, ["copied"])
+
+
+def test_the_approval_of_a_child_names_the_run_above() -> None:
+    assert ("child of", "boss") in background(pending(parent="boss"))
+    assert "child of" not in dict(background(pending()))
+    assert "parent" not in pending().model_dump()
