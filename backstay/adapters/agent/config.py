@@ -21,8 +21,8 @@ from backstay.tools.declare import seconds
 from backstay.tools.ready.settings import ReadyTable
 
 from ..model.dialect import Name, Parameters, Wire
-from .mcp_table import McpTable, ServerName
 from .delegating import DelegateTable
+from .mcp_table import McpTable, ServerName
 from .registers import Registers
 from .toml_file import read_table
 
