@@ -11,7 +11,7 @@ from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.origins import CONFIG, MODEL, MORE, OWN_WORDS, PARTS, ROLES, TOOL, UNTRUSTED, USER
 from backstay.kernel.sourcing import Sourcing
 
-from ..cedar.shape import is_free_text
+from ..cedar.shape import Scalar, SetOf, is_free_text, shape_of_arguments
 from .problem import RuleProblem
 from .rule import Origin, Path, Rule, context_path
 
@@ -102,8 +102,9 @@ def _unseen(tool: ToolSpec) -> list[str]:
     if not tool.roles.texts:
         return []
     named = {name for role in ROLES for name in tool.roles.of(role)}
-    arguments: Mapping[str, object] = tool.parameters.get("properties", {})
-    return [name for name in arguments if name not in named and is_free_text(tool.parameters, (name,))]
+    shapes = shape_of_arguments(tool.parameters).attributes
+    texts = [name for name, attribute in shapes.items() if attribute.shape in (Scalar.STRING, SetOf(Scalar.STRING))]
+    return [name for name in texts if name not in named and is_free_text(tool.parameters, (name,))]
 
 
 def _groups(tool: ToolSpec) -> set[str]:

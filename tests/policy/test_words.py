@@ -11,7 +11,7 @@ from policies.bundle.build import AgentPolicy, Bundle, build
 from policies.bundle.problem import PolicyProblems
 from policies.bundle.source import RuleFile
 
-from .conftest import GROUPS, spec
+from .conftest import DECIMAL, GROUPS, spec
 
 PARAMETERS = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
 SEND = spec("send", "once", ("external",), PARAMETERS).model_copy(update={"roles": Roles(targets=("to",))})
@@ -137,7 +137,7 @@ def test_a_text_that_a_guarded_tool_does_not_count_among_its_texts_is_doubtful()
         "to": {"type": "string"},
         "body": {"type": "string"},
         "html": {"type": "string"},
-        "size": {"type": "integer"},
+        "price": DECIMAL,
     }
     roles = Roles(targets=("to",), texts=("body",))
     send = SEND.model_copy(update={"parameters": {"properties": kinds}, "roles": roles})
