@@ -6,6 +6,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,18 +32,21 @@ def _owner() -> str | None:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """Serves an empty cluster; yields the address of its superuser `admin`, by which a test adds all else."""
     bin_ = programs()
     if bin_ is None:
         pytest.skip("no PostgreSQL server is installed on this machine")
     owner = _owner()
-    folder.mkdir(mode=0o755)
-    if owner is not None:
-        shutil.chown(folder, owner)
-        for above in folder.parents:
-            if not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o011)
+    # In no folder of pytest's, which other users, such as the server's, may not enter.
+    with tempfile.TemporaryDirectory(prefix="backstay-postgres-") as place:
+        folder = Path(place)
+        if owner is not None:
+            shutil.chown(folder, owner)
+        yield from _served(bin_, folder, owner)
+
+
+def _served(bin_: Path, folder: Path, owner: str | None) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -37,8 +37,8 @@ grant execute on function sneaky to reader;
 
 
 @pytest.fixture(scope="module")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres(tmp_path_factory.mktemp("postgres") / "cluster") as url:
+def admin() -> Iterator[str]:
+    with postgres() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SHOP)  # pyright: ignore[reportArgumentType, reportCallIssue]
         yield url

@@ -43,6 +43,15 @@ RULES = """
 @id("echoes") @approval("finance") @grantable("uses:2,hours:1")
 forbid(principal, action == Action::"echo", resource);
 """
+DESK = """
+instructions = "You ask people."
+tools = ["std:ask_human"]
+[std.ask_human]
+group = "ops"
+[approval]
+groups = { ops = ["olga"] }
+expires_after = "2s"
+"""
 LOG = Path("effects.log")
 
 Handle = WorkflowHandle[Any, Any]
@@ -68,6 +77,10 @@ SCRIPTS: dict[str, Script] = {
     "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
     "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
+    "asked": [
+        Reply(calls=[Call("ask_human", {"question": question}) for question in ("red?", "blue?")]),
+        Reply("done"),
+    ],
 }
 OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
 """Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
@@ -166,6 +179,16 @@ async def odd_messages(handle: Handle) -> None:
     await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
 
 
+async def asked(handle: Handle) -> None:
+    """One question of two is answered, and the other one is not."""
+
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [first, _] = await until(pending)
+    await handle.execute_update("answer", {"approval_id": first["approval_id"], "by": "olga", "answer": "red"})
+
+
 async def cancelled(handle: Handle) -> None:
     await effect("begin a")
     await handle.cancel()
@@ -179,6 +202,7 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "approved": approved,
     "granted": granted,
     "odd_messages": odd_messages,
+    "asked": asked,
     "invalid_input": None,
 }
 
@@ -200,7 +224,8 @@ async def keep_so_far(handle: Handle, name: str) -> None:
 async def record(runtime: LocalRuntime, name: str) -> None:
     """Runs one of `RUNS` to its end, and writes its history."""
     write(LOG, "")
-    request = {"goal": name, "agent": "workshop", "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
+    agent = "desk" if name == "asked" else "workshop"
+    request = {"goal": name, "agent": agent, "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
     handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
     if meanwhile := RUNS[name]:
         await meanwhile(handle)
@@ -260,6 +285,8 @@ async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
         (agents / agent).mkdir(parents=True, exist_ok=True)
         (agents / agent / "agent.toml").write_text(toml)
         (agents / agent / "tools.py").write_text(TOOLS["workshop"].read_text())
+    (agents / "desk").mkdir(exist_ok=True)
+    (agents / "desk" / "agent.toml").write_text(DESK)
     write(agents / "clerk" / "go", "")
     calls = {name: [Reply(calls=[Call(tool, {"order": "A1"})]), Reply("done")] for name, (tool, _) in SHARED.items()}
     async with dev_server() as server:
