@@ -178,7 +178,7 @@ class _Stdout:
             self._pass_over(line)
             return None
         if isinstance(message, JSONRPCResponse | JSONRPCError):
-            self._in_a_row = 0
+            self._in_a_row = self._logs = 0
             self._requests.answer(message.id)
         elif isinstance(message, JSONRPCNotification):
             self._in_a_row += 1

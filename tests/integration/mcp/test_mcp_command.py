@@ -74,3 +74,21 @@ def test_without_a_server_that_is_said(agents: Path, capsys: Captured) -> None:
     (agents / "clerk" / "agent.toml").write_text('instructions = "x"\n')
     assert execute(["mcp", "list"]) == 0
     assert "no agent names an MCP server" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_server_are_shown(agents: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILES_TOKEN", "token-of-files-4242")
+    file = agents / "clerk" / "agent.toml"
+    more = """env = { TOKEN = "secret:FILES_TOKEN", PLAIN = "canary-4242" }
+roles = { "read_text_file" = { items = ["path"] } }
+"""
+    file.write_text(file.read_text() + more)
+    assert execute(["show", "--agent", "clerk", "-o", "json"]) == 0
+    shown = capsys.readouterr().out
+    settings = {one["key"]: one["value"] for one in json.loads(shown)["settings"]}
+    assert settings["mcp.files.env"] == {"TOKEN": "secret:FILES_TOKEN", "PLAIN": "(set)"}
+    assert settings["mcp.files.roles"]["read_text_file"]["items"] == ["path"]
+    assert settings["mcp.files.effect"] == {"*": "read"}
+    assert "4242" not in shown
+    assert execute(["show", "--agent", "clerk"]) == 0
+    assert "mcp:files/read_file" in capsys.readouterr().out
