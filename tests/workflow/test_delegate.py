@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,12 +196,15 @@ async def test_a_kill_of_the_parent_leaves_no_child_running(office: OfficeOpener
         children = await shop.children(handle, 2)
         await shop.until(lambda: len(shop.lines()) == 2)
         async with quickly(5):
+            began = datetime.now(UTC)
             await handle.execute_update("kill", {"by": "olga", "reason": "enough"})
             await shop.until(lambda: asyncio.gather(*(_closed(child) for child in children)))
         result = await shop.result(handle)
         assert result.stop_reason == "killed"
         assert [child.stop_reason for child in result.children] == ["killed", "killed"]
         assert [flight.outcome for flight in result.in_flight] == ["cancelled", "cancelled"]
+        ends = [(await child.describe()).close_time or began for child in children]
+        print(f"all children had ended {(max(ends) - began).total_seconds():.2f} s after the kill")
         killed = [await shop.audit(child, "killed") for child in children]
         assert [one["by"] for [one] in killed] == ["olga", "olga"]
         assert (await shop.status(handle))["held"]["usd"] == "0.00"
