@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from policies.bundle import advice as advice
     from policies.bundle import build as build
     from policies.bundle import loss as loss
+    from policies.bundle import problem as problem
     from policies.bundle import rule as rule
     from policies.bundle import source as source
     from policies.bundle import words as words
@@ -103,6 +104,7 @@ _HOMES = {
     "advice": "policies.bundle.advice",
     "build": "policies.bundle.build",
     "loss": "policies.bundle.loss",
+    "problem": "policies.bundle.problem",
     "rule": "policies.bundle.rule",
     "source": "policies.bundle.source",
     "words": "policies.bundle.words",

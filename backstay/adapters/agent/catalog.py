@@ -39,7 +39,7 @@ from .folder import Agent
 from .organisation import Organisation
 from .rungs import check_rungs
 from .times import check_times
-from .toml_file import line_of
+from .toml_file import line_of, place_of
 
 OPENAI_HOST = "api.openai.com"
 AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
@@ -262,12 +262,14 @@ class Catalog:
         Raises:
             ConfigurationError: it names no group, or one without members.
         """
-        where = str(agent.folder / "agent.toml")
+        file = agent.folder / "agent.toml"
         if group is None:
             if key == "approval.budget" and agent.config.budget.on_exhausted == "ask":
+                where = place_of(file, "budget.on_exhausted")
                 mend = 'name it as `budget = "GROUP"` under `[approval]`'
                 raise ConfigurationError('`on_exhausted = "ask"` names nobody to ask', where=where, mend=mend)
             return []
+        where = place_of(file, key)
         if quorum_of(group) != Quorum(group):
             mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
             raise ConfigurationError(f"`{key}` names no group: `{group}`", where=where, mend=mend)
@@ -287,7 +289,7 @@ class Catalog:
         # Only values written in the file are compared: a default above the organisation's ceiling is just lowered.
         above = narrowed(self._org.ceilings, own.written())
         if isinstance(above, list):
-            where = str(agent.folder / "agent.toml")
+            where = place_of(agent.folder / "agent.toml", above[0].field)
             raise ConfigurationError(f"{above[0]} of the organisation", where=where)
         ceilings = lowest(own.limits(), self._org.ceilings)
         check_times(agent.config, agent.folder / "agent.toml", ceilings.seconds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from backstay.errors import ConfigurationError
+from backstay.errors import ConfigurationError, MissingExtraError
 from backstay.kernel.nearest import did_you_mean
 from backstay.tools.call import no_secret
 from backstay.tools.declare import options_of
@@ -101,6 +101,9 @@ def load_agent(folder: Path, read: Callable[[str], str] = no_secret) -> Agent:
             raise _missing(folder, name, own)
     check_distinct(folder, listed, known)
     tools = {known[name].spec.name: known[name] for name in listed}
+    for name in config.budget.tools:
+        if name not in tools:
+            raise _limits_nothing(folder, name, tools)
     return Agent(folder.name, folder.resolve(), config, tools, version_of(folder), loop, mcp)
 
 
@@ -122,6 +125,15 @@ def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationEr
     meant = did_you_mean(name, defined)
     mend = f"{f'{meant} ' if meant else ''}the functions marked `@tool` in tools.py are: {known}"
     return ConfigurationError(f"`{name}` is listed in `tools` and defined nowhere", where=f"{file}:{line}", mend=mend)
+
+
+def _limits_nothing(folder: Path, name: str, listed: Iterable[str]) -> ConfigurationError:
+    file = folder / "agent.toml"
+    line = line_of(file.read_text("utf-8"), f"budget.tools.{name}")
+    known = ", ".join(f"`{tool}`" for tool in listed) or "none"
+    meant = did_you_mean(name, listed)
+    mend = f"{f'{meant} ' if meant else ''}its tools are: {known}"
+    return ConfigurationError(f"`budget.tools.{name}` limits no tool of the agent", where=f"{file}:{line}", mend=mend)
 
 
 def _tools_of(folder: Path, loop: ToolLoop) -> dict[str, Tool]:
@@ -147,8 +159,11 @@ def _imported(folder: Path) -> ModuleType:
         if init.is_file():
             _execute(package, init)
         return _execute(f"{package}.tools", folder / "tools.py")
-    except ConfigurationError:
-        raise
+    except ConfigurationError as error:
+        if error.where or isinstance(error, MissingExtraError):
+            raise
+        # What `@tool` refuses knows no place: it stands where it was called.
+        raise ConfigurationError(error.what, where=_location(error, folder), mend=error.mend) from None
     except Exception as error:
         raise ConfigurationError(
             f"cannot be imported: {type(error).__name__}: {error}", where=_location(error, folder)
