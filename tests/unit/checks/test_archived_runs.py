@@ -212,6 +212,7 @@ async def test_only_links_that_temporal_has_forgotten_are_wanted(monkeypatch: py
     answers = {"gone": RPCStatusCode.NOT_FOUND, "odd": RPCStatusCode.INVALID_ARGUMENT}
 
     async def described(client: Client, workflow_id: str, run_id: str) -> None:
+        assert run_id != "known"
         if run_id in answers:
             raise RPCError("gone", answers[run_id], b"")
 

@@ -36,16 +36,29 @@ async def test_a_history_that_does_not_replay_still_tells_its_calls() -> None:
     assert [one.verdict for one in run.calls][:2] == list(first.verdicts)
 
 
+def base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+async def test_a_refusal_just_before_the_effect_is_a_question_of_its_own() -> None:
+    done = '{"status":"completed","text":"<a>","cut":false,"verdict":null,"usd":null,"shared":null}'
+    verdict = '{"outcome":"deny","code":"forbidden","digest":"d","policy_version":"v","rules":["new"]}'
+    refused = f'{{"status":"denied","text":"denied","verdict":{verdict}}}'
+    run = await past("approved", base64(done), base64(refused))
+    assert run.trouble == ""
+    released, again = run.questions[-2:]
+    assert [one.outcome for one in (*released.verdicts, *again.verdicts)] == [Outcome.ALLOW, Outcome.DENY]
+    assert [call.call_id for call in again.given.calls] == [call.call_id for call in released.given.calls]
+    assert again.given.consents == released.given.consents
+    assert again.verdicts[0].rules == ("new",)
+
+
 @pytest.mark.parametrize("name", ["completed", "killed", "no_progress", "denied_beside", "equal_calls"])
 async def test_every_verdict_of_a_history_has_its_question(name: str) -> None:
     run = await past(name)
     assert run.trouble == ""
     assert run.questions
     assert all(len(one.given.calls) == len(one.verdicts) for one in run.questions)
-
-
-def base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
 
 
 async def test_a_history_that_is_encrypted_with_a_key_that_is_not_here_is_unread() -> None:
