@@ -132,6 +132,7 @@ def called(number: Any, params: dict[str, Any]) -> None:
         answer(number, text("first"))
         answer(number, text("second"))
     elif name == "sample":
+        WAITING["s"] = number  # before it is asked: the answer comes on another thread
         message = {"role": "user", "content": {"type": "text", "text": "hi"}}
         write(
             {
@@ -141,11 +142,10 @@ def called(number: Any, params: dict[str, Any]) -> None:
                 "params": {"messages": [message], "maxTokens": 5},
             }
         )
-        WAITING["s"] = number
     elif name == "elicit":
+        WAITING["e"] = number
         params = {"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}
         write({"jsonrpc": "2.0", "id": "e", "method": "elicitation/create", "params": params})
-        WAITING["e"] = number
     elif name == "environment":
         answer(number, text(json.dumps({**os.environ, "cwd": os.getcwd(), "files": os.listdir(".")})))
     elif name == "child":
