@@ -13,7 +13,6 @@ from backstay.contracts.problems import Contract
 from backstay.contracts.run import Name
 from backstay.errors import ConfigurationError
 from backstay.kernel.nearest import did_you_mean
-from backstay.tools.ready.delegate import delegate
 
 from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
@@ -55,6 +54,8 @@ def delegate_tool(folder: Path, table: DelegateTable | None, loop: ToolLoop) -> 
         where = _where(folder, "tools")
         mend = 'write below the other keys: [delegate], and in it agents = ["research"]'
         raise ConfigurationError(f"`{LISTED}` has no table `[delegate]`", where=where, mend=mend)
+    from backstay.tools.ready.delegate import delegate
+
     agents = {name: _description(folder.parent / name / "agent.toml") for name in table.agents}
     made = tool_of("delegate", delegate(agents), loop)
     return replace(made, spec=made.spec.model_copy(update={"delegates": True}))
