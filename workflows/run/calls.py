@@ -44,6 +44,7 @@ SIDE_BY_SIDE = 16
 TOLD_BYTES = 160_000
 """The most all unrecorded results of a decision may take, in bytes; JSON may spell each byte with six."""
 
+BEFORE_VERDICTS = "what a run knows is asked before the verdicts"
 TOGETHER = "the calls of a decision are noted together, in the order asked"
 AT_ONCE = 100
 """The most calls that begin in one task of the workflow: a task that thinks for two seconds is taken for hung."""
@@ -79,6 +80,10 @@ class Calls:
     async def perform(self, decision: Decision) -> None:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
+        if len(decision.calls) > 1:
+            # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
+            # and would find no answer there to what was asked only in the next task.
+            run.knows_all = workflow.patched(BEFORE_VERDICTS)
         judged = await self._judged(decision.calls)
         run.told.clear()
         for one in judged:
@@ -87,8 +92,8 @@ class Calls:
         if all(one.verdict.unusable for one in judged):
             run.apply(DecisionUnusable(run.state.step))
         await self._draw(judged)
-        self._together = len(judged) == 1 or workflow.patched(TOGETHER)
-        ends = await _all(self._plans(judged))
+        self._together = len(judged) == 1 or run.knows(TOGETHER)
+        ends = await self._all(self._plans(judged))
         if self._together:
             self._note(ends)
         for one, ended in zip(judged, ends, strict=True):
@@ -109,7 +114,7 @@ class Calls:
             run.observe(observation, one.call.tool, shown, ended.status)
             if refused and is_long(one.call.arguments):
                 run.news.weigh(refused_arguments(one.call.arguments))
-            if denied and is_long_denied(one.call.arguments) and workflow.patched(SHOWN_WEIGHED):
+            if denied and is_long_denied(one.call.arguments) and run.knows(SHOWN_WEIGHED):
                 run.news.weigh(denied_arguments(one.call.arguments))
         self._hand_over(judged, ends)
         if gets_nowhere(run.state) and not run.record.over:
@@ -160,13 +165,22 @@ class Calls:
     def _plans(self, judged: Sequence[Judged]) -> list[Coroutine[Any, Any, Ended]]:
         """Returns how each call goes on; none begins where the verdicts, or something else, have ended the run."""
         begins = any(one.verdict.outcome is not _DENY for one in judged)
-        if begins and self._run.record.over and workflow.patched(VERDICTS_FIRST):
+        if begins and self._run.record.over and self._run.knows(VERDICTS_FIRST):
             for one in judged:
                 if one.metered and one.verdict.outcome is not _DENY:
                     self._parts.meters.give_back(one.metered)
             return [_settled(_not_begun(one)) for one in judged]
         self._children.share(judged)
         return [self._planned(one) for one in judged]
+
+    async def _all(self, plans: Sequence[Coroutine[Any, Any, Ended]]) -> list[Ended]:
+        """Lets every call go on, side by side; those of a long decision begin in several tasks of the workflow."""
+        begun: list[asyncio.Task[Ended]] = []
+        for place, plan in enumerate(plans):
+            if place and place % AT_ONCE == 0 and self._run.knows(IN_TURN):
+                await workflow.sleep(timedelta(milliseconds=1), summary="calls begin in turn")
+            begun.append(asyncio.ensure_future(plan))
+        return await asyncio.gather(*begun)
 
     def _note(self, ends: Sequence[Ended]) -> None:
         """Takes down how calls ended, in the order asked, whichever ended first."""
@@ -239,16 +253,6 @@ def _not_begun(judged: Judged) -> Ended:
     if judged.verdict.outcome is _DENY:
         return Ended("denied", denial(judged.verdict))
     return Ended("cancelled", STOPPED)
-
-
-async def _all(plans: Sequence[Coroutine[Any, Any, Ended]]) -> list[Ended]:
-    """Lets every call go on, side by side; those of a long decision begin in several tasks of the workflow."""
-    begun: list[asyncio.Task[Ended]] = []
-    for place, plan in enumerate(plans):
-        if place and place % AT_ONCE == 0 and workflow.patched(IN_TURN):
-            await workflow.sleep(timedelta(milliseconds=1), summary="calls begin in turn")
-        begun.append(asyncio.ensure_future(plan))
-    return await asyncio.gather(*begun)
 
 
 async def _settled(ended: Ended) -> Ended:
