@@ -43,6 +43,7 @@ PARTS = {
         "answer": AT_THE_END,
         "labels": "labels",
         "told": FOR_THE_PAGE,
+        "knows_all": ONLY_REPLAYED,
     },
     "record": {
         "state": "state",
