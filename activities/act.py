@@ -32,9 +32,10 @@ class Act:
         """Returns the call's one result; a failed call has one too.
 
         Raises:
-            ApplicationError: of type `ToolTimeout`, `HistoryError` or `EffectUnreached`, retried where the tool's
-                effect allows it; of type `BegunBeforeReset` where the call may have happened, or may still happen; of
-                type `Unserved` or `UnservedTool` where another worker may execute it.
+            ApplicationError: of type `ToolTimeout`, `ToolLost`, `HistoryError` or `EffectUnreached`, retried where the
+                tool's effect allows it; of type `McpUnreachable` where it was certainly not sent; of type
+                `BegunBeforeReset` where the call may have happened, or may still happen; of type `Unserved` or
+                `UnservedTool` where another worker may execute it.
         """
         run = this_run()
         async with beating() as pulse:
@@ -61,7 +62,7 @@ class Act:
             return withdrawn(attempt_at(given))
         if spec.dedupe is not None:
             return await claimed(self._effects, self._effect_ids.of(given, prepared), given, prepared, pulse)
-        return await executed(prepared, self._preparer.secrets)
+        return await executed(verdict, prepared, self._preparer.secrets)
 
     async def _wanted(self) -> bool:
         """Tells whether the run still wants the call: the engine brings a kill only with the answer to a heartbeat.

@@ -7,7 +7,7 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
 from backstay.contracts.problems import Problem, plain_problems
 from backstay.contracts.proof import METADATA_KEY
-from backstay.errors import InvalidInputError
+from backstay.errors import ForeignRunError, InvalidInputError
 from backstay.kernel.control import Stage
 from backstay.kernel.scope import Subject
 from backstay.ports import Catalog, Gate, Proofs, Starts
@@ -35,8 +35,11 @@ class Admit:
                 `IncidentStop` where a stop covers the run, and of type `Held` where nobody knows of one.
         """
         try:
+            if given.parent is not None:
+                await self._check_parent()
             admission = self._catalog.admission(given)
-            await self._check_proof(given)
+            if given.parent is None:
+                await self._check_proof(given)
         except InvalidInputError as error:
             raise ApplicationError(
                 str(error), plain_problems(error.problems), type=error.code, non_retryable=True
@@ -45,8 +48,9 @@ class Admit:
         fixed = {
             "policy_version": self._gate.version(given.agent),
             "proofs": self._proofs.stance,
-            "proven": given.proof is not None,
-            "queues": bool(self._at_once.limits(given.tenant, given.agent)),
+            "proven": given.proof is not None if given.parent is None else given.parent.proven,
+            # A child takes no place of its own: it would wait for one that its parent has.
+            "queues": given.parent is None and bool(self._at_once.limits(given.tenant, given.agent)),
         }
         return admission.model_copy(update=fixed)
 
@@ -57,6 +61,18 @@ class Admit:
             kind = names.HELD if held.incident is None else names.INCIDENT_STOP
             benign = ApplicationErrorCategory.BENIGN
             raise ApplicationError(held.why, held.incident, type=kind, non_retryable=True, category=benign)
+
+    async def _check_parent(self) -> None:
+        """Checks that a run above has started this one: what it hands down replaces proofs and draws.
+
+        Raises:
+            InvalidInputError: none has.
+            HistoryError: the engine does not say; the run waits until it does.
+        """
+        try:
+            await self._starts.check_parent(this_run())
+        except ForeignRunError as error:
+            raise InvalidInputError([Problem(field="parent", problem=str(error))]) from None
 
     async def _check_proof(self, given: AdmitInput) -> None:
         """Checks who asks for the run, where they prove it or must; a proof starts one run.

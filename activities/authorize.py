@@ -51,7 +51,7 @@ class Authorize:
             given, given.calls, functools.partial(self._reviewed, Tally(given), before)
         )
         verdicts = [_briefly(one.verdict, room) for one in reviewed]
-        members = self._reviewer.members(given.agent, verdicts)
+        members = self._reviewer.members(given.agent, verdicts, given.above)
         return AuthorizeResult(verdicts=verdicts, identities=[one.identity for one in reviewed], members=members)
 
     async def _before(self, given: AuthorizeInput) -> Before | None:

@@ -20,7 +20,7 @@ from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
-from .past import Before, RunPast
+from .past import Before, RunPast, past_of
 from .weight import weight
 
 READ_AT_ONCE = 20
@@ -136,15 +136,16 @@ class Conversations:
         kept = await self._of(run)
         async with kept.lock:
             items = await self._until(run, kept, step, decision)
-            past = kept.past = kept.past or RunPast(kept.opening.goal, kept.opening.admission.tools)
+            past = kept.past = kept.past or past_of(kept.opening)
             if self._runs.get(run) is kept:
                 self._pasts[run] = kept
                 self._pasts.move_to_end(run)
             self._fit(run, kept)
-        if past.unread(items) > READ_AT_ONCE:
+        before = Before(items, past)
+        if past.unread(before.results) > READ_AT_ONCE:
             # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
-            await asyncio.to_thread(past.read, items)
-        return Before(items, past)
+            await asyncio.to_thread(past.read, before.results)
+        return before
 
     async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
         last = kept.last if kept.step == step else None
@@ -256,7 +257,7 @@ def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
         text = seen.text if seen.text is not None else results.get(seen.call_id)
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
-        items.append(Observed(seen.call_id, text, seen.refused, seen.denied))
+        items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels)))
     return [*items, *(Said(note) for note in given.notes)]
 
 

@@ -199,7 +199,7 @@ def _read(decision: Decision, tools: Sequence[ToolSpec]) -> Decision:
     """Reads what must be read the same for ever, because the history records it: calls as text, and whole numbers."""
     calls = [call.model_copy(update={"whole": True}) if _has_point(call) else call for call in decision.calls]
     problem = decision.problem
-    parameters = {tool.name: list(tool.parameters.get("properties", {})) for tool in tools}
+    parameters = {tool.shown_as: list(tool.parameters.get("properties", {})) for tool in tools}
     if problem is None and not calls and decision.text and spells_call(decision.text, parameters, parameters):
         problem = WRITTEN
     return decision.model_copy(update={"calls": calls, "problem": problem})

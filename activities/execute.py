@@ -8,8 +8,8 @@ from temporalio.exceptions import ApplicationError
 from backstay.contracts import names
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import RESULT_BYTES, ToolResult, shortened
-from backstay.errors import OutcomeUnknownError, ToolError
-from backstay.kernel.verdict import Verdict
+from backstay.errors import CallLostError, NothingDoneError, OutcomeUnknownError, SchemaDriftError, ToolError
+from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.ports import Secrets
 
 from .heartbeat import cancelled_at_all, cancelled_by_the_run
@@ -19,13 +19,25 @@ from .unclear import says_nothing
 ERROR_CHARACTERS = 2_000
 
 
-async def executed(prepared: PreparedCall, secrets: Secrets) -> ToolResult:
+async def executed(allowed: Verdict, prepared: PreparedCall, secrets: Secrets) -> ToolResult:
     """Runs the call and returns its one result; a failed call has one too.
 
+    Args:
+        allowed: the verdict that let it through.
+        prepared: the call.
+        secrets: know what to take out of its texts.
+
     Raises:
-        ApplicationError: of type `ToolTimeout`: the call had no end in time.
+        ApplicationError: of type `ToolTimeout`: the call had no end in time. Of type `ToolLost`: the other side was
+            lost, and the call may be repeated.
+        NothingDoneError: the call was certainly not sent.
     """
-    end = await _run(prepared)
+    try:
+        end = await _run(prepared)
+    except SchemaDriftError as error:
+        told = secrets.scrubbed(said(error))[:ERROR_CHARACTERS]
+        drift = Verdict(Outcome.DENY, Code.SCHEMA_DRIFT, allowed.digest, allowed.policy_version, message=told)
+        return denied(drift, prepared.tool.spec, prepared.attempt)
     # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
     result = _cut(end.status, secrets.scrubbed(end.text), end.limit)
     return result.model_copy(update={"usd": _cost(prepared), "unclear": end.unclear, "alarm": prepared.alarm.words})
@@ -88,8 +100,14 @@ async def _run(prepared: PreparedCall) -> _End:
     try:
         async with limit:
             return _End("completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES)
+    except (NothingDoneError, SchemaDriftError):
+        raise
     except ToolError as error:
         return _End("failed", f"failed: {said(error)}")
+    except CallLostError as error:
+        if spec.effect == "once":
+            return _End("unknown", f"the outcome is unknown: {said(error)}")
+        raise ApplicationError(said(error)[:ERROR_CHARACTERS], type=names.TOOL_LOST) from None
     except OutcomeUnknownError as error:
         status = "failed" if spec.effect == "read" else "unknown"
         return _End(status, f"the outcome is unknown: {said(error)}", unclear=status == "failed")

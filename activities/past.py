@@ -4,21 +4,23 @@ INVARIANT: a call is judged by the results that stood before its own decision, a
 """
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backstay.contracts.admission import ToolSpec
+from backstay.contracts.admission import Opening, ToolSpec
 from backstay.contracts.conversation import Decided, Item, Observed
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.arguments import Unreadable
 from backstay.kernel.origins import Origins
-from backstay.kernel.past import FullError, Past, Result
+from backstay.kernel.past import PARENT, FullError, Past, Result
 from backstay.kernel.sourcing import Finder, Sourcing, Spoken
 
 ORIGINS_BYTES = 16_000
 """The most bytes that a verdict says of origins; those of one decision share the room of one event."""
+_NO_FIELDS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,75 +33,107 @@ class Asked:
     values: Mapping[str, Any]
 
 
+Results = Mapping[str, tuple[ProposedCall, Observed]]
+"""The results of a run in their order, each with the call that it answers, by the call's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Holds what a run above told this one: a text that may copy what that run has read, under these labels."""
+
+    text: str
+    labels: frozenset[str]
+
+
 class RunPast:
     """The results of one run, read once each; every review of the run's calls may ask, from any thread."""
 
-    def __init__(self, goal: str, tools: Sequence[ToolSpec]) -> None:
+    def __init__(self, goal: str, tools: Sequence[ToolSpec], told: Told | None = None) -> None:
         """Prepares it; nothing is read before somebody asks, because that takes time.
 
         Args:
             goal: what the run was asked for.
             tools: as the run was admitted with them.
+            told: what a run above told this one, where that has labels.
         """
         self._goal = goal
+        self._told = told
         self._tools = {tool.name: tool for tool in tools}
         self._reading = threading.Lock()
         self._past: Past | None = None
-        self._seen: set[str] = set()
+        self._seen: list[str] = []
 
     @property
     def weight(self) -> int:
         """The bytes of memory that it takes, about."""
         return self._past.weight if self._past else 0
 
-    def origins(self, items: Sequence[Item], asked: Asked, sourcing: Sourcing) -> Origins:
+    def origins(self, results: Results, spoken: Spoken, sourcing: Sourcing) -> Origins:
         """Returns where the values of a call come from.
 
         Args:
-            items: the conversation up to the decision that proposed the call.
-            asked: the call.
+            results: those that stood before the decision that proposed the call.
+            spoken: the call.
             sourcing: what is known apart from the run.
 
         Raises:
             FullError: the run has read more than can be told apart.
         """
-        results = dict(_results(items))
         with self._reading:
-            if not self._seen <= results.keys():
-                return RunPast(self._goal, [*self._tools.values()]).origins(items, asked, sourcing)
-            tool, by_people = asked.tool, _by_people(items, asked)
-            kinds, fields = tool.marked.ids, tool.fields
-            spoken = Spoken(tool.name, asked.arguments, asked.values, tool.roles, by_people, kinds, fields)
+            if not self._continues(results):
+                return RunPast(self._goal, [*self._tools.values()], self._told).origins(results, spoken, sourcing)
             return Finder(self._read(results), sourcing).origins(spoken)
 
-    def unread(self, items: Sequence[Item]) -> int:
-        """Returns how many results of a conversation have yet to be read."""
-        return sum(call_id not in self._seen for call_id, _ in _results(items))
+    def unread(self, results: Results) -> int:
+        """Returns how many results have yet to be read."""
+        return len(results) - len(self._seen) if self._continues(results) else 0
 
-    def read(self, items: Sequence[Item]) -> None:
-        """Reads the results of a conversation ahead, however long that takes; whoever asks finds what went wrong."""
+    def read(self, results: Results) -> None:
+        """Reads results ahead, however long that takes; whoever asks finds what went wrong."""
         with self._reading, contextlib.suppress(FullError):
-            self._read(dict(_results(items)))
+            if self._continues(results):
+                self._read(results)
 
-    def _read(self, results: Mapping[str, tuple[ProposedCall, str]]) -> Past:
+    def _continues(self, results: Results) -> bool:
+        """Tells whether results begin with those that were read; else a later one was read too."""
+        seen = list(self._seen)
+        return list(results)[: len(seen)] == seen
+
+    def _read(self, results: Results) -> Past:
         if self._past is None:
             self._past = Past(self._goal, {name: tool.marked for name, tool in self._tools.items()})
+            if self._told is not None:
+                self._past.add(Result(PARENT, False, {}, self._told.text, self._told.labels))
         # In their order: a record that was read tells which document is meant.
-        for call_id in (one for one in results if one not in self._seen):
-            call, text = results[call_id]
+        for call_id in list(results)[len(self._seen) :]:
+            call, seen = results[call_id]
             tool = self._tools.get(call.tool)
             arguments = {} if isinstance(call.parsed, Unreadable) else call.parsed
-            self._past.add(Result(call.tool, tool is not None and tool.effect == "read", arguments, text))
-            self._seen.add(call_id)
+            reads = tool is not None and tool.effect == "read"
+            self._past.add(Result(call.tool, reads, arguments, seen.text, frozenset(seen.labels)))
+            self._seen.append(call_id)
         return self._past
 
 
-@dataclass(frozen=True, slots=True)
+def past_of(opening: Opening) -> RunPast:
+    """Returns the past of a run: a person's words are those of the goal of the first run above."""
+    if opening.asked is None:
+        return RunPast(opening.goal, opening.admission.tools)
+    told = Told(opening.goal, frozenset(opening.labels)) if opening.labels else None
+    return RunPast(opening.asked, opening.admission.tools, told)
+
+
+@dataclass(frozen=True)
 class Before:
     """Holds the words and results of a run up to a decision, and what is kept of them."""
 
     items: Sequence[Item]
     past: RunPast
+
+    @functools.cached_property
+    def results(self) -> Results:
+        """The results that stood before the decision, found once for all its calls."""
+        return dict(_results(self.items))
 
     def origins(self, asked: Asked, sourcing: Sourcing, room: int = ORIGINS_BYTES) -> Origins:
         """Returns where the values of one of the decision's calls come from, in about `room` bytes.
@@ -108,17 +142,28 @@ class Before:
             FullError: the run has read more than can be told apart.
             TooLongError: there is no room for it.
         """
-        return self.past.origins(self.items, asked, sourcing).fitting(room)
+        tool = asked.tool
+        spoken = Spoken(
+            tool.name,
+            asked.arguments,
+            asked.values,
+            tool.roles,
+            by_people=_by_people(self.items, asked),
+            kinds=tool.marks.ids if tool.marks else {},
+            fields=tool.fields if any(isinstance(one, dict | list) for one in asked.arguments.values()) else _NO_FIELDS,
+        )
+        return self.past.origins(self.results, spoken, sourcing).fitting(room)
 
 
-def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, str]]]:
+def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, Observed]]]:
     """Yields calls and their results by the calls' ids; refusals are the runtime's own words, and left out."""
     calls: dict[str, ProposedCall] = {}
     for item in items:
         if isinstance(item, Decided):
-            calls.update((call.call_id, call) for call in item.decision.calls)
+            for call in item.decision.calls:
+                calls[call.call_id] = call
         elif isinstance(item, Observed) and not item.refused and not item.denied and item.call_id in calls:
-            yield item.call_id, (calls[item.call_id], item.text)
+            yield item.call_id, (calls[item.call_id], item)
 
 
 def _by_people(items: Sequence[Item], asked: Asked) -> frozenset[str]:

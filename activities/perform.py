@@ -34,7 +34,8 @@ class Perform:
         """Returns the effect's one result; a failed effect has one too.
 
         Raises:
-            ApplicationError: of type `ToolTimeout` or `HistoryError`, retried where the tool's effect allows it.
+            ApplicationError: of type `ToolTimeout`, `ToolLost` or `HistoryError`, retried where the tool's effect
+                allows it.
         """
         run = RunRef(given.call.workflow_id, given.call.run_id)
         async with beating():
@@ -68,7 +69,7 @@ class Perform:
             return ToolResult(status="unknown", text="the outcome is unknown: another attempt had begun")
         if handed.given.again == 0 and (known := await self._history.cut_short(this_run())):
             return known
-        return await executed(prepared, self._preparer.secrets)
+        return await executed(verdict, prepared, self._preparer.secrets)
 
     def _misfit(self, given: PerformInput, call: ActInput, prepared: PreparedCall) -> str | None:
         """Returns why the call may not perform this effect, or not again; None where it may."""

@@ -177,7 +177,7 @@ def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> A
         agent=opening.agent,
         tenant=opening.tenant,
         requested_by=opening.requested_by,
-        goal=opening.goal,
+        goal=opening.goal if opening.asked is None else opening.asked,
         facts=given.facts,
         now=_now(given),
         calls=[call],
@@ -187,5 +187,6 @@ def _authorize_input(opening: Opening, given: ActInput, call: ProposedCall) -> A
         version=opening.admission.agent_version,
         counted={given.call_id: given.counted},
         decision=given.decision,
+        above=opening.above,
         origins={given.call_id: given.origins} if given.origins else {},
     )

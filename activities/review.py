@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.delegate import Above
 from backstay.contracts.policy import AuthorizeInput, Consent, PolicyCall
 from backstay.contracts.problems import summary
 from backstay.errors import UnservedError, UnservedToolError
@@ -17,8 +18,9 @@ from backstay.kernel.counted import sums_with
 from backstay.kernel.mentions import Match
 from backstay.kernel.origins import Origins
 from backstay.kernel.scope import Subject
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.tool_names import unknown_tool
-from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.kernel.verdict import Code, Outcome, Verdict, narrower
 from backstay.ports import Control, Gate, Tool, Tools
 from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY, named_arguments
 from backstay.tools.local_addresses import LOCAL_ADDRESSES, local_addresses
@@ -103,8 +105,9 @@ class Reviewer:
         Raises:
             UnservedError: it does not; another worker may, so nothing is judged here.
         """
-        if not self._tools.serves(given.agent):
-            raise UnservedError(given.agent)
+        for agent in (given.agent, *(one.agent for one in given.above)):
+            if not self._tools.serves(agent):
+                raise UnservedError(agent)
         for call in () if given.any_tool else calls:
             tool, admitted = self._tools.tool(given.agent, call.tool, given.version), given.tools.get(call.tool)
             if admitted is not None and (tool is None or tool.spec.digest != admitted):
@@ -152,7 +155,7 @@ class Reviewer:
 
     def traces(self, given: AuthorizeInput, calls: Iterable[ProposedCall]) -> bool:
         """Tells whether rules read where values come from, and that is not known of some calls yet."""
-        known = self._gate.sourcing(given.agent, given.version) is None
+        known = self._sourcing(given) is None
         return not known and any(call.call_id not in given.origins for call in calls)
 
     def review(self, given: AuthorizeInput, call: ProposedCall, before: Before | None = None) -> Reviewed:
@@ -194,7 +197,8 @@ class Reviewer:
         """Returns the call in its tool's types, or the refusal of one that does not fit."""
         tool = self._tools.tool(given.agent, call.tool, given.version)
         if tool is None or call.tool not in given.tools:
-            there = [name for name in given.tools if self._tools.tool(given.agent, name, given.version)]
+            known = (self._tools.tool(given.agent, name, given.version) for name in given.tools)
+            there = [one.spec.shown_as for one in known if one]
             return self._refused(given, call, Code.UNKNOWN_TOOL, unknown_tool(call.tool, there))
         arguments = call.parsed
         if isinstance(arguments, Unreadable):
@@ -206,10 +210,28 @@ class Reviewer:
             return self._refused(given, call, Code.INVALID_ARGS, summary(values))
         return Fitting(tool, arguments, values)
 
-    def members(self, agent: str, verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
-        """Returns the members of every group that some verdicts ask for."""
+    def members(self, agent: str, verdicts: Iterable[Verdict], above: Sequence[Above] = ()) -> dict[str, list[str]]:
+        """Returns the members of every group that some verdicts ask for.
+
+        Args:
+            agent: the agent.
+            verdicts: the verdicts.
+            above: the agents of runs above.
+        """
         groups = names_of([spec for verdict in verdicts for spec in verdict.groups])
-        return {group: list(self._gate.members(agent, group)) for group in groups}
+        return {group: self._members(group, (agent, *(one.agent for one in above))) for group in groups}
+
+    def _members(self, group: str, agents: Sequence[str]) -> list[str]:
+        """Returns the people of a group; where several agents have one of that name, those that are in all of them."""
+        each = [found for agent in agents if (found := self._gate.members(agent, group))]
+        return [person for person in each[0] if all(person in other for other in each)] if each else []
+
+    def _sourcing(self, given: AuthorizeInput) -> Sourcing | None:
+        """Returns what is known of values; None where neither the agent's rules read that, nor those of runs above."""
+        for agent, version in _whose_rules(given):
+            if (found := self._gate.sourcing(agent, version)) is not None:
+                return found
+        return None
 
     def _origins(
         self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, before: Before | None
@@ -219,7 +241,7 @@ class Reviewer:
         Raises:
             LookupError: rules read it, and nobody knows what the run has read.
         """
-        sourcing = self._gate.sourcing(given.agent, given.version)
+        sourcing = self._sourcing(given)
         if sourcing is None:
             return None
         known = given.origins.get(call.call_id)
@@ -239,7 +261,7 @@ class Reviewer:
             if exposure:
                 counted = sums_with(asked.counted, exposure)
                 asked = replace(asked, exposure=added(given.facts.exposure, exposure), counted=counted)
-            verdict = _bounded(self._gate.judge(asked))
+            verdict = _bounded(self._narrowest(given, asked))
             # Only people read the quotes.
             told = origins if origins is None or verdict.outcome is Outcome.REQUIRE_APPROVAL else origins.unquoted()
             return Reviewed(replace(verdict, exposure=exposure, origins=told), fitting, asked)
@@ -248,6 +270,13 @@ class Reviewer:
         except BaseException as error:  # a fact is anybody's function, and may raise anything
             message = f"policy failed: {type(error).__name__}"
             return Reviewed(self._denied(given, Code.POLICY_ERROR, digest, message), fitting, fault=error)
+
+    def _narrowest(self, given: AuthorizeInput, asked: PolicyCall) -> Verdict:
+        """Judges a call by the agent's rules, and by those of every run above."""
+        verdict = self._gate.judge(asked)
+        for one in given.above:
+            verdict = narrower(verdict, self._gate.judge(replace(asked, agent=one.agent, version=one.version)))
+        return verdict
 
     def _policy_call(self, given: AuthorizeInput, call: ProposedCall, fitting: Fitting, digest: str) -> PolicyCall:
         tool = fitting.tool
@@ -271,7 +300,7 @@ class Reviewer:
         """Computes the facts that a rule reads, and no other: some cost time, and any may fail."""
 
         def wanted(fact: str) -> bool:
-            return self._gate.reads_fact(given.agent, fact, given.version)
+            return any(self._gate.reads_fact(agent, fact, version) for agent, version in _whose_rules(given))
 
         named = {
             fact: named_arguments(given.goal, fitting.arguments, fitting.values, how)
@@ -290,6 +319,11 @@ class Reviewer:
 
     def _denied(self, given: AuthorizeInput, code: Code, digest: str, message: str) -> Verdict:
         return _bounded(Verdict(Outcome.DENY, code, digest, self._gate.version(given.agent), message=message))
+
+
+def _whose_rules(given: AuthorizeInput) -> list[tuple[str, str]]:
+    """Lists the agents whose rules judge a call, each with its version."""
+    return [(given.agent, given.version), *((one.agent, one.version) for one in given.above)]
 
 
 def _bounded(verdict: Verdict) -> Verdict:

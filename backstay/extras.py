@@ -2,7 +2,8 @@
 
 The package alone starts runs and speaks to them. `worker` adds what serving runs needs, and judging without running;
 `dev` adds a local Temporal server and what `dev`, `demo` and `compare` need, and includes `worker`. `archive` adds what
-an archive in a bucket needs; one in a folder needs nothing.
+an archive in a bucket needs; one in a folder needs nothing. `postgres` adds what `std:sql_query` needs for PostgreSQL,
+`mcp` what tools of MCP servers need, beside `worker`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ EXTRAS: Mapping[str, frozenset[str]] = {
     ),
     "dev": frozenset({"jinja2"}),
     "archive": frozenset({"obstore"}),
+    "postgres": frozenset({"psycopg", "psycopg_binary"}),
+    "mcp": frozenset({"jsonschema_rs", "mcp"}),
 }
 """The modules that each extra brings; `dev` also brings the program `temporal`."""
 

@@ -1,6 +1,7 @@
 """Serves all tests: one real Temporal server for the whole session."""
 
 import base64
+import faulthandler
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,10 +9,21 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from temporalio.client import Client
 
 from backstay.adapters.engine.dev_server import DevServer, dev_server
 from backstay.client.connection import connect
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Watches the end of a test that failed too.
+
+    pytest has just ended its watch, for those who debug: an end that hangs after a failure would hang the whole suite.
+    """
+    seconds, stderr = float(node.config.getini("faulthandler_timeout")), node.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(seconds, file=stderr, exit=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
 from backstay.contracts.deeds import PAYLOADS
+from backstay.contracts.delegate import parent_of, read_start
 from backstay.contracts.incident import IncidentOrder
 from backstay.contracts.messages import Edit, MessageState
 from backstay.contracts.problems import Contract
@@ -23,7 +24,7 @@ from backstay.kernel.stop import RunStatus, Stop
 from backstay.kernel.stopping import wraps_up
 
 from . import options
-from .messages import fitting, invalid_input, occupied, repetitions
+from .messages import fitting, invalid_input, occupied, repetitions, started_by
 from .reporting import report
 from .run.accepted import ACCEPTED
 from .run.admit import ask_admission, begin
@@ -34,7 +35,9 @@ from .run.archive import Archiving
 from .run.calls import Calls
 from .run.clock import Clock, closed_by_engine, wall_clock
 from .run.decide import decide, wrap_up
+from .run.delegate import Children
 from .run.draw import Purse
+from .run.family import Family
 from .run.history import guard
 from .run.hold import HoldParts
 from .run.incident import change_of
@@ -63,7 +66,7 @@ class AgentRun:
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
-        request = repetitions() or occupied() or RunRequest.read(args)
+        request = repetitions() or occupied() or read_start(args, started_by())
         self._request = None if isinstance(request, list) else request
         self._problems = request if isinstance(request, list) else []
         self._record = Record(workflow.now, workflow.info().workflow_id, self._request)
@@ -77,6 +80,8 @@ class AgentRun:
         requester = self._request.requested_by if self._request else None
         self._proofs = Proofs(self._record, self._clock, self._running, requester)
         self.messages = Messages(self._record, self._clock, self._problems, self._proofs)
+        parent = parent_of(self._request) if self._request else None
+        self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages)
         self._answers = Answers(self.messages)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
@@ -158,7 +163,9 @@ class AgentRun:
     async def _steps(self, run: LiveRun, approvals: Approvals, ledgers: RunLedgers) -> None:
         appeals = Appeals(run, approvals)
         purse = Purse(run, ledgers)
-        calls = Calls(run, approvals, HoldParts(purse, Meters(run, ledgers), appeals, approvals.standing))
+        children = self._family.children = Children(run)
+        parts = HoldParts(purse, Meters(run, ledgers), appeals, approvals.standing)
+        calls = Calls(run, approvals, parts, children)
         deadline = asyncio.create_task(self._clock.deadline())
         try:
             await purse.open()
@@ -206,7 +213,8 @@ class AgentRun:
         if self._request is None:
             return ""
         latest = latest_of(self._record, self._run)
-        return details(workflow.info().workflow_id, self._request, self._status(), latest)
+        info = workflow.info()
+        return details(info.workflow_id, self._request, self._status(), latest, info.namespace)
 
     def _has_attributes(self) -> bool:
         return self._admission is not None and self._admission.search_attributes
@@ -263,6 +271,16 @@ class AgentRun:
         if self._request and (change := change_of(order, self._request, state.frozen, self._clock)):
             self._record.apply(change)
         return self.messages.state()
+
+    @workflow.signal(name=names.PARENT, description="The run above holds or ends this one.")
+    async def parent(self, *args: Any) -> None:
+        """Does what the run above wants of all below it."""
+        await self.messages.quietly(self._family.ordered, args)
+
+    @workflow.signal(name=names.CHILD, description="A child run waits for people, or not any more.")
+    async def child(self, *args: Any) -> None:
+        """Takes down where a child run stands."""
+        await self.messages.quietly(self._family.told, args)
 
     @workflow.signal(dynamic=True)
     async def other_signal(self, name: str, args: Sequence[RawValue]) -> None:

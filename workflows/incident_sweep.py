@@ -100,7 +100,7 @@ class Incident:
 
     def _pause(self, swept: SweptRuns) -> timedelta | None:
         """Returns when to look at the runs again; None where nothing in scope can move any more."""
-        if not swept.sweep.has_ended(self._now()):
+        if not swept.have_ended(self._now()):
             return ROUND
         return SLOW_ROUND if swept.sweep.moving else None
 
@@ -202,7 +202,7 @@ class Incident:
     def _view(self, swept: SweptRuns) -> IncidentView:
         return IncidentView(
             incident=swept.incident,
-            done=not swept.incident.scope.is_of_runs or swept.sweep.has_ended(self._now()),
+            done=not swept.incident.scope.is_of_runs or swept.have_ended(self._now()),
             moving=len(swept.sweep.moving),
             counts=dict(Counter(one.outcome for one in swept.reports.values())),
             at_ms=self._now(),

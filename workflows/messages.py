@@ -31,6 +31,12 @@ def repetitions() -> list[Problem]:
     return found
 
 
+def started_by() -> str | None:
+    """Returns the workflow that the engine names as the one which has started this one; None where it names none."""
+    parent = workflow.info().parent
+    return parent.workflow_id if parent else None
+
+
 def occupied() -> list[Problem]:
     """Lists what is wrong with the run's own id: under that of a ledger, whoever needs the ledger would not find it."""
     if is_kept_id(workflow.info().workflow_id):

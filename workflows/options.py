@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import Priority, RetryPolicy, WorkflowIDReusePolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
@@ -15,6 +15,8 @@ MARGIN = timedelta(seconds=15)
 LONGEST_REPLY = timedelta(seconds=300)
 LONGEST_TURN = timedelta(days=7)
 """The longest wait of a decision for its turn in the queue of an account; the run's own limit of seconds is shorter."""
+ONE_CHILD = WorkflowIDReusePolicy.REJECT_DUPLICATE
+"""A child run is started once, also where it has ended before its parent was reset."""
 READ_ATTEMPTS = 3
 WRITE_ATTEMPTS = 10
 CLAIM_ATTEMPTS = 10
@@ -69,6 +71,14 @@ RECONCILE: ActivityConfig = {
     "start_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": HEARTBEAT,
     "retry_policy": RetryPolicy(maximum_attempts=3),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
+# What became of a child that was started before a reset: it is waited for, as long as it runs.
+DELEGATE: ActivityConfig = {
+    "start_to_close_timeout": timedelta(hours=1),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 

@@ -12,9 +12,12 @@ from .options import HEARTBEAT, MARGIN
 
 Status = Literal["failed", "cancelled", "unknown"]
 
-_NOTHING_DONE = (names.UNSERVED, names.UNSERVED_TOOL, names.HELD)
-_UNSEEN = (names.TOOL_TIMEOUT, names.EFFECT_UNREACHED, names.UNREADABLE, *_NOTHING_DONE)
+_NOTHING_DONE = (names.UNSERVED, names.UNSERVED_TOOL, names.HELD, names.UNREACHED)
+_TOLD = (names.TOOL_LOST, names.UNREACHED)
+"""Those of which the engine's last word says more than that nobody saw the end."""
+_UNSEEN = (names.TOOL_TIMEOUT, names.TOOL_LOST, names.EFFECT_UNREACHED, names.UNREADABLE, *_NOTHING_DONE)
 HELD_AFTER_ATTEMPTS = "the outcome is unknown: the call was held by a stop, and an attempt had begun before"
+_UNKNOWN = "the outcome is unknown: "
 _RESET = "the outcome is unknown: the run was reset after the call had begun, and its effect may have happened"
 
 
@@ -27,6 +30,8 @@ def unfinished(effect: Effect, error: ActivityError, *, shared: bool = False) ->
     if _was_reset(error):
         return "unknown", _RESET
     timed_out = isinstance(cause, TimeoutError) or (isinstance(cause, ApplicationError) and cause.type in _UNSEEN)
+    if isinstance(cause, ApplicationError) and cause.type in _TOLD:
+        return ("failed", f"failed: {cause.message}") if effect == "read" else ("unknown", f"{_UNKNOWN}{cause.message}")
     if isinstance(cause, CancelledError):
         return "unknown" if effect == "write" or shared else "cancelled", "cancelled: the run was stopped"
     if timed_out and effect != "read":

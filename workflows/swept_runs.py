@@ -78,6 +78,10 @@ class SweptRuns:
         await asyncio.gather(*(self._tell(do, runs) for do, runs in _pages(orders, due)))
         await self._account(at_ms)
 
+    def have_ended(self, at_ms: int) -> bool:
+        """Tells whether the report says of each run in scope what became of it."""
+        return self.sweep.has_ended(at_ms, self.reports.keys())
+
     async def failed(self, runs: Sequence[str]) -> list[str]:
         """Returns which of some runs have ended by a failure."""
         return [one.run_id for one in await self._asked(runs) if one.failed]

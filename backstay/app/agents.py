@@ -42,7 +42,7 @@ def reload_agent(app: Application, folder: Path, say: Say) -> None:
     if not (folder / "agent.toml").is_file() or (before is not None and before.folder != folder):
         return
     try:
-        agent = load_agent(folder)
+        agent = load_agent(folder, app.secrets.read)
         if before is None or agent.version != before.version:
             _serve(app, agent, before)
             words = "new runs take the new version; open runs keep theirs" if before else "served from now on"

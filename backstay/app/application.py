@@ -75,7 +75,7 @@ def agents_of(settings: Settings, only: Sequence[str] = ()) -> dict[str, Agent]:
     Raises:
         ConfigurationError: an agent cannot be used, or no agent has one of the names.
     """
-    agents = load_agents(settings.agent_folders(folders.SHIPPED_AGENTS))
+    agents = load_agents(settings.agent_folders(folders.SHIPPED_AGENTS), Secrets(settings.secrets).read)
     if "default" not in agents:
         agents["default"] = load_agent(folders.SHIPPED_AGENTS / "default")
     check_known(only, agents)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from activities import claim as claim
     from activities import conversation as conversation
     from activities import decide as decide
+    from activities import delegate as delegate
     from activities import enqueue as enqueue
     from activities import exposure as exposure
     from activities import grants as grants
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from policies.bundle import advice as advice
     from policies.bundle import build as build
     from policies.bundle import loss as loss
+    from policies.bundle import problem as problem
     from policies.bundle import rule as rule
     from policies.bundle import source as source
     from policies.bundle import words as words
@@ -78,6 +80,7 @@ _HOMES = {
     "claim": "activities.claim",
     "conversation": "activities.conversation",
     "decide": "activities.decide",
+    "delegate": "activities.delegate",
     "enqueue": "activities.enqueue",
     "exposure": "activities.exposure",
     "grants": "activities.grants",
@@ -101,6 +104,7 @@ _HOMES = {
     "advice": "policies.bundle.advice",
     "build": "policies.bundle.build",
     "loss": "policies.bundle.loss",
+    "problem": "policies.bundle.problem",
     "rule": "policies.bundle.rule",
     "source": "policies.bundle.source",
     "words": "policies.bundle.words",

@@ -13,7 +13,7 @@ from backstay.adapters.agent.exposure import counted_of
 from backstay.adapters.agent.folder import Agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
 from backstay.adapters.agent.sourcing import sourcing_of
-from backstay.adapters.agent.toml_file import read_text
+from backstay.adapters.agent.toml_file import read_text, with_line
 from backstay.app import folders
 from backstay.errors import ConfigurationError
 
@@ -61,7 +61,7 @@ def built(agent: Agent, org: Organisation) -> "tuple[folders.build.Bundle, Mappi
     taken = sorted(set(agent.config.approval.groups) & set(org.groups))
     if taken:
         mend = "name another group, or leave the line out: rules may use the organisation's"
-        where = f"{settings} [approval] groups.{taken[0]}"
+        where = with_line(f"{settings} [approval] groups.{taken[0]}")
         raise ConfigurationError(f"the group `{taken[0]}` is the organisation's", where=where, mend=mend)
     groups = {**agent.config.approval.groups, **org.groups}
     policy = folders.build.AgentPolicy(
@@ -77,7 +77,11 @@ def built(agent: Agent, org: Organisation) -> "tuple[folders.build.Bundle, Mappi
         counted=counted_of(agent, org),
         sourcing=sourcing_of(agent, org),
     )
-    return folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups
+    try:
+        return folders.build.build(policy, [folders.source.RuleFile(name, text) for name, text in org.rules]), groups
+    except folders.problem.PolicyProblems as error:
+        found = [replace(one, where=with_line(one.where)) for one in error.problems]
+        raise folders.problem.PolicyProblems(found) from None
 
 
 def schema_of(agent: Agent, org: Organisation) -> str:

@@ -41,6 +41,7 @@ from backstay.app import folders
 from backstay.app.application import Application, policy_folders
 from backstay.app.health import Health, answering
 from backstay.app.model_queues import model_queues
+from backstay.app.pins import pin_tools
 from backstay.app.rules import keep_current
 from backstay.app.slots import with_slots
 from backstay.app.workflows import of_runs, sandbox, shared
@@ -71,6 +72,7 @@ async def prepare(app: Application, client: Client, say: Say) -> None:
         done = await register(client, mend=_SETUP)
         if added := [name for name, outcome in done.items() if outcome is Registration.ADDED]:
             say(f"added search attributes: {', '.join(added)}")
+    pin_tools(app, say)
     if app.shares_effects():
         queue = names.effects_queue(app.settings.task_queue)
         await check_same_fleet(client, queue, fingerprint(fleet_key(app.settings)))
@@ -322,7 +324,7 @@ def _activities(
     secrets: ports.Secrets = app.secrets
     notifier: ports.Notifier = app.webhooks
     proofs: ports.Proofs = app.proofs
-    starts: ports.Starts = Starts(client)
+    starts: ports.Starts = Starts(client, app.settings.task_queue)
     history: ports.History = RunHistory(client, app.settings.task_queue)
     effects: ports.Effects = Effects(client)
     alarms: ports.Alarms = Alarms(client)
@@ -353,6 +355,7 @@ def _activities(
         folders.authorize.Authorize(conversations, reviewer).authorize,
         folders.notify.Notify(conversations, notifier).notify,
         folders.verify.Verify(proofs).verify,
+        folders.delegate.Delegate(starts).delegate,
         folders.archive.Archive(conversations, evidence, archive).archive,
         folders.act.Act(preparer, effects, effect_ids, history, attempts).act,
         folders.reconcile.Reconcile(preparer).reconcile,

@@ -12,13 +12,13 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from backstay.adapters.engine.history import RunHistory
-from backstay.adapters.tool.function import Tool
 from backstay.app import folders
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import AuthorizeInput, PolicyCall
 from backstay.errors import HistoryError
 from backstay.kernel.origins import Origins
 from backstay.kernel.verdict import Code, Outcome, Verdict
+from backstay.ports import Tool
 
 from .candidate import Candidate
 from .past_runs import PastRun, Question

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from backstay.adapters.agent.folder import Agent, tools_version, version_of
 from backstay.adapters.agent.organisation import load_organisation
-from backstay.adapters.tool.function import Tool
 from backstay.app import folders
 from backstay.app.application import agents_of, policy_folders
 from backstay.app.rules import gate_of
 from backstay.contracts.policy import AuthorizeInput
 from backstay.errors import ConfigurationError
+from backstay.ports import Tool
 from backstay.settings import Settings
 
 _RULES = ("*.cedar", "org.toml")

@@ -16,6 +16,7 @@ from backstay.adapters.tool.blocking import blocking_calls
 from backstay.app.application import agents_of, policy_folders
 from backstay.app.model_queues import accounts_of
 from backstay.checks.accounts import account_checks
+from backstay.checks.mcp_servers import floating_servers
 from backstay.checks.rules import NOBODY, STAFF, linted
 from backstay.client.health import Check, failed, masked_url
 from backstay.errors import ArchiveError, ConfigurationError
@@ -36,6 +37,8 @@ async def checks(settings: Settings) -> AsyncGenerator[Check]:
     except ConfigurationError as error:
         yield failed("agents", error)
     for found in _blocking(agents):
+        yield found
+    for found in _servers(agents):
         yield found
     yield _rules(settings)
     if settings.people_keys or settings.require_proof:
@@ -60,6 +63,23 @@ def _blocking(agents: Mapping[str, Agent]) -> list[Check]:
         for tool in agent.tools.values()
         for found in blocking_calls(tool)
     ]
+
+
+def _servers(agents: Mapping[str, Agent]) -> list[Check]:
+    """Warns of what somebody should look at in MCP servers, above all of those that change by themselves."""
+    mend = "install it in a version of your choice, and let `command` name the installed program"
+    found = [
+        Check(
+            "mcp",
+            True,
+            f"`{name}` of `{agent}` runs `{package}` in its newest version",
+            mend,
+            doubtful=True,
+        )
+        for agent, name, package in floating_servers({one.name: one.config for one in agents.values()})
+    ]
+    warned = [(name, warning) for name, agent in sorted(agents.items()) for warning in agent.mcp.warnings]
+    return [*found, *(Check("mcp", True, f"`{name}`: {warning}", "", doubtful=True) for name, warning in warned)]
 
 
 async def _catalogued(agents: Mapping[str, Agent], settings: Settings) -> None:

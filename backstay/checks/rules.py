@@ -1,6 +1,5 @@
 """Finds everything that is wrong with the rules of agents, and rules of the organisation that can never apply."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 from backstay.adapters.agent.exposure import check_asked, unfed
 from backstay.adapters.agent.folder import Agent, load_agent
 from backstay.adapters.agent.organisation import Organisation, load_organisation
-from backstay.adapters.agent.toml_file import line_of
+from backstay.adapters.agent.toml_file import line_of, with_line
+from backstay.adapters.secret.store import Secrets
 from backstay.app import folders
 from backstay.app.application import check_known, policy_folders
 from backstay.app.rules import put_in_force
@@ -21,7 +21,6 @@ NOBODY = "nobody is in yet: what needs its approval is denied"
 STAFF = "name people under `[groups]` in the org.toml of a folder in `BACKSTAY_POLICIES`"
 FEED = "is it misspelt? A tool adds to a meter by `@tool(exposure=...)`"
 NO_AGENT = "no folder in `BACKSTAY_AGENTS` has that name: is it misspelt?"
-_SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
 _WELL_KNOWN = frozenset(f"group:{name}" for name in ("external", "destructive", "payments", "invites"))
 """Groups that the shipped rules name even if no tool is in them."""
 
@@ -81,7 +80,7 @@ def linted(settings: Settings, only: Sequence[str] = ()) -> Findings:
     for name, place in places.items():
         concerned = not only or name in only
         try:
-            agent = load_agent(place)
+            agent = load_agent(place, Secrets(settings.secrets).read)
             loaded.append(agent)
             if org is not None and concerned:
                 put_in_force(gate, agent, org)
@@ -185,17 +184,8 @@ def _organisation(settings: Settings, found: Findings) -> Organisation | None:
 def _findings(error: ConfigurationError) -> list[Finding]:
     several: Iterable[Any] | None = getattr(error, "problems", None)
     if several is None:
-        return [Finding(_with_line(error.where or ""), error.what, error.mend or "")]
-    return [Finding(_with_line(one.where), one.what, one.mend) for one in several]
-
-
-def _with_line(where: str) -> str:
-    """Adds the line of the setting that a rule was generated from."""
-    match = _SETTING.fullmatch(where)
-    if match is None or not Path(match["file"]).is_file():
-        return where
-    key = f"{match['table']}.{match['key']}" if match["key"] else "policy.permit"
-    return f"{match['file']}:{line_of(Path(match['file']).read_text('utf-8'), key) or 1}"
+        return [Finding(with_line(error.where or ""), error.what, error.mend or "")]
+    return [Finding(with_line(one.where), one.what, one.mend) for one in several]
 
 
 def _unheard(org: Organisation, agents: Iterable[Agent]) -> list[Finding]:

@@ -10,10 +10,12 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from backstay.adapters.agent.folder import Agent
+from backstay.adapters.agent.mcp_table import SECRET, McpTable
 from backstay.adapters.agent.organisation import Organisation
 from backstay.adapters.agent.toml_file import line_of, read_text
 from backstay.adapters.model.dialect import dialect_of, host_of, known
 from backstay.adapters.model.prices import price_of
+from backstay.client.health import masked_url
 from backstay.contracts.budget import DIMENSIONS, BudgetLimits, lowest
 from backstay.kernel.money import format_usd
 from backstay.settings import Settings
@@ -76,6 +78,7 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
         _own(sources, key, value, written)
         for key, (value, written) in _flat(agent.config)
         if not key.startswith(("budget.", "approval.groups", "model.price", "exposure"))
+        and not (key.startswith("std.") and value is None and not written)
     ]
     return [
         *(one for one in rest if not one.key.startswith(("stop.", "approval.", "policy."))),
@@ -89,18 +92,31 @@ def settings_in_force(agent: Agent, settings: Settings, org: Organisation, folde
 
 def _flat(table: BaseModel, prefix: str = "") -> Iterator[tuple[str, tuple[Any, bool]]]:
     """Yields every key with its value, and whether agent.toml sets it."""
-    for name in type(table).model_fields:
-        value = getattr(table, name)
+    for name, info in type(table).model_fields.items():
+        value, key = getattr(table, name), info.alias or name
         if isinstance(value, BaseModel):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{key}.")
+        elif name == "mcp":
+            for server, one in cast("Mapping[str, McpTable]", value).items():
+                yield from _flat(one, f"{name}.{server}.")
         else:
-            listed = [one.model_dump(exclude_none=True) for one in value] if name == "fallback" else value
-            yield f"{prefix}{name}", (listed, name in table.model_fields_set)
+            yield f"{prefix}{key}", (_plain(value), name in table.model_fields_set)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value with its tables as plain objects, those in a list or a table too."""
+    if isinstance(value, list):
+        return [_plain(one) for one in cast("list[Any]", value)]
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in cast("Mapping[str, Any]", value).items()}
+    return value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
 
 
 def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:
     if key == "approval.notify" and value and not value.startswith("secret:"):
         value = "(set)"  # whoever knows the address may write there
+    if key.startswith("mcp."):
+        value = _of_server(key.rpartition(".")[2], value)
     if written:
         return Setting(key, value, sources.line(key))
     if key.startswith("model.parameters."):
@@ -114,6 +130,14 @@ def _own(sources: _Sources, key: str, value: Any, written: bool) -> Setting:
         return Setting(key, variable, DEFAULT)
     found = getattr(sources.settings, field)
     return Setting(key, found, variable if os.environ.get(variable) and found is not None else DEFAULT)
+
+
+def _of_server(key: str, value: Any) -> Any:
+    """Returns what people may see of a server: a value may be a secret, where it is no reference to one."""
+    if key in ("env", "headers"):
+        given = cast("Mapping[str, str]", value)
+        return {name: one if SECRET.fullmatch(one) else "(set)" for name, one in given.items()}
+    return masked_url(value) if key == "url" and value else value
 
 
 def _parameter(sources: _Sources, key: str) -> Setting:

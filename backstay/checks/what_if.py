@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backstay.adapters.agent.folder import Agent
-from backstay.adapters.tool.function import Tool
+from backstay.adapters.tool.placed import PlacedTool
 from backstay.app import folders
 from backstay.contracts.conversation import Decided, Item, Observed
 from backstay.contracts.decision import Decision, ProposedCall
@@ -124,7 +124,7 @@ class _Tools:
         """Tells whether that is the agent."""
         return agent == self.agent.name
 
-    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
+    def tool(self, agent: str, name: str, version: str = "") -> PlacedTool | None:
         """Returns a tool of the agent."""
         return self.agent.tools.get(name) if agent == self.agent.name else None
 
@@ -160,7 +160,7 @@ def judged(gate: "folders.gate.Gate", agent: Agent, what_if: WhatIf) -> Judged:
 
 
 def _authorize_input(
-    agent: Agent, tool: Tool, what_if: WhatIf, call: ProposedCall, counted: Mapping[str, Mapping[Period, bool]]
+    agent: Agent, tool: PlacedTool, what_if: WhatIf, call: ProposedCall, counted: Mapping[str, Mapping[Period, bool]]
 ) -> AuthorizeInput:
     before = {
         name: {

@@ -245,13 +245,13 @@ class BackstayClient:
         return VoteResult.model_validate(await self._update(run_id, names.DENY, Vote, given))
 
     async def answer(self, run_id: str, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
-        """Tells a run whether a call with an unknown outcome has happened. Raises as `kill` does.
+        """Answers a question, or tells whether a call with an unknown outcome has happened. Raises as `kill` does.
 
         Args:
             run_id: the run.
             approval_id: the question to answer.
             by: the person who answers.
-            answer: `happened`, `not_happened` or `stop`.
+            answer: `happened`, `not_happened` or `stop`; to a question the words.
             result: the call's result, where it has happened.
         """
         given = {"approval_id": approval_id, "by": by, "answer": answer, "result": result}

@@ -1,6 +1,9 @@
 """Connects to Temporal as its own clients do: from the environment, then the profile, then localhost."""
 
 import asyncio
+import atexit
+import functools
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +35,21 @@ async def connect(**overrides: Any) -> Client:
     address = config["target_host"]
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await Client.connect(**config, data_converter=data_converter())
+            client = await Client.connect(**config, data_converter=data_converter())
     except (RuntimeError, RPCError, TimeoutError) as error:
         # A thread of the SDK still lets go of the attempt, and crashes in a program that ends meanwhile.
         await asyncio.sleep(_LETS_GO_SECONDS)
         raise UnreachableError(address) from error
     except (ValueError, OSError) as error:  # a malformed address, a missing certificate
         raise ConfigurationError(str(error), where="Temporal's client configuration") from None
+    _let_go_at_exit()
+    return client
+
+
+@functools.cache
+def _let_go_at_exit() -> None:
+    # A thread of the SDK may still hand over the last answer, and crashes in a program that ends meanwhile.
+    atexit.register(time.sleep, _LETS_GO_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

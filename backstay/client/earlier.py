@@ -6,6 +6,7 @@ from temporalio.client import Client
 
 from backstay.adapters.engine.errors import in_our_words
 from backstay.contracts import names
+from backstay.contracts.delegate import recorded_start
 from backstay.contracts.run import RunRequest
 from backstay.errors import RunConflictError, RunExistsError
 
@@ -23,7 +24,7 @@ async def joined(client: Client, run_id: str, request: RunRequest) -> None:
         started = (await anext(handle.fetch_history_events(page_size=1))).workflow_execution_started_event_attributes
     # The history has the input as the engine keeps it; what a memo says of it anybody could have written.
     given = await client.data_converter.decode(started.input.payloads)
-    earlier = RunRequest.read(tuple(given))
+    earlier = recorded_start(given[0]) if len(given) == 1 else None
     # The same request is signed anew each time.
     same = isinstance(earlier, RunRequest) and earlier.unsigned() == request.unsigned()
     if described.workflow_type != names.AGENT_RUN or not same:

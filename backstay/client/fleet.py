@@ -1,7 +1,7 @@
 """Lists many runs from Temporal's index; it asks no run and needs no worker."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -153,7 +153,7 @@ async def other_queue(client: Client, task_queue: str) -> str | None:
 async def waiting_approvals(
     client: Client, trouble: Callable[[str], None] = lambda _: None, *, task_queue: str = names.TASK_QUEUE
 ) -> list[Waiting]:
-    """Lists the open approvals of all open runs of a task queue, the first to expire first.
+    """Lists the open approvals of all open runs of a task queue, the first to expire first, children below parents.
 
     They stand in the memos of the index, so that thousands take few requests. A memo that the run itself did not write
     is no approval, and is not listed.
@@ -179,7 +179,21 @@ async def waiting_approvals(
         if (count := run.attributes.get(_PENDING) or 0) > len(approvals):
             trouble(f"`{run.workflow_id}` has {count} open approvals, and its memo lists {len(approvals)} of them")
         found += [Waiting(run.workflow_id, agent, tenant, approval, run.state) for approval in approvals]
-    return sorted(found, key=lambda waiting: waiting.approval.expires_at)
+    return by_family(found)
+
+
+def by_family(found: Sequence[Waiting]) -> list[Waiting]:
+    """Sorts approvals, the first to expire first; those of one family of runs stand together, under the parent's."""
+    first: dict[str, str] = {}
+    for one in found:
+        family = one.approval.parent or one.run_id
+        first[family] = min(first.get(family, one.approval.expires_at), one.approval.expires_at)
+
+    def place(one: Waiting) -> tuple[str, str, bool, str]:
+        family = one.approval.parent or one.run_id
+        return first[family], family, one.approval.parent is not None, one.approval.expires_at
+
+    return sorted(found, key=place)
 
 
 async def _wrote_memo(client: Client, run: Execution) -> bool:

@@ -68,7 +68,7 @@ class Run:
         return await self.client.deny(self.run_id, approval_id, by, comment)
 
     async def answer(self, approval_id: str, by: str, answer: str, result: Any = None) -> VoteResult:
-        """Tells the run whether a call with an unknown outcome has happened."""
+        """Answers a question, or tells the run whether a call with an unknown outcome has happened."""
         return await self.client.answer(self.run_id, approval_id, by, answer, result)
 
     async def edit(self, approval_id: str, by: str, args: dict[str, Any], comment: str | None = None) -> EditResult:

@@ -1,5 +1,6 @@
 """Adds up what closed runs have used, by tenant, agent, model or tool; reads their results and asks no worker."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.engine.executions import Execution, listed
 from backstay.adapters.engine.history import RunHistory
 from backstay.contracts import names
+from backstay.contracts.budget import Spent
 from backstay.contracts.history import RunRef
 from backstay.contracts.run import RunResult
 from backstay.errors import CodecError, ForeignRunError, HistoryError, RunNotFoundError
@@ -19,6 +21,7 @@ from .ending import ending_of
 from .run_filter import RunFilter
 
 BY = ("tenant", "agent", "model", "tool")
+_LOST = "unknown"
 UNKNOWN = ""
 """The name under which runs are counted that left no result, as after they were terminated."""
 
@@ -84,7 +87,7 @@ async def _used(client: Client, by: str, since: datetime, task_queue: str) -> As
         if result is None:
             yield Used(UNKNOWN, runs=1)
         elif by == "tool":
-            for tool, calls in result.spent.tools.items():
+            for tool, calls in _own_tools(result).items():
                 yield Used(tool, runs=1, tool_calls=calls)
         elif by == "model":
             for one in by_model(result, await _name(client, by, execution, result, task_queue)):
@@ -106,7 +109,24 @@ async def _name(client: Client, by: str, execution: Execution, result: RunResult
 
 
 def _of(result: RunResult, name: str) -> Used:
-    spent = result.spent
+    """Returns what a run has used itself: what its children have used is counted with them."""
+    own = _used_of(result.spent, name)
+    for child in result.children:
+        below = _used_of(child.spent, name)
+        # A child without a result is counted by nobody else.
+        if child.status != _LOST:
+            own = replace(
+                own,
+                model_calls=own.model_calls - below.model_calls,
+                tool_calls=own.tool_calls - below.tool_calls,
+                input_tokens=own.input_tokens - below.input_tokens,
+                output_tokens=own.output_tokens - below.output_tokens,
+                usd=own.usd - below.usd,
+            )
+    return own
+
+
+def _used_of(spent: Spent, name: str) -> Used:
     return Used(
         name,
         runs=1,
@@ -116,6 +136,13 @@ def _of(result: RunResult, name: str) -> Used:
         output_tokens=spent.output_tokens,
         usd=parse_usd(spent.usd),
     )
+
+
+def _own_tools(result: RunResult) -> Counter[str]:
+    own = Counter(result.spent.tools)
+    for child in result.children:
+        own.subtract(child.spent.tools if child.status != _LOST else {})
+    return +own
 
 
 def by_model(result: RunResult, first: str) -> list[Used]:

@@ -12,6 +12,7 @@ from backstay.kernel.price import Price
 from backstay.kernel.stop import Thresholds
 
 from .budget import BudgetLimits
+from .delegate import Above, DelegateSpec, ParentRun
 from .exposure import MeterSpec
 from .problems import Contract
 from .proof import Stance, VerifyInput
@@ -38,7 +39,10 @@ class ToolSpec(Contract):
     `timeout` is seconds of one attempt, `cost` micro-dollars at most; `facts` has the Cedar type of each fact.
     `dedupe` says in which scope an identical call gets the first one's result, for `dedupe_window` seconds. `exposure`
     names the meters that its calls add to. `marks` says what its results may vouch for, and `roles` what its arguments
-    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks.
+    are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks. A call of a
+    tool that `asks` is a question: people answer it, and nobody executes it; calls of one that `delegates` are child
+    runs. A tool that is `ready` made judges by itself whom its arguments reach. `function` is the name under which
+    models see it, where model servers would not take its own.
     """
 
     name: str
@@ -58,6 +62,15 @@ class ToolSpec(Contract):
     exposure: list[str] = Field(default_factory=list[str])
     marks: Marks | None = None
     roles: Roles = Roles()
+    asks: bool = False
+    delegates: bool = False
+    ready: bool = False
+    function: str | None = None
+
+    @property
+    def shown_as(self) -> str:
+        """The name under which models see it."""
+        return self.function or self.name
 
     @property
     def marked(self) -> Marks:
@@ -86,6 +99,7 @@ class ApprovalSpec(Contract):
 
     `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
     `budget` is the group that may raise limits and answers where a budget is exhausted; without it nobody may.
+    `question` is the group that answers questions of the model.
     `wait_at_most` limits all waiting of a run for people together; None in admissions of before that limit, whose
     approvals show `expires_after` alone.
     """
@@ -97,6 +111,8 @@ class ApprovalSpec(Contract):
     unknown_members: list[str] = Field(default_factory=list[str])
     budget: str | None = None
     budget_members: list[str] = Field(default_factory=list[str])
+    question: str | None = None
+    question_members: list[str] = Field(default_factory=list[str])
 
 
 class OtherModel(Contract):
@@ -139,13 +155,17 @@ class ArchiveSpec(Contract):
 
 
 class AdmitInput(Contract):
-    """The input of `admit`; `requested_by` is a claim, and so is the tenant, unless the `proof` holds."""
+    """The input of `admit`; `requested_by` is a claim, and so is the tenant, unless the `proof` holds.
+
+    `parent` is what a run above hands down; the engine has to know that there is one.
+    """
 
     agent: str
     tenant: str = "default"
     requested_by: str | None = None
     budget: BudgetLimits | None = None
     proof: VerifyInput | None = None
+    parent: ParentRun | None = None
 
 
 class Admission(Contract):
@@ -158,6 +178,8 @@ class Admission(Contract):
     `draws` says how the run draws on ledgers; None where nothing limits what runs spend together.
     `exposure` has the limits of every meter that a tool adds to, those of a day and a month included.
     `archive` says when evidence is written outside of the engine; None where there is no archive.
+    `delegate` says how the run may delegate; None where it may not. `withheld` are tools of the agent that the run does
+    not have, because a run above has them not.
     """
 
     agent: str
@@ -179,6 +201,8 @@ class Admission(Contract):
     draws: Draws | None = None
     exposure: dict[str, MeterSpec] = Field(default_factory=dict[str, MeterSpec])
     archive: ArchiveSpec | None = None
+    delegate: DelegateSpec | None = None
+    withheld: list[str] = Field(default_factory=list[str])
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""
@@ -188,7 +212,8 @@ class Admission(Contract):
 class Opening(Contract):
     """The start of a run: its request, its admission, and whether it was reset.
 
-    `run_key` is the run's own part of its idempotency keys.
+    `run_key` is the run's own part of its idempotency keys. `asked` is what a person asked for, where the goal was
+    written by the model of a run above; `above` are the agents whose rules hold too, and `labels` those of the goal.
     """
 
     run_id: str
@@ -200,3 +225,6 @@ class Opening(Contract):
     metadata: dict[str, str] = Field(default_factory=dict[str, str])
     admission: Admission
     reset: bool = False
+    asked: str | None = None
+    above: list[Above] = Field(default_factory=list[Above])
+    labels: list[str] = Field(default_factory=list[str])

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,10 @@ LATEST = 5
 """The calls approved before that are shown beside an approval."""
 _SPELLED = re.compile(r"(?<!\\)(?:\\\\)*\\[bfru]")
 """A control character as JSON spells it, but a line break and a tab."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Approved(Contract):
@@ -60,6 +64,7 @@ class AskingRun(Contract):
         spent_usd: what the run has spent, in USD.
         approved: how many calls people approved before in the same run.
         approved_before: the latest of them.
+        parent: the run that this one is a child of; null where it is none.
     """
 
     run_id: str = ""
@@ -70,6 +75,7 @@ class AskingRun(Contract):
     spent_usd: str = "0.00"
     approved: int = 0
     approved_before: list[Approved] = Field(default_factory=list[Approved])
+    parent: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
 class PendingApproval(AskingRun):
@@ -80,7 +86,7 @@ class PendingApproval(AskingRun):
     Attributes:
         approval_id: derived from the digest, so that an answer releases the shown call only.
         kind: `action` asks to release a call, `exposure` one that takes a meter above its limit, `outcome_unknown`
-            what became of one, `budget` for more of a budget.
+            what became of one, `question` for the answer to a question of the model, `budget` for more of a budget.
         tool: the tool to be called.
         args: the exact arguments.
         digest: the digest of the exact call.

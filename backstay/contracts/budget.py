@@ -1,5 +1,6 @@
 """Budgets as callers write and read them."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -197,6 +198,23 @@ class Spent(Contract):
             seconds=seconds,
             tools=dict(amount.tools),
             exposure={name: format_amount(units) for name, units in amount.exposure.items()},
+        )
+
+    def amount(self, exposure: Mapping[str, int] | None = None) -> Amount:
+        """Returns the same as the kernel counts it.
+
+        Args:
+            exposure: what counts of each meter, in ten-thousandths; default: nothing.
+        """
+        return Amount(
+            steps=self.steps,
+            model_calls=self.model_calls,
+            tool_calls=self.tool_calls,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            usd=parse_usd(self.usd),
+            tools=dict(self.tools),
+            exposure={name: units for name, units in (exposure or {}).items() if units},
         )
 
     @classmethod

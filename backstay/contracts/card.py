@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from backstay.kernel.characters import escaped
 from backstay.kernel.excerpt import LINES, SHOWN, Excerpt, excerpts, on_one_line
 from backstay.kernel.ledger_period import Period
+from backstay.kernel.origins import MORE
 
 from .approval import PendingApproval
 from .exposure import ShownExposure, ShownSum
@@ -53,6 +54,8 @@ def origin_words(words: Sequence[str], quotes: Sequence[str] = ()) -> str:
 
 def _word(word: str) -> str:
     kind, _, name = word.partition(":")
+    if word == MORE:
+        return "in further fields of results"
     if name:
         return f"in the register {on_one_line(name)}" if kind == "config" else f"in a result, {on_one_line(name)}"
     return _SAID.get(word, f"in a result that is {on_one_line(word)}")
@@ -90,6 +93,8 @@ def as_json(arguments: list[Excerpt]) -> str:
 def command(run_id: str, approval: PendingApproval) -> str:
     """Returns the command that answers the approval; with the call's digest, where the card shows the call in part."""
     verb, said = ("approve", "") if approval.releases else ("answer", " happened")
+    if approval.kind == "question":
+        said = " 'YOUR ANSWER'"
     digest = "" if is_whole(approval) else f" --digest {shlex.quote(escaped(approval.digest))}"
     return f"backstay {verb} {shlex.quote(escaped(run_id))}{said} {shlex.quote(escaped(approval.approval_id))}{digest}"
 
@@ -101,6 +106,7 @@ def background(approval: PendingApproval) -> list[tuple[str, str]]:
     before = [f"{one.call} by {listed(one.answered_by)}" for one in approval.approved_before]
     return [
         ("for", on_one_line(asker)),
+        *([("child of", on_one_line(approval.parent))] if approval.parent else []),
         (
             "asked for by",
             on_one_line(asked_by),

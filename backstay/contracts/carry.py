@@ -74,6 +74,7 @@ class Carried(Contract):
         queued_ms: how long the run has waited for its turn, which uses up no seconds.
         ledgers: those that are to know when the run ends.
         draws: how often the run has drawn.
+        labels: the labels of what child runs have read.
     """
 
     admission: Admission
@@ -90,3 +91,4 @@ class Carried(Contract):
     queued_ms: Count = 0
     ledgers: list[LedgerRef] = Field(default_factory=list[LedgerRef])
     draws: Count = 0
+    labels: list[str] = Field(default_factory=list[str])

@@ -24,12 +24,16 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The result of one proposed call; `refused` where it did not fit its tool, `denied` where it was not executed."""
+    """The result of one proposed call; `refused` where it did not fit its tool, `denied` where it was not executed.
+
+    `labels` are those of what a child run has read, beside the marks of the tool.
+    """
 
     call_id: str
     text: str
     refused: bool = False
     denied: bool = False
+    labels: tuple[str, ...] = ()
 
 
 Item = Said | Decided | Observed

@@ -126,7 +126,7 @@ class Observation(Contract):
     `text` is set where the workflow itself made it (a denial, a stop); None says that it is the result of the
     activity `act-{call_id}`, and stands there. `digest` tells a worker whether it remembers the recorded text.
     `refused` says that the call did not fit its tool, and `denied` that it was not executed although it did: long
-    arguments are then not repeated whole.
+    arguments are then not repeated whole. `labels` are those of what a child run has read.
     """
 
     call_id: str
@@ -134,6 +134,7 @@ class Observation(Contract):
     digest: str | None = None
     refused: bool = False
     denied: bool = False
+    labels: list[str] = Field(default_factory=list[str])
 
 
 class DecideInput(Contract):

@@ -43,7 +43,7 @@ _INSTEAD = {
     "RequesterMayNotApprove": "let another of the approval's `approvers` answer: who asked for the run may not",
     "EditorMayNotApprove": "let another of the approval's `approvers` answer: who changed the arguments may not",
     "AlreadyAnswered": "let another of the approval's `approvers` answer: each person counts once",
-    "InvalidAnswer": "answer `happened`, `not_happened` or `stop`",
+    "InvalidAnswer": "answer `happened`, `not_happened` or `stop`; a question with words, or one of its `choices`",
     "InvalidArguments": "send arguments that fit the tool: `backstay show --agent AGENT` lists them",
     names.UNSERVED: "send the same again",
     "NotEditable": "send `approve` or `deny`, or `grant` what you think is enough",

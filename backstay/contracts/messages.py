@@ -178,7 +178,7 @@ class Answer(Vote):
     """Answers an open question, or says what became of a call whose outcome is unknown.
 
     Attributes:
-        answer: `happened`, `not_happened` or `stop`.
+        answer: `happened`, `not_happened` or `stop`; to a question the words, or one of its `choices`.
         result: the call's result, where it has happened.
     """
 

@@ -18,6 +18,7 @@ from backstay.kernel.verdict import Verdict
 
 from .admission import ToolSpec
 from .decision import ProposedCall
+from .delegate import Above
 from .problems import Contract
 
 
@@ -127,7 +128,7 @@ class AuthorizeInput(Contract):
     over many runs before each call, as ledgers told them, by call, meter and period; those of a call that ledgers hold
     include the calls before it, and `uncounted` lists the calls that they do not hold. `decision` is the short digest
     of the decision that proposed the calls, and `origins` says where the values of those come from that were judged
-    before.
+    before. `above` are the agents of runs above, whose rules hold too.
     """
 
     run_id: str
@@ -148,6 +149,7 @@ class AuthorizeInput(Contract):
     uncounted: list[str] = Field(default_factory=list[str])
     decision: str = ""
     origins: dict[str, Origins] = Field(default_factory=dict[str, Origins])
+    above: list[Above] = Field(default_factory=list[Above])
 
 
 class AuthorizeResult(Contract):

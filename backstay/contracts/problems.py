@@ -109,7 +109,7 @@ def fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str
             kind = _bare(kind.model_fields[part].annotation) if part in kind.model_fields else None
         else:
             kind = _bare((get_args(kind) or (None,))[-1])  # of a list or of an object the value's type
-    return list(kind.model_fields) if _is_model(kind) else []
+    return [info.alias or name for name, info in kind.model_fields.items()] if _is_model(kind) else []
 
 
 def _is_model(kind: Any) -> bool:

@@ -108,6 +108,33 @@ def _is_empty(value: Sized) -> bool:
     return not value
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class ChildSpent(Contract):
+    """A child run of a run, and what it spent, which is part of the run's own spend.
+
+    Attributes:
+        run_id: the child's workflow id.
+        call_id: the call that asked for it.
+        agent: the agent's name.
+        status: `completed`, `stopped` or `failed`; `refused` where it was never admitted, `unknown` where it left no
+            result: all that was held for it then counts as spent.
+        stop_reason: why it ended.
+        spent: what it spent.
+        head: the hash of its last audit record.
+    """
+
+    run_id: str
+    call_id: str
+    agent: str
+    status: str
+    stop_reason: str | None
+    spent: Spent
+    head: str
+
+
 class RunResult(Contract):
     """The result of a run, in one shape for completed, stopped and failed ones; what people ask first comes first.
 
@@ -129,6 +156,9 @@ class RunResult(Contract):
         policy_version: the digest of the rules in force.
         audit: the number of audit records, and the hash of the last.
         models: the part of the spend that other models than the first have; left out where none was asked.
+        labels: the labels of what the run has read, such as `untrusted`; left out where it read nothing that has one.
+        children: the child runs, each with its part of the spend; left out where there were none.
+        parent: the run that this one was a child of, and that has drawn what it spent; left out where it was none.
     """
 
     answer: str | None
@@ -148,6 +178,9 @@ class RunResult(Contract):
     stop_explained: str | None = None
     exposure: Sums = Field(default_factory=dict[str, Any])
     models: Annotated[dict[str, ModelSpent], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, ModelSpent])
+    labels: Annotated[list[str], Field(exclude_if=_is_empty)] = Field(default_factory=list[str])
+    children: Annotated[list[ChildSpent], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildSpent])
+    parent: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
 def plain(contract: Contract) -> dict[str, Any]:

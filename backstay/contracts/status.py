@@ -14,6 +14,33 @@ from .proof import Stance
 State = Literal["queued", "running", "waiting_approval", "paused", "stopping", "closed"]
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+class ChildView(Contract):
+    """A child run of a run, as its parent knows it.
+
+    Attributes:
+        run_id: the child's workflow id; null while its budget is held and it has not begun.
+        call_id: the call that asked for it.
+        agent: the agent's name.
+        state: `held`, `running` or `waiting_approval`; once it has ended `completed`, `stopped`, `failed`, `refused` or
+            `unknown`.
+        stop_reason: why it ended.
+        usd: what it spent, once it has ended, in US dollars, as text.
+        exposure: what counts or is held of each meter for it, as text; left out where that is nothing.
+    """
+
+    run_id: str | None
+    call_id: str
+    agent: str
+    state: str
+    stop_reason: str | None
+    usd: str
+    exposure: Annotated[dict[str, str], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, str])
+
+
 class RunStatusView(Contract):
     """The answer of the query `status`.
 
@@ -33,6 +60,8 @@ class RunStatusView(Contract):
         stop_explained: why a budget ended the run, in figures.
         people: who did what, the latest fifty.
         refused: the messages that were refused, the latest fifty.
+        parent: the run that this one is a child of; left out where it is none.
+        children: the child runs; left out where there are none.
     """
 
     state: State
@@ -50,6 +79,8 @@ class RunStatusView(Contract):
     stop_explained: str | None = None
     people: list[Deed] = Field(default_factory=list[Deed])
     refused: list[RefusedMessage] = Field(default_factory=list[RefusedMessage])
+    parent: Annotated[str | None, Field(exclude_if=_is_empty)] = None
+    children: Annotated[list[ChildView], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildView])
 
 
 class PageRequest(Contract):

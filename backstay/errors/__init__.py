@@ -18,8 +18,9 @@
     ├── ModelError                a request to the model brought no usable reply
     ├── NothingDoneError          an activity did nothing, and may be asked again
     │   ├── HeldError             the control plane holds what the run is about to do
-    │   └── UnservedError         this worker does not serve a run's agent
-    │       └── UnservedToolError     or not a tool of it as the run was admitted with it
+    │   ├── UnservedError         this worker does not serve a run's agent
+    │   │   └── UnservedToolError     or not a tool of it as the run was admitted with it
+    │   └── UnreachedError        the server of a tool cannot be reached
     ├── HistoryError              a history lacks something that it must hold
     │   └── HistoryGoneError      the engine keeps no history of that run
     ├── ForeignRunError           a workflow asks that no worker of this task queue runs
@@ -31,8 +32,10 @@
     ├── ArchiveError              the archive does not take evidence, or does not have it
     ├── CodecError                a payload cannot be decrypted with the keys at hand
     ├── ToolError                 a tool refuses a call
-    │   └── SecretError           a tool may not read a secret, or the worker lacks it
+    │   ├── SecretError           a tool may not read a secret, or the worker lacks it
+    │   └── SchemaDriftError      a tool is not the one that the run was admitted with
     └── OutcomeUnknownError       a tool cannot tell whether its effect happened
+        └── CallLostError         its server was lost before it answered
 
 `code` is stable; at a Temporal boundary it is the type of the ApplicationError.
 """
@@ -60,7 +63,9 @@ from .start import ConfigurationError as ConfigurationError
 from .start import InvalidInputError as InvalidInputError
 from .start import MissingExtraError as MissingExtraError
 from .start import UnreachableError as UnreachableError
+from .tool import CallLostError as CallLostError
 from .tool import OutcomeUnknownError as OutcomeUnknownError
+from .tool import SchemaDriftError as SchemaDriftError
 from .tool import SecretError as SecretError
 from .tool import ToolError as ToolError
 from .worker import ArchiveError as ArchiveError
@@ -68,5 +73,6 @@ from .worker import CodecError as CodecError
 from .worker import HeldError as HeldError
 from .worker import NothingDoneError as NothingDoneError
 from .worker import NoticeError as NoticeError
+from .worker import UnreachedError as UnreachedError
 from .worker import UnservedError as UnservedError
 from .worker import UnservedToolError as UnservedToolError

@@ -24,8 +24,27 @@ class SecretError(ToolError):
 class OutcomeUnknownError(BackstayError):
     """Raised by a tool when its effect may or may not have happened; nobody then repeats the call on a guess.
 
-    When nothing happened for certain, raise `ToolError`. A `once` tool need not raise this for a timeout, a lost
-    connection or a reply such as 502: left alone, those errors are read the same way.
+    When nothing happened for certain, raise `ToolError`; when the other side was lost, `CallLostError`. A `once` tool
+    need not raise this for a timeout, a lost connection or a reply such as 502: left alone, those errors are read the
+    same way.
     """
 
     code = "OutcomeUnknown"
+
+
+class CallLostError(OutcomeUnknownError):
+    """Raised by a tool when whoever performs its effect was lost after the call was sent and before it was answered.
+
+    What may be repeated is, by the engine. When the call was certainly not sent, raise `UnreachedError`.
+    """
+
+    code = "ToolLost"
+
+
+class SchemaDriftError(ToolError):
+    """Raised when a tool is not the one that the run was admitted with any more, so that nothing was called.
+
+    When this worker merely has another version of it deployed, raise `UnservedToolError`.
+    """
+
+    code = "SchemaDrift"

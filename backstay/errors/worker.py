@@ -6,7 +6,7 @@ from .base import BackstayError
 class NothingDoneError(BackstayError):
     """Raised by an activity that did nothing, and may do it later, or on another worker.
 
-    Not raised itself: raise one of its subclasses, `HeldError` or `UnservedError`.
+    Not raised itself: raise one of its subclasses, `HeldError`, `UnservedError` or `UnreachedError`.
     """
 
     code = "NothingDone"
@@ -45,6 +45,23 @@ class UnservedToolError(UnservedError):
     def __init__(self, agent: str, tool: str) -> None:
         text = f"this worker does not serve the tool `{tool}` of the agent `{agent}` as the run was admitted with it"
         NothingDoneError.__init__(self, text)
+
+
+class UnreachedError(NothingDoneError):
+    """Raised by a tool when a call was certainly not sent, because the server of the tool cannot be reached.
+
+    Whatever the effect of the tool, the call is tried again for a while. When it was sent, raise `CallLostError`; when
+    the server refused it, `ToolError`.
+
+    Attributes:
+        retry_after: seconds that the server asked to wait, or None.
+    """
+
+    code = "McpUnreachable"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"mcp_unreachable: {message}")
 
 
 class NoticeError(BackstayError):

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from .meter import Bound, Excess, excess
 
 WINDOW_MS = 60_000
+OPEN_MS = 2**62
+"""The time of calls that may be made at any moment: those that a child run may make in a minute, while it runs."""
 Held = tuple[int, str]
 """The time at which a call was held, in milliseconds, and the name of its hold."""
 
@@ -133,11 +135,17 @@ class Budget:
     held: Amount = field(default_factory=Amount)
     recent: Mapping[str, tuple[Held, ...]] = field(default_factory=dict[str, tuple[Held, ...]])
 
-    def shortfall(self, amount: Amount, at_ms: int = 0) -> Shortfall | None:
+    def shortfall(self, amount: Amount, at_ms: int = 0, minute: Mapping[str, int] | None = None) -> Shortfall | None:
         """Returns the first dimension in which `amount` does not fit beside spend and holds; None where it fits.
 
         Meters are not among them: what exceeds one has an `excess`.
+
+        Args:
+            amount: what is to be held.
+            at_ms: now.
+            minute: the calls that may be made within a minute; default: all calls of the amount.
         """
+        within = amount.tools if minute is None else minute
         total = self.spent + self.held + amount
         for dimension in ("steps", "model_calls", "tool_calls", "tokens", "usd"):
             limit = getattr(self.limits, dimension)
@@ -149,6 +157,7 @@ class Budget:
             asked = amount.tools[tool]
             if limit.calls is not None and total.tools[tool] > limit.calls:
                 return Shortfall(f"tool:{tool}", asked, limit.calls - total.tools[tool] + asked)
+            asked = within.get(tool, 0)
             if limit.per_minute is not None and (now := self.calls_in_window(tool, at_ms)) + asked > limit.per_minute:
                 return Shortfall(f"tool:{tool}:per_minute", asked, limit.per_minute - now)
         return None
@@ -163,22 +172,33 @@ class Budget:
         return excess(self.exposed(), exposure, self.limits.exposure, agreed) if exposure else None
 
     def hold(
-        self, name: str, amount: Amount, at_ms: int = 0, agreed: Mapping[str, int] | None = None
+        self,
+        name: str,
+        amount: Amount,
+        at_ms: int = 0,
+        agreed: Mapping[str, int] | None = None,
+        minute: Mapping[str, int] | None = None,
     ) -> "Budget | Shortfall":
         """Reserves the worst case of a call under its own name; a name that is held already is a shortfall.
 
-        `agreed` is the sum of each meter that people agreed to for this very call.
+        Args:
+            name: the hold's name.
+            amount: the worst case.
+            at_ms: now.
+            agreed: the sum of each meter that people agreed to for this very call.
+            minute: the calls of each tool that a child run may make in any minute; default: the amount's, made now.
         """
         if name in self.holds:
             return Shortfall(f"hold:{name}")
-        if short := self.shortfall(amount, at_ms):
+        if short := self.shortfall(amount, at_ms, minute):
             return short
         if over := self.excess(amount.exposure, agreed or {}):
             meter, one = next(iter(over.meters.items()))
             return Shortfall(f"exposure:{meter}", one.amount, max(0, (one.limit or 0) - one.before))
         recent = dict(self.recent)
-        for tool, count in amount.tools.items():
-            recent[tool] = (*self._window(tool, at_ms), *((at_ms, name) for _ in range(count)))
+        made, when = (amount.tools, at_ms) if minute is None else (minute, OPEN_MS)
+        for tool, count in made.items():
+            recent[tool] = (*self._window(tool, at_ms), *((when, name) for _ in range(count)))
         return replace(self, holds={**self.holds, name: amount}, held=self.held + amount, recent=recent)
 
     def settle(self, name: str, actual: Amount, usd_unbilled: int = 0) -> Settled:
@@ -195,6 +215,21 @@ class Budget:
             held=self.held - held,
         )
         return Settled(budget, actual.exceeds(held))
+
+    def past(self, name: str, at_ms: int, made: Mapping[str, int]) -> "Budget":
+        """Counts the calls that a child run made, as if all were made now, in place of those that it could make.
+
+        Args:
+            name: the child's hold.
+            at_ms: now.
+            made: its calls of each tool.
+        """
+        recent = dict(self.recent)
+        for tool, held in self.recent.items():
+            others = tuple(one for one in held if one != (OPEN_MS, name))
+            count = min(made.get(tool, 0), len(held) - len(others))
+            recent[tool] = (*others, *((at_ms, name) for _ in range(count)))
+        return replace(self, recent=recent)
 
     def keep(self, name: str, amount: Amount) -> "Budget":
         """Holds on to a part of a hold that was just settled, which therefore still fits."""

@@ -111,6 +111,7 @@ def spent_of(state: RunState, meters: Iterable[str] = (), *, draws: bool = True)
         meters: those that ledgers count.
         draws: whether the run draws US dollars and tokens.
     """
-    exposed = state.budget.exposed()
+    # What its children have added to meters they have told the ledgers themselves.
+    exposed = (state.budget.spent - state.delegated + state.budget.held).exposure
     drawn = counted(state.budget.spent + state.budget.held) if draws else {}
     return {**drawn, **{quantity_of(name): exposed.get(name, 0) for name in meters}}

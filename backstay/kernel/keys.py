@@ -11,6 +11,7 @@ from urllib.parse import quote
 _DECIDE = "decide-"
 _ACT = "act-"
 _KEPT = "kept-"
+_CHILD = "child-"
 _RECONCILE = "reconcile-"
 LAST_ANSWER = "last-answer"
 """The name of the hold that a run keeps back for its last answer."""
@@ -24,6 +25,7 @@ _INCIDENT = "backstay-incident-"
 _BREAKERS = "backstay-breakers"
 _LONGEST_QUOTED = 600
 _LONGEST_FAIR = 64
+_LONGEST_PARENT = 700
 
 
 def call_id(step: int, index: int) -> str:
@@ -57,9 +59,33 @@ def kept_id(call_id: str) -> str:
     return f"{_KEPT}{call_id}"
 
 
+def child_hold(call_id: str) -> str:
+    """Returns the name of the hold that a call's child run spends from."""
+    return f"{_CHILD}{call_id}"
+
+
+def child_id(parent: str, call_id: str, content: str) -> str:
+    """Returns the workflow id of a call's child run: the same after a crash or a reset of its parent.
+
+    After a reset of the run the model may ask for something else at the same place.
+
+    Args:
+        parent: the workflow id of the parent; where it is too long for an id, its digest stands for it.
+        call_id: the call's own id.
+        content: a `short_digest` of what the call asks for.
+    """
+    named = parent if len(parent.encode("utf-8", "surrogatepass")) <= _LONGEST_PARENT else _sha256(parent)
+    return f"{named}/{_CHILD}{call_id}-{content}"
+
+
 def reconcile_id(call_id: str) -> str:
     """Returns the id of the activity that asks what became of a call."""
     return f"{_RECONCILE}{call_id}"
+
+
+def delegate_id(call_id: str) -> str:
+    """Returns the id of the activity that asks what became of a call's child run."""
+    return f"delegate-{call_id}"
 
 
 def verify_id(number: int) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from .characters import escaped
 
@@ -34,6 +35,16 @@ def code(text: str) -> str:
     fence = "`" * (max(map(len, _TICKS.findall(line)), default=0) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def link(text: str, *path: str) -> str:
+    """Returns a link within the Temporal UI; the parts of its path are any texts.
+
+    Args:
+        text: what people read.
+        path: the parts of the path, each quoted.
+    """
+    return f"[{inert(text)}](/{'/'.join(quote(part, safe='') for part in path)})"
 
 
 def block(lines: Iterable[str], language: str = "text") -> list[str]:

@@ -52,6 +52,10 @@ class Roles:
         """Returns the arguments of a role."""
         return {"targets": self.targets, "items": self.items, "texts": self.texts}[role]
 
+    def is_text(self, name: str) -> bool:
+        """Tells whether an argument is a free text: it is declared so, or none is and it has no other role."""
+        return name in self.texts if self.texts else name not in self.targets and name not in self.items
+
 
 UNKNOWN = Marks({UNTRUSTED: ()})
 """The marks of a tool that nobody knows any more."""

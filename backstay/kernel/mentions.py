@@ -48,6 +48,9 @@ class Mentions:
         in_order = [(token, said) for token, said in _whole(text, found, taken_back) if token.kind not in _TIMES]
         self._all = "".join(self._signs.setdefault(token, chr(len(self._signs) + 1)) for token, _ in in_order)
         self._said = "".join(self._signs[token] if said else _NOTHING for token, said in in_order)
+        self._words: dict[Token, Match] = {}
+        for token, said in in_order:
+            self._words[token] = Match.FULL if said or self._words.get(token) is Match.FULL else Match.WEAK
 
     def of_text(self, value: str, read: Sequence[Placed] | None = None) -> Match:
         """Tells how a text stands here: its tokens follow each other; its dates and times need only be here.
@@ -56,12 +59,15 @@ class Mentions:
 
         Args:
             value: the text.
-            read: the tokens of the composed text, where they are known already.
+            read: the tokens of the composed text, where they are known already; none of one that is not plain.
         """
-        text = composed(value)
-        found = (placed(text) if read is None else read) if is_plain(value) else []
-        if len(found) == 1 and found[0].token.kind is Kind.NUMBER:
-            return self._of_number(found[0].token)
+        if read is None:
+            read = placed(composed(value)) if is_plain(value) else []
+        if len(read) == 1:
+            return self.of_token(read[0].token)
+        return self._of_several(composed(value), read)
+
+    def _of_several(self, text: str, found: Sequence[Placed]) -> Match:
         whole = [token for token, _ in _whole(text, found, [False] * len(found))]
         in_order = [token for token in whole if token.kind not in _TIMES]
         matches = [_found(self._times, token) for token in whole if token.kind in _TIMES]
@@ -71,8 +77,12 @@ class Mentions:
         return min(matches, key=_rank, default=Match.NONE)
 
     def of_token(self, token: Token) -> Match:
-        """Tells how a single token stands here that is no date."""
-        return self._of_number(token) if token.kind is Kind.NUMBER else self._of_order([token])
+        """Tells how a single token stands here."""
+        if token.kind is Kind.NUMBER:
+            return self._of_number(token)
+        if token.kind in _TIMES:
+            return _found(self._times, token)
+        return self._of_word(token)
 
     def of_amount(self, value: str, read: Sequence[Placed] | None = None) -> Match:
         """Tells how an amount stands here that is written as a text; the number of an order or a bill is none.
@@ -86,20 +96,30 @@ class Mentions:
 
     def of_number(self, digits: str) -> Match:
         """Tells how an amount stands here of which the digits are sure, with a point before its places."""
-        return _found(self._amounts, spelling.exact(digits))
+        return self.of_sum(spelling.exact(digits))
+
+    def of_sum(self, token: Token) -> Match:
+        """Tells how an amount stands here that is known as a token."""
+        return _found(self._amounts, token)
 
     def _of_number(self, token: Token) -> Match:
         date = spelling.compact_date(token)
         return max(_found(self._numbers, token), _found(self._times, date) if date else Match.NONE, key=_rank)
 
+    def _of_word(self, token: Token) -> Match:
+        """Tells how one token stands here as it is written; one of two letters may do so by accident."""
+        match = self._words.get(token, Match.NONE)
+        return Match.WEAK if match is Match.FULL and len(token.text) <= SHORT else match
+
     def _of_order(self, in_order: Sequence[Token]) -> Match:
-        """Tells how tokens follow each other here; a word of two letters may do so by accident."""
+        """Tells how tokens follow each other here."""
+        if len(in_order) == 1:
+            return self._of_word(in_order[0])
         signs = [self._signs.get(token) for token in in_order]
         wanted = "".join(sign for sign in signs if sign)
         if None in signs or wanted not in self._all:
             return Match.NONE
-        short = len(in_order) == 1 and len(in_order[0].text) <= SHORT
-        return Match.WEAK if short or wanted not in self._said else Match.FULL
+        return Match.FULL if wanted in self._said else Match.WEAK
 
     def _index(self, found: Sequence[Placed], at: int, said: Match) -> None:
         token = found[at].token

@@ -4,8 +4,9 @@ import functools
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
+from . import spelling
 from .mentions import REFERENCES, Match, Mentions
 from .tokens import Placed
 
@@ -25,7 +26,7 @@ def match_of(
         name: the argument's name: a number is an amount, or tells which order is meant.
         value: as the model wrote it, in JSON.
         typed: the same in the tool's own type: a decimal that is written as text is an amount too.
-        read: the tokens of a text, where they are known already.
+        read: the tokens of a text or a number, where they are known already.
     """
     if isinstance(value, list):
         entries = cast("list[object]", value)
@@ -33,15 +34,20 @@ def match_of(
         pairs = zip(entries, [*types, *[None] * (len(entries) - len(types))], strict=False)
         found = {match_of(mentions, name, entry, kind) for entry, kind in pairs}
         return next((match for match in (Match.NONE, Match.WEAK, Match.FULL) if match in found), Match.NONE)
-    if isinstance(typed, Decimal) and isinstance(value, str):
-        value = typed
-    words = _words(name)
     if isinstance(value, str):
-        return mentions.of_amount(value, read) if words & _AMOUNT_NAMES else mentions.of_text(value, read)
-    digits = digits_of(value)
-    if digits is None:
+        if isinstance(typed, Decimal):
+            return match_of(mentions, name, typed)
+        return mentions.of_amount(value, read) if _meant(name).amount else mentions.of_text(value, read)
+    found = number_of(value) if read is None else read
+    if not found:
         return Match.NONE
-    return mentions.of_text(digits) if words & REFERENCES else mentions.of_number(digits)
+    return mentions.of_token(found[0].token) if _meant(name).reference else mentions.of_sum(found[0].token)
+
+
+def number_of(value: object) -> list[Placed]:
+    """Returns the token of a number; nothing for any other value, and a huge number."""
+    digits = digits_of(value)
+    return [] if digits is None else [Placed(spelling.exact(digits), 0, len(digits))]
 
 
 def digits_of(value: object) -> str | None:
@@ -54,6 +60,14 @@ def digits_of(value: object) -> str | None:
     return f"{number:f}"
 
 
+class _Meant(NamedTuple):
+    """Says what the name of an argument means: that a number is an amount, or tells which one is meant."""
+
+    amount: bool
+    reference: bool
+
+
 @functools.lru_cache(maxsize=512)
-def _words(name: str) -> frozenset[str]:
-    return frozenset(word.lower() for word in _NAME_WORD.findall(name))
+def _meant(name: str) -> _Meant:
+    words = frozenset(word.lower() for word in _NAME_WORD.findall(name))
+    return _Meant(not words.isdisjoint(_AMOUNT_NAMES), not words.isdisjoint(REFERENCES))

@@ -5,9 +5,9 @@ Positive words hold for every entry of a list, labels and `model` for at least o
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
-GRAMMAR: Final = 1
+GRAMMAR: Final = 2
 """The version of what is computed here: a what-if over old histories says which one it used."""
 USER: Final = "user"
 PERSON: Final = "person"
@@ -16,6 +16,8 @@ CONFIG: Final = "config:"
 RECORD: Final = "record"
 DOCUMENT: Final = "document"
 TOOL: Final = "tool:"
+MORE: Final = "tool:*"
+"""Stands for the fields of results that are left out; rules that deny by a field count it as that one."""
 MODEL: Final = "model"
 NONE: Final = "none"
 UNTRUSTED: Final = "untrusted"
@@ -34,7 +36,8 @@ class Origins:
     """The origins of a call's values, as rules read them and histories keep them; an argument left out is `none`.
 
     `sources` has the words of each argument that is there. `targets`, `items` and `texts` are the same over all
-    arguments of a role. `carries` has the labels of what free texts copy, `parts` the sources of the addresses, links
+    arguments of a role. Where fields of results are left out, because they are many or long, `tool:*` stands in their
+    place. `carries` has the labels of what free texts copy, `parts` the sources of the addresses, links
     and codes in them. `accepted` names the roles that the agent's own settings accept. `copied` quotes what texts copy,
     by argument, for people. `grammar` is the version of all this.
     """
@@ -54,33 +57,35 @@ class Origins:
         return replace(self, copied={}) if self.copied else self
 
     def fitting(self, room: int) -> "Origins":
-        """Returns the same in about `room` bytes: without the fields of results where they take more.
+        """Returns the same in about `room` bytes: with `tool:*` for the fields of results where they take more.
 
         Raises:
             TooLongError: it takes more even so.
         """
         if self._size() <= room:
             return self
-        lean = {part: _named(getattr(self, part)) for part in ("targets", "items", "texts", "parts")}
-        fitting = replace(
-            self, sources={name: _named(words) for name, words in self.sources.items()}, copied={}, **lean
-        )
+        lean = {part: _briefly(getattr(self, part)) for part in ("targets", "items", "texts", "parts")}
+        sources = {name: _briefly(words) for name, words in self.sources.items()}
+        fitting = replace(self, sources=sources, copied={}, **lean)
         if fitting._size() > room:
             raise TooLongError(f"where its values come from takes more than {room} bytes")
         return fitting
 
     def _size(self) -> int:
-        quotes = [text for each in self.copied.values() for text in each]
-        words = [word for part in (*self.sources.values(), *(getattr(self, one) for one in PARTS[1:])) for word in part]
-        return sum(len(text.encode("utf-8", "replace")) + 3 for text in (*self.sources, *words, *quotes))
+        parts = [*self.sources.values(), *self.copied.values(), *(getattr(self, one) for one in PARTS[1:])]
+        texts = [*self.sources, *(text for part in parts for text in part)]
+        return len("".join(texts).encode("utf-8", "replace")) + 3 * len(texts)
 
 
 class TooLongError(Exception):
     """A call has more values, or longer names, than its verdict can say the origins of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+_MADE_UP: Final = frozenset({MODEL})
+_TRUSTED: Final = frozenset({TRUSTED})
+
+
+class Origin(NamedTuple):
     """The origin of one entry: the places where it stands, its labels, and whether the organisation trusts it."""
 
     words: frozenset[str] = frozenset()
@@ -88,30 +93,31 @@ class Origin:
     trusted: bool = False
 
 
-def _named(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for word in words if not word.startswith(TOOL))
+def _briefly(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({MORE if word.startswith(TOOL) else word for word in words}))
 
 
 def combined(entries: Sequence[Origin]) -> tuple[str, ...]:
     """Returns the words of a list, sorted; without entries it is `none`."""
     if not entries:
         return ABSENT
-    if len(entries) == 1:
-        found = {*entries[0].words, *entries[0].labels}
-    else:
-        found = set(entries[0].words).intersection(*(entry.words for entry in entries))
-        found |= {label for entry in entries for label in entry.labels}
-    if any(not entry.words and not entry.labels for entry in entries):
-        found.add(MODEL)
-    if all(entry.trusted for entry in entries):
-        found.add(TRUSTED)
-    return bounded(found)
+    words, labels, trusted = entries[0]
+    made_up = not words and not labels
+    for entry in entries[1:]:
+        words &= entry.words
+        labels |= entry.labels
+        trusted = trusted and entry.trusted
+        made_up = made_up or not (entry.words or entry.labels)
+    found = words | labels
+    if made_up:
+        found |= _MADE_UP
+    return bounded(found | _TRUSTED if trusted else found)
 
 
 def bounded(words: Iterable[str]) -> tuple[str, ...]:
-    """Returns words sorted, with the first few of all fields of results."""
-    ordered = sorted(words)
-    if len(ordered) <= MOST_FIELDS:
-        return tuple(ordered)
-    fields = [word for word in ordered if word.startswith(TOOL)]
-    return tuple(word for word in ordered if word not in fields[MOST_FIELDS:])
+    """Returns words sorted, with the first few of all fields of results, and `tool:*` where there are more."""
+    ordered = tuple(sorted(words))
+    fields = [word for word in ordered if word.startswith(TOOL)] if len(ordered) > MOST_FIELDS else []
+    if len(fields) <= MOST_FIELDS:
+        return ordered
+    return tuple(sorted({MORE, *ordered}.difference(fields[MOST_FIELDS:])))

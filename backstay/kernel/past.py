@@ -5,8 +5,8 @@ result says under one name is one string; a table of spans tells what free texts
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from . import spelling
@@ -15,52 +15,54 @@ from .marks import UNKNOWN, Marks
 from .mentions import Match, Mentions
 from .origins import DOCUMENT, RECORD, TOOL
 from .records import Records
+from .spans import GAP, Copied, Spans, spans_of
 from .spelling import Kind, Token
 from .telling import telling
 from .tokens import Placed, composed, placed
 
-SPAN: Final = 4
-"""The tokens that a text must have in common with another one, in a row, to be copied from it."""
 MOST_SIGNS: Final = 1_000_000
-_GAP: Final = "\0"
+PARENT: Final = ":parent"
+"""Stands for the tool where a run above told something; no tool has such a name."""
 _TIMES: Final = frozenset({Kind.DATE, Kind.TIME})
 _SURROGATES: Final = 0xD800
 _BEHIND_SURROGATES: Final = 0xE000
-_CLEAN: Final = 1
+_NEITHER: Final = frozenset[str]()
+_RECORD: Final = frozenset({RECORD})
+_DOCUMENT: Final = frozenset({DOCUMENT})
+_OFTEN: Final = 8
+"""The chunks from which on it is noted which groups say a sign, so that asking takes no longer in a long run."""
 _SIGN_BYTES: Final = 220
 _CHUNK_BYTES: Final = 150
-_SPAN_BYTES: Final = 72
 _PLACE_BYTES: Final = 24
+_OFTEN_BYTES: Final = 300
 
 
 class FullError(Exception):
     """The results of a run have more different words than can be told apart."""
 
 
-class Copied(NamedTuple):
-    """A part of a text that stands in labelled results: where it begins and ends, and their labels."""
-
-    start: int
-    end: int
-    labels: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result of a run: the tool, whether the tool only reads, the arguments it got, and what the model reads."""
+    """One result of a run: the tool, whether the tool only reads, the arguments it got, and what the model reads.
+
+    `labels` stand on all of it, beside the marks of the tool.
+    """
 
     tool: str
     reads: bool
     arguments: Mapping[str, object]
     text: str
+    labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """The places of a value in results: the clean fields as `tool:NAME.FIELD`, and the labels of others."""
 
     fields: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
+
+
+NOWHERE: Final = Places()
 
 
 @dataclass(slots=True)
@@ -90,14 +92,14 @@ class Past:
         self._places: list[Places] = []
         self._chunks: list[tuple[str, int]] = []
         self._where: dict[str, list[int]] = {}
-        self._spans: dict[int, int] = {}
-        self._labels: dict[str, int] = {}
-        self._note(self._string(_tokens(goal)), _CLEAN)
+        self._often: dict[str, set[int]] = {}
+        self._spans = Spans()
+        self._spans.add(self._string(_tokens(goal)))
 
     @property
     def weight(self) -> int:
         """The bytes of memory that it takes, about."""
-        return self._size + self.records.weight
+        return self._size + self._spans.weight + self.records.weight
 
     def add(self, result: Result) -> None:
         """Adds a result.
@@ -105,7 +107,7 @@ class Past:
         Raises:
             FullError: there is no room for its words.
         """
-        marks = self._marks.get(result.tool, UNKNOWN)
+        marks = self._marks_of(result)
         leaves = leaves_of(result.text)
         try:
             echo = self._own(result, found=leaves is not None and result.reads)
@@ -123,22 +125,29 @@ class Past:
         if result.reads:
             self._point(result, leaves, marks)
 
-    def pointed(self, tokens: Sequence[Token], kind: str | None = None) -> frozenset[str]:
+    def _marks_of(self, result: Result) -> Marks:
+        marks = Marks() if result.tool == PARENT else self._marks.get(result.tool, UNKNOWN)
+        if not result.labels:
+            return marks
+        # Of a child run nobody can tell which field has which label.
+        return replace(marks, labels={**marks.labels, **dict.fromkeys(result.labels, ())}, clean=())
+
+    def pointed(self, tokens: tuple[Token, ...], kind: str | None = None) -> frozenset[str]:
         """Tells whether a value is that of a `record`, or of a `document`, that the goal points to.
 
         Args:
             tokens: those of the value.
             kind: of the id that it is, if it is one.
         """
-        found = {RECORD} if self.records.has(tokens, kind) else set[str]()
-        return frozenset(found | {DOCUMENT} if self.records.documents(tokens) else found)
+        found = _RECORD if self.records.has(tokens, kind) else _NEITHER
+        return found | _DOCUMENT if self.records.documents(tokens) else found
 
     def _point(self, result: Result, leaves: Sequence[Leaf] | None, marks: Marks) -> None:
         """Takes down the records of a result, and the result itself, where the goal points to them."""
         if marks.names and leaves is not None:
             self.records.add(leaves, marks, self._names)
         named = result.arguments.get(marks.names_result) if marks.names_result else None
-        if isinstance(named, str) and marks.everywhere and (self._names(named) or self.pointed(_tokens(named))):
+        if isinstance(named, str) and marks.everywhere and (self._names(named) or self.pointed(tuple(_tokens(named)))):
             texts = (
                 [leaf.text for leaf in leaves if marks.labels_at(leaf.path)] if leaves is not None else [result.text]
             )
@@ -153,14 +162,14 @@ class Past:
         Args:
             tokens: those of the value, whole and in order.
         """
+        if len(tokens) == 1:
+            return self._of(self._saying(tokens[0]))
         signs = [self._signs.get(token) for token in tokens]
-        if len(tokens) == 1 and tokens[0].is_unclear:
-            return _both(self._found("", [sign]) for one in _meanings(tokens[0]) if (sign := self._signs.get(one)))
         known = [sign for sign in signs if sign is not None]
         if not known or len(known) < len(signs):
-            return Places()
+            return NOWHERE
         pairs = zip(tokens, known, strict=True)
-        return self._found("".join(sign for token, sign in pairs if token.kind not in _TIMES), known)
+        return self._of(self._found("".join(sign for token, sign in pairs if token.kind not in _TIMES), known))
 
     def copied(self, found: Sequence[Placed]) -> list[Copied]:
         """Returns the parts of a text that stand in labelled results, and neither in the goal nor in clean ones.
@@ -168,13 +177,7 @@ class Past:
         Args:
             found: the tokens of the text.
         """
-        string = "".join(self._signs.get(one.token, _GAP) for one in found)
-        parts: list[Copied] = []
-        for at in range(len(string) - SPAN + 1):
-            mask = self._spans.get(hash(string[at : at + SPAN]), 0)
-            if mask and not mask & _CLEAN:
-                parts.append(Copied(found[at].start, found[at + SPAN - 1].end, self._named(mask)))
-        return _joined(parts)
+        return self._spans.copied("".join([self._signs.get(one.token, GAP) for one in found]), found)
 
     def _own(self, result: Result, *, found: bool) -> "_Echo":
         """Returns what a call said itself: its result, where it only gives that back, vouches for nothing.
@@ -189,8 +192,7 @@ class Past:
             read = placed(text)
             own = (one.token for one in telling(text, read))
             telling_ones.update(token for token in own if token.kind is Kind.NAME or not found)
-            string = self._string(one.token for one in read)
-            spans.update(hash(string[at : at + SPAN]) for at in range(len(string) - SPAN + 1))
+            spans.update(spans_of(self._string(one.token for one in read)))
         return _Echo(telling_ones, spans)
 
     def _say(self, said: _Said, read: Sequence[Token], labels: frozenset[str], echo: "_Echo") -> None:
@@ -198,48 +200,58 @@ class Past:
         if labels:
             echo = _NO_ECHO
         kept = [None if token in echo.telling else token for token in read]
-        signs = [_GAP if token is None else self._sign(token) for token in kept]
+        signs = [GAP if token is None else self._sign(token) for token in kept]
         pairs = list(zip(kept, signs, strict=True))
         said.strings.append("".join(sign for token, sign in pairs if token is None or token.kind not in _TIMES))
         said.signs.update(sign for token, sign in pairs if token is not None)
         for token in kept:
             if token is not None and token.is_unclear:
                 said.signs.update(self._sign(one) for one in _meanings(token))
-        mask = sum(self._bit(label) for label in labels) if labels else _CLEAN
-        self._note("".join(signs), mask, echo.spans)
-
-    def _note(self, string: str, mask: int, without: "set[int] | frozenset[int]" = frozenset()) -> None:
-        spans = self._spans
-        before = len(spans)
-        for at in range(len(string) - SPAN + 1):
-            part = string[at : at + SPAN]
-            key = hash(part)
-            if key not in without and _GAP not in part:
-                spans[key] = spans.get(key, 0) | mask
-        self._size += (len(spans) - before) * _SPAN_BYTES
+        self._spans.add("".join(signs), labels, echo.spans)
 
     def _keep(self, group: int, said: _Said) -> None:
         number = len(self._chunks)
-        string = _GAP.join(said.strings)
+        string = GAP.join(said.strings)
         self._chunks.append((string, group))
         for sign in said.signs:
-            self._where.setdefault(sign, []).append(number)
+            numbers = self._where.setdefault(sign, [])
+            numbers.append(number)
+            if len(numbers) > _OFTEN:
+                self._often[sign].add(group)
+            elif len(numbers) == _OFTEN:
+                self._often[sign] = {self._chunks[one][1] for one in numbers}
+                self._size += _OFTEN_BYTES
         self._size += _CHUNK_BYTES + 2 * len(string) + _PLACE_BYTES * len(said.signs)
 
-    def _found(self, pattern: str, signs: Sequence[str]) -> Places:
-        """Looks through what was said with all of some signs, until each name of a field was found once."""
-        lists = sorted((self._where.get(sign, []) for sign in dict.fromkeys(signs)), key=len)
-        single = len(signs) == 1
-        groups: set[int] = set()
-        for number in lists[0]:
+    def _saying(self, token: Token) -> Set[int]:
+        """Returns the groups that say a token; of an unclear one, all that say one of its meanings."""
+        if token.is_unclear:
+            return {group for one in _meanings(token) for group in self._groups_of(self._signs.get(one, GAP))}
+        return self._groups_of(self._signs.get(token, GAP))
+
+    def _groups_of(self, sign: str) -> Set[int]:
+        numbers = self._where.get(sign, ())
+        return self._often[sign] if len(numbers) >= _OFTEN else {self._chunks[number][1] for number in numbers}
+
+    def _found(self, pattern: str, signs: Sequence[str]) -> Set[int]:
+        """Returns the groups that say some signs together; looks through what was said until each is found once."""
+        each = dict.fromkeys(signs)
+        groups, *others = map(self._groups_of, each)
+        most = len(set(groups).intersection(*others))
+        rarest, *rest = sorted((self._where.get(sign, []) for sign in each), key=len)
+        found: set[int] = set()
+        for number in rarest:
+            if len(found) == most:
+                break
             string, group = self._chunks[number]
-            if group in groups:
-                continue
-            if single or (all(_holds(one, number) for one in lists[1:]) and pattern in string):
-                groups.add(group)
-                if len(groups) == len(self._places):
-                    break
-        return _both(self._places[group] for group in groups)
+            if group not in found and all(_holds(one, number) for one in rest) and pattern in string:
+                found.add(group)
+        return found
+
+    def _of(self, groups: Set[int]) -> Places:
+        if len(groups) == 1:
+            return self._places[next(iter(groups))]
+        return _both([self._places[group] for group in groups]) if groups else NOWHERE
 
     def _string(self, read: Iterable[Token]) -> str:
         return "".join(map(self._sign, read))
@@ -261,12 +273,6 @@ class Past:
             self._groups[places] = len(self._places)
             self._places.append(places)
         return self._groups[places]
-
-    def _bit(self, label: str) -> int:
-        return 1 << self._labels.setdefault(label, len(self._labels) + 1)
-
-    def _named(self, mask: int) -> frozenset[str]:
-        return frozenset(label for label, place in self._labels.items() if mask >> place & 1)
 
 
 class _Echo(NamedTuple):
@@ -292,19 +298,7 @@ def _holds(ordered: Sequence[int], number: int) -> bool:
     return at < len(ordered) and ordered[at] == number
 
 
-def _both(found: Iterable[Places]) -> Places:
-    each = list(found)
+def _both(each: Sequence[Places]) -> Places:
     return Places(
         frozenset(name for one in each for name in one.fields), frozenset(name for one in each for name in one.labels)
     )
-
-
-def _joined(parts: Sequence[Copied]) -> list[Copied]:
-    """Joins parts of one kind that overlap."""
-    found: list[Copied] = []
-    for part in parts:
-        if found and part.start <= found[-1].end and part.labels == found[-1].labels:
-            found[-1] = Copied(found[-1].start, part.end, part.labels)
-        else:
-            found.append(part)
-    return found

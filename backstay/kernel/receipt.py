@@ -74,7 +74,7 @@ class _Seen:
 
 _TEXTS = ("run_id", "call_id", "tool", "outcome", "at", "key", "public")
 _RELEASING = (ApprovalKind.ACTION.value, ApprovalKind.EXPOSURE.value)
-_TELLING = (ApprovalKind.OUTCOME_UNKNOWN.value,)
+_TELLING = (ApprovalKind.OUTCOME_UNKNOWN.value, ApprovalKind.QUESTION.value)
 
 
 def receipts_of(run_id: str, records: Iterable[Facts]) -> list[dict[str, Any]]:

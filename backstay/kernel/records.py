@@ -6,7 +6,7 @@ counts, because whoever wrote it may have planted a second one.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from . import spelling
@@ -27,20 +27,20 @@ class Records:
 
     def __init__(self) -> None:
         self._values: dict[tuple[Token, ...], set[str | None]] = {}
-        self._only: set[Token] = set()
+        self._only: set[tuple[Token, ...]] = set()
 
     @property
     def weight(self) -> int:
         """The bytes of memory that it takes, about."""
         return 400 * (len(self._values) + len(self._only))
 
-    def has(self, tokens: Sequence[Token], kind: str | None) -> bool:
+    def has(self, tokens: tuple[Token, ...], kind: str | None) -> bool:
         """Tells whether a value is that of a field of a record; an id, only of a field with ids of its kind."""
-        return kind in self._values.get(tuple(tokens), ())
+        return kind in self._values.get(tokens, ())
 
-    def documents(self, tokens: Sequence[Token]) -> bool:
+    def documents(self, tokens: tuple[Token, ...]) -> bool:
         """Tells whether a value is the only one of its kind in a document."""
-        return len(tokens) == 1 and tokens[0] in self._only
+        return tokens in self._only
 
     def add(self, leaves: Iterable[Leaf], marks: Marks, names: Names) -> None:
         """Adds the records of a result that was read."""
@@ -71,7 +71,7 @@ class Records:
             for one in telling(text, placed(text)):
                 if one.token.kind in _ADDRESSES:
                     found[one.token.kind].add(one.token)
-        self._only.update(token for tokens in found.values() if len(tokens) == 1 for token in tokens)
+        self._only.update(tuple(tokens) for tokens in found.values() if len(tokens) == 1)
 
     def _know(self, leaf: Leaf, kind: str | None) -> None:
         """Remembers a value of a record; a number, or a short word, only as an id of a declared kind."""

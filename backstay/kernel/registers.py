@@ -1,7 +1,7 @@
 """Holds registers of known values, such as payees and colleagues: what stands in one is known as a whole."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .spelling import Kind, Token
@@ -20,11 +20,11 @@ class Register:
     domains: frozenset[str] = frozenset()
     org: bool = False
 
-    def has(self, tokens: Sequence[Token]) -> bool:
+    def has(self, tokens: tuple[Token, ...]) -> bool:
         """Tells whether a value stands here as a whole, or is a mail address in one of the domains."""
-        if tuple(tokens) in self.values:
+        if tokens in self.values:
             return True
-        if len(tokens) != 1 or tokens[0].kind is not Kind.MAIL:
+        if not self.domains or len(tokens) != 1 or tokens[0].kind is not Kind.MAIL:
             return False
         local, _, domain = tokens[0].text.partition("@")
         return domain in self.domains and _LOCAL.fullmatch(local) is not None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from .approval import Approval
 from .budget import Amount, Budget
+from .child_events import ChildRun
 from .events import BudgetShort, DecisionHeld, Event, Flight, Killed
 from .incident_events import IncidentStopped
 from .ledger_period import Period
@@ -23,7 +24,8 @@ class RunState:
     `wrapped` tells that a last answer was asked for. `models` are those that the run changed to, the present one last.
     `drawn` is what ledgers hold for the run, of US dollars and of tokens; None where the run draws on none. `counted`
     has the last sums that they told of each meter, by period. `incident` is the one that ended the run, `frozen` those
-    that hold it. `spent_by` is the part of the spend on decisions of the models that the run changed to.
+    that hold it. `spent_by` is the part of the spend on decisions of the models that the run changed to. `children` are
+    the runs that it started, by call; `delegated` is what those have spent that ended, and is part of the spend.
     """
 
     admitted: bool = False
@@ -64,11 +66,18 @@ class RunState:
     spent_by: Mapping[str, Amount] = field(default_factory=dict[str, Amount])
     drawn: Mapping[str, int] | None = None
     counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
+    children: Mapping[str, ChildRun] = field(default_factory=dict[str, ChildRun])
+    delegated: Amount = field(default_factory=Amount)
 
     @property
     def stands_still(self) -> bool:
         """Tells whether the run begins nothing until a person lets it go on."""
         return self.paused or bool(self.frozen)
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Tells whether the run, or a child run, waits for people."""
+        return bool(self.open_approvals) or any(child.waits for child in self.children.values())
 
     @property
     def open_approvals(self) -> list[Approval]:

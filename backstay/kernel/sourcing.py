@@ -1,14 +1,13 @@
 """Finds where the values of one call come from: the goal, registers, results of the run, or nowhere."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
-from . import spelling
 from .marks import Roles
 from .mentions import Match
-from .named import digits_of, match_of
-from .origins import CONFIG, PERSON, RECORD, ROLES, USER, Origin, Origins, bounded, combined
+from .named import match_of, number_of
+from .origins import ABSENT, CONFIG, PERSON, RECORD, ROLES, USER, Origin, Origins, bounded, combined
 from .origins import MODEL as MADE_UP
 from .past import Past
 from .registers import Register
@@ -72,10 +71,10 @@ class _Told(NamedTuple):
 
     carries: tuple[str, ...]
     parts: tuple[str, ...]
-    quotes: dict[str, tuple[str, ...]]
+    quotes: Mapping[str, tuple[str, ...]]
 
 
-_Entries = Mapping[str, Sequence[_Entry]]
+_NOTHING_TOLD: Final = _Told((), (), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +86,54 @@ class Finder:
 
     def origins(self, call: Spoken) -> Origins:
         """Returns the origins of a call's values."""
-        entries = _entries_of(call)
-        found = {name: [self._origin(one, call, name) for one in each] for name, each in entries.items()}
-        roles = {role: [name for name in call.roles.of(role) if name in found] for role in ROLES}
-        targets, items, texts = (combined([one for name in roles[role] for one in found[name]]) for role in ROLES)
-        told = self._texts(texts_of(call, entries))
-        doors = self.sourcing.doors.get(call.tool)
+        roles, found, texts = call.roles, dict[str, list[Origin]](), list[_Entry]()
+        for name, value in call.arguments.items():
+            lines = _LINES if name in roles.texts else None
+            if entries := _entries(_Field(name, value, call.typed.get(name)), call.fields, lines):
+                found[name] = [self._origin(one, call, name) for one in entries]
+                if roles.is_text(name):
+                    texts += [one for one in entries if isinstance(one.value, str)]
+        sources = {name: combined(found[name]) for name in sorted(found)}
+        told = self._texts(texts) if texts else _NOTHING_TOLD
         return Origins(
-            {name: combined(found[name]) for name in sorted(found)},
-            targets,
-            items,
-            texts,
-            carries=told.carries,
-            parts=told.parts,
-            copied=told.quotes,
-            accepted=tuple(role for role in ROLES if _accepts(doors, found, roles[role])) if doors else (),
+            sources,
+            _over(roles.targets, found, sources),
+            _over(roles.items, found, sources),
+            _over(roles.texts, found, sources),
+            told.carries,
+            told.parts,
+            self._accepted(call, found),
+            told.quotes,
         )
 
     def _origin(self, entry: _Entry, call: Spoken, argument: str) -> Origin:
-        value, words = entry.value, {PERSON} if argument in call.by_people else set[str]()
-        if match_of(self.past.mentions, entry.name, value, entry.typed, entry.read) is Match.FULL:
+        words: set[str] = {PERSON} if argument in call.by_people else set()
+        if isinstance(entry.value, str) and not is_plain(entry.value):
+            return Origin(frozenset(words), self._labels(entry))
+        if match_of(self.past.mentions, entry.name, entry.value, entry.typed, entry.read) is Match.FULL:
             words.add(USER)
-        tokens = [one.token for one in entry.read]
-        hides = isinstance(value, str) and not is_plain(value)
-        known = [] if hides else self._registers(tokens)
-        words.update(CONFIG + register.name for register in known)
-        if hides or len(tokens) > LONGEST:
-            labels = frozenset(label for part in self.past.copied(entry.read) for label in part.labels)
+        tokens, trusted = tuple([one.token for one in entry.read]), False
+        for register in self.sourcing.registers:
+            if register.has(tokens):
+                words.add(CONFIG + register.name)
+                trusted = trusted or register.org
+        if len(tokens) > LONGEST:
+            labels = self._labels(entry)
         else:
-            found = self.past.places(tokens)
-            words |= found.fields | self.past.pointed(tokens, call.kinds.get(argument))
-            labels = found.labels
-        trusted = not _TRUSTED.isdisjoint(words) or any(register.org for register in known)
-        return Origin(frozenset(words), labels, trusted)
+            fields, labels = self.past.places(tokens)
+            words |= fields | self.past.pointed(tokens, call.kinds.get(argument))
+        return Origin(frozenset(words), labels, trusted or not _TRUSTED.isdisjoint(words))
 
-    def _registers(self, tokens: Sequence[Token]) -> list[Register]:
-        return [register for register in self.sourcing.registers if tokens and register.has(tokens)]
+    def _accepted(self, call: Spoken, found: Mapping[str, Sequence[Origin]]) -> tuple[str, ...]:
+        """Returns the roles of which all values are trusted, or have a source that the agent accepts."""
+        doors = self.sourcing.doors.get(call.tool)
+        return tuple(role for role in ROLES if _accepts(doors, found, call.roles.of(role))) if doors else ()
 
-    def _texts(self, texts: Iterable[_Entry]) -> _Told:
+    def _labels(self, entry: _Entry) -> frozenset[str]:
+        """Returns the labels of what a value copies."""
+        return frozenset(label for part in self.past.copied(entry.read) for label in part.labels)
+
+    def _texts(self, texts: Sequence[_Entry]) -> _Told:
         """Tells what free texts copy, and where what leads somewhere in them comes from."""
         carries, parts, quotes = set[str](), set[str](), dict[str, tuple[str, ...]]()
         for text in texts:
@@ -140,65 +149,65 @@ class Finder:
 
     def _part(self, token: Token) -> tuple[frozenset[str], frozenset[str]]:
         """Returns where a token of a text stands, and its labels; where it stands in the clear, those do not count."""
-        found = self.past.places([token])
-        words = set(found.fields) | {CONFIG + register.name for register in self._registers([token])}
+        fields, labels = self.past.places((token,))
+        words = fields | {CONFIG + register.name for register in self.sourcing.registers if register.has((token,))}
         if self.past.mentions.of_token(token) is Match.FULL:
-            words.add(USER)
-        return frozenset(words | self.past.pointed([token])), found.labels
+            words |= {USER}
+        return words | self.past.pointed((token,)), labels
 
 
-def texts_of(call: Spoken, entries: _Entries) -> Iterator[_Entry]:
-    """Yields the free texts of a call: of the arguments that are declared so, else of all that have no other role."""
-    roles = call.roles
-    for name, each in entries.items():
-        if name in roles.texts or (not roles.texts and name not in roles.targets and name not in roles.items):
-            yield from (entry for entry in each if isinstance(entry.value, str))
+def _over(
+    names: Sequence[str], found: Mapping[str, Sequence[Origin]], sources: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Returns the words over all arguments of a role; over a single one they are its own."""
+    if not names:
+        return ABSENT
+    there = [name for name in names if name in found]
+    return sources[there[0]] if len(there) == 1 else combined([one for name in there for one in found[name]])
 
 
 def _accepts(doors: Mapping[str, frozenset[str]], found: Mapping[str, Sequence[Origin]], names: Sequence[str]) -> bool:
     """Tells whether each entry of a role is trusted, or has a source that the agent accepts for its argument."""
-    return any(name in doors for name in names) and all(
-        one.trusted or not one.words.isdisjoint(doors.get(name, ())) for name in names for one in found[name]
+    there = [name for name in names if name in found]
+    return any(name in doors for name in there) and all(
+        one.trusted or not one.words.isdisjoint(doors.get(name, ())) for name in there for one in found[name]
     )
 
 
-def _entries_of(call: Spoken) -> _Entries:
-    """Returns the scalars of each argument that is there; a free text may have lines, which tell nothing."""
-    entries: dict[str, Sequence[_Entry]] = {}
-    for name, value in call.arguments.items():
-        lines = _LINES if name in call.roles.texts else None
-        reader = _Reader(call.fields, lines)
-        if each := list(reader.scalars(name, value, call.typed.get(name))):
-            entries[name] = each
-    return entries
+class _Field(NamedTuple):
+    """A value under a name, and the same in the tool's type."""
+
+    name: str
+    value: object
+    typed: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads the scalars of an argument: `fields` are names of the tool's own, `lines` what its lines become."""
+def _entries(field: _Field, known: frozenset[str], lines: Mapping[int, str] | None) -> list[_Entry]:
+    """Returns the scalars of a value, and the names in it that are data; what is null is left out.
 
-    fields: frozenset[str]
-    lines: Mapping[int, str] | None
+    Args:
+        field: the value.
+        known: the names that the tool's own schema gives to fields.
+        lines: what takes the place of lines: in a free text they tell nothing.
+    """
+    name, value, typed = field
+    if isinstance(value, str):
+        text = value.translate(lines) if lines else value
+        return [_Entry(name, text, typed, placed(composed(text)))]
+    if isinstance(value, list | dict):
+        return [one for inner in _inner(field, known) for one in _entries(inner, known, lines)]
+    return [] if value is None else [_Entry(name, value, typed, number_of(value))]
 
-    def scalars(self, name: str, value: object, typed: object) -> Iterator[_Entry]:
-        """Yields the scalars of a value, and the names in it that are data; what is null is left out."""
-        if isinstance(value, list):
-            each = cast("list[object]", value)
-            types = cast("list[object]", typed) if isinstance(typed, list) else []
-            for at, one in enumerate(each):
-                yield from self.scalars(name, one, types[at] if at < len(types) else None)
-        elif isinstance(value, dict):
-            for inner, one in cast("dict[str, object]", value).items():
-                if inner not in self.fields:
-                    yield self._text(name, inner, None)
-                yield from self.scalars(inner, one, None)
-        elif isinstance(value, str):
-            yield self._text(name, value, typed)
-        elif value is not None:
-            digits = digits_of(value)
-            read = [] if digits is None else [Placed(spelling.exact(digits), 0, len(digits))]
-            yield _Entry(name, value, typed, read)
 
-    def _text(self, name: str, value: str, typed: object) -> _Entry:
-        text = value.translate(self.lines) if self.lines else value
-        return _Entry(name, text, typed, placed(composed(text)))
+def _inner(field: _Field, known: frozenset[str]) -> Iterator[_Field]:
+    """Yields the values of a list; of an object too, and the names in it that are data."""
+    own, value, typed = field
+    if isinstance(value, list):
+        types = cast("list[object]", typed) if isinstance(typed, list) else []
+        for at, one in enumerate(cast("list[object]", value)):
+            yield _Field(own, one, types[at] if at < len(types) else None)
+    else:
+        for name, one in cast("dict[str, object]", value).items():
+            if name not in known:
+                yield _Field(own, name)
+            yield _Field(name, one)

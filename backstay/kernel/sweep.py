@@ -73,9 +73,10 @@ class Sweep:
         begun = {run: max(self.first_ms.get(run, at_ms), self.fell_ms) for run in self.moving}
         return sorted(run for run, since in begun.items() if at_ms >= since + PATIENCE_MS)
 
-    def has_ended(self, at_ms: int) -> bool:
-        """Tells whether each run is accounted for, or will not obey."""
+    def has_ended(self, at_ms: int, reported: Collection[str]) -> bool:
+        """Tells whether each run is accounted for, or will not obey and is reported as such."""
         if self.gone:
             return False
         clear = self.clear_ms is not None and self.clear_ms[1] >= self.clear_ms[0] + APART_MS
-        return clear or (bool(self.moving) and len(self.late(at_ms)) == len(self.moving))
+        late = bool(self.moving) and len(self.late(at_ms)) == len(self.moving)
+        return clear or (late and self.moving <= frozenset(reported))

@@ -136,7 +136,9 @@ def is_plain(value: str) -> bool:
 
 def _read(text: str, start: int, end: int, found: list[Token]) -> int:
     """Adds the tokens of what stands between two separators, and returns where it ends."""
-    part = _EVEN.sub("", _ENDED.sub("", text[start:end]))
+    part = text[start:end]
+    if not part[-1].isalnum():
+        part = _EVEN.sub("", _ENDED.sub("", part))
     part = part.removesuffix("'s").removesuffix("’s") or part
     if part.isalnum() and part[0].isalpha():
         found += _glued(part) or [spelling.word(part)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .approval import ApprovalEnd, ApprovalKind
 from .budget import Amount, Budget, Settled, Shortfall
+from .child_transitions import CHILD_TRANSITIONS
 from .events import (
     Admitted,
     ApprovalEnded,
@@ -217,8 +218,8 @@ def _approval_ended(state: "RunState", event: ApprovalEnded) -> "RunState":
     if approval is None or approval.end is not None:
         return state
     after = replace(state, approvals={**state.approvals, event.approval_id: approval.ended(event.end, event.comment)})
-    if approval.kind is ApprovalKind.BUDGET:
-        return after  # a no leaves the budget as it is, and refuses no call
+    if approval.kind in (ApprovalKind.BUDGET, ApprovalKind.QUESTION):
+        return after  # a no leaves the budget as it is, no answer is one too, and neither refuses a call
     match event.end:
         case ApprovalEnd.DENIED:
             said = f"{approval.tool}: denied by {event.by}"
@@ -329,4 +330,5 @@ TRANSITIONS: dict[type[Event], "Callable[[RunState, Any], RunState]"] = {
     ModelLost: lambda state, event: replace(state, model_lost=event.detail),
     Tainted: lambda state, event: replace(state, taint=state.taint | {event.taint}),
     MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
+    **CHILD_TRANSITIONS,
 }

@@ -1,7 +1,7 @@
 """The verdict over one call: the outcome, the deciding rules, and the digest of the exact call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from .grantable import Grantable, GrantRef
@@ -69,3 +69,23 @@ class Verdict:
     def unusable(self) -> bool:
         """True where the call was refused because it does not fit its tool, and not by a rule."""
         return self.code is Code.INVALID_ARGS
+
+
+def narrower(one: Verdict, other: Verdict) -> Verdict:
+    """Returns what two sets of rules say together of one call: both have to let it through.
+
+    Where both want people, those of both are asked, and no standing grant stands for them.
+    """
+    ranks = {Outcome.DENY: 0, Outcome.REQUIRE_APPROVAL: 1, Outcome.ALLOW: 2}
+    if ranks[one.outcome] != ranks[other.outcome]:
+        first = one if ranks[one.outcome] < ranks[other.outcome] else other
+        return replace(first, policy_version=one.policy_version)
+    if one.outcome is not Outcome.REQUIRE_APPROVAL:
+        return one
+    return replace(
+        one,
+        rules=tuple(sorted({*one.rules, *other.rules})),
+        groups=tuple(dict.fromkeys([*one.groups, *other.groups])),
+        reasons=tuple(dict.fromkeys([*one.reasons, *other.reasons])),
+        grantable=None,
+    )

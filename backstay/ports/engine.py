@@ -5,6 +5,7 @@ from typing import Protocol
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ToolResult
+from backstay.contracts.delegate import ChildEnd, ChildRef
 from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.queue_hold import FoundFleets, QueueLimit
@@ -62,6 +63,24 @@ class Starts(Protocol):
 
         Raises:
             HistoryError: the engine does not say it for sure.
+        """
+        ...
+
+    async def check_parent(self, run: RunRef) -> None:
+        """Checks that a run was started by another one of this worker's task queue.
+
+        Raises:
+            ForeignRunError: it was not.
+            HistoryError: the engine could not be asked.
+        """
+        ...
+
+    async def end_of(self, parent: RunRef, child: ChildRef) -> ChildEnd | None:
+        """Returns the end of a child run; None while it runs.
+
+        Raises:
+            ForeignRunError: it is no run that the parent has started.
+            HistoryError: the engine could not be asked.
         """
         ...
 

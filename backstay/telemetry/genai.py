@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backstay.contracts.delegate import recorded_start
 from backstay.contracts.run import RunRequest
 
 Value = str | int | Sequence[str]
@@ -97,7 +98,7 @@ def whose_run(run_id: str, request: RunRequest | None) -> Whose:
 
 def read_request(args: Sequence[Any]) -> RunRequest | None:
     """Reads the request from the arguments of a start; None if it does not fit the contract."""
-    request = RunRequest.read(tuple(args))
+    request = recorded_start(args[0]) if len(args) == 1 else None
     return request if isinstance(request, RunRequest) else None
 
 

@@ -182,7 +182,7 @@ def tool(
         repeatable=repeatable,
         secrets=_secret_names(secrets),
         untrusted=bool(untrusted),
-        marks=_marks({**(labels or {}), UNTRUSTED: untrusted}, clean, names, names_result, ids),
+        marks=marks_of({**(labels or {}), UNTRUSTED: untrusted}, clean, names, names_result, ids),
         roles=Roles(_listed("targets", targets), _listed("items", items), _listed("texts", texts)),
         cost=_cost(cost),
         reconcile=reconcile,
@@ -207,13 +207,18 @@ def options_of(candidate: object) -> ToolOptions | None:
     return options if isinstance(options, ToolOptions) else None
 
 
-def _marks(
+def marks_of(
     labels: Mapping[str, Fields],
     clean: Sequence[str],
     names: Sequence[str],
     names_result: str | None,
     ids: Mapping[str, str] | None,
 ) -> Marks:
+    """Returns the marks that options stand for.
+
+    Raises:
+        ConfigurationError: a label is a word that rules know, or `clean` excepts from nothing.
+    """
     for label, fields in labels.items():
         if not _LABEL.fullmatch(str(label)) or label in OWN_WORDS:
             what = f"`{label}` is no label"

@@ -45,6 +45,7 @@ _WORDS = {
     "record": "It stands in a record that the goal names: `@tool(names=...)`, and for ids `ids`.",
     "document": "It is the only address, link or IBAN in a labelled text that the goal names (`names_result`).",
     "tool:NAME.FIELD": "It stands in a field without a label of that tool's result; `tool:NAME` for a plain text.",
+    "tool:*": "It stands in more fields than the eight that are told. A rule that denies by a field counts it as each.",
     "untrusted": "It stands in a result, or a field, with that label; each label of `@tool(labels=...)` is a word.",
     "model": "It stands nowhere: the model made it up, or computed it.",
     "none": "The argument is left out, or the tool declares none of that role.",

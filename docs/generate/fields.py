@@ -43,7 +43,7 @@ def rows(model: type[BaseModel]) -> str:
     return table(
         ("key", "type", "default", "meaning"),
         [
-            (code(key), type_of(schema["properties"][key], schema), default_of(info), said[key])
+            (code(info.alias or key), type_of(schema["properties"][key], schema), default_of(info), said[key])
             for key, info in plain.items()
         ],
     )

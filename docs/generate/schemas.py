@@ -34,7 +34,7 @@ def schema_of(model: type[BaseModel], mode: Mode) -> dict[str, Any]:
         if part is not None:
             part["description"] = prose(kind)
             for name, text in attributes(kind).items():
-                part["properties"][name]["description"] = text
+                part["properties"][kind.model_fields[name].alias or name]["description"] = text
     return schema
 
 

@@ -13,7 +13,7 @@ from ..cedar.shape import is_free_text
 from .build import Bundle
 from .problem import RuleProblem
 from .rule import Path, Rule, context_path
-from .words import turned_round, without_roles
+from .words import evaded_by_one, turned_round, without_roles
 
 _LINKS: Final = re.compile("(?:url|uri|link|href|webhook|endpoint)s?")
 _COMPARISONS: Final = frozenset({"eq", "not_eq", "contains", "contains_any", "contains_all"})
@@ -28,9 +28,16 @@ _TEXT_MEND: Final = (
 def advised(bundle: Bundle) -> list[RuleProblem]:
     """Lists what is doubtful about the rules of an agent; none of it keeps them from being put in force."""
     rules = (bundle.observed or bundle.enforced).rules.values()
-    doubts = [doubt for rule in rules for doubt in (*_doubts(rule, bundle), *_never_granted(rule), *turned_round(rule))]
+    doubts = [doubt for rule in rules for doubt in _of_one(rule, bundle)]
     silent = without_roles(bundle.agent, bundle.tools) if bundle.reads_origins else ()
     return list(dict.fromkeys([*doubts, *_open_links(bundle, list(rules)), *silent]))
+
+
+def _of_one(rule: Rule, bundle: Bundle) -> Iterator[RuleProblem]:
+    yield from _doubts(rule, bundle)
+    yield from _never_granted(rule)
+    yield from turned_round(rule)
+    yield from evaded_by_one(rule, bundle.agent, bundle.tools)
 
 
 def _never_granted(rule: Rule) -> Iterator[RuleProblem]:
@@ -43,6 +50,8 @@ def _never_granted(rule: Rule) -> Iterator[RuleProblem]:
 def _open_links(bundle: Bundle, rules: Sequence[Rule]) -> Iterator[RuleProblem]:
     """Finds tools that take a link to anywhere: no rule over them reads the link, or a fact that the tool declares."""
     for name, tool in bundle.tools.items():
+        if tool.ready:
+            continue
         groups = bundle.schema.tools[name].groups
         own = [rule for rule in rules if rule.covers(bundle.agent, name, groups)]
         told = [("facts", fact) for fact in tool.facts]

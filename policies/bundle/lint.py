@@ -14,6 +14,7 @@ from ..cedar.engine import formatted, parsed
 from .problem import RuleProblem
 from .rule import Origin, Rule, bare_tests, exception_for, lifted_by, reads_of
 from .source import Piece, RuleFile, pieces
+from .unsure import UnsureError, closed
 
 ANNOTATIONS = ("id", "approval", "grantable", "reason", "description")
 _MAX_ID = 200
@@ -68,6 +69,7 @@ class Reading:
         approval = self._approval(template, where)
         cap = self._cap(template, where)
         template = _without_own_exception(template, approval)
+        template = self._closed(template, where)
         reads = reads_of(template)
         self._check_reads(reads.values | reads.tests, approval, where)
         for test in sorted(bare_tests(template)):
@@ -77,6 +79,13 @@ class Reading:
         lifted = replace(lifted_by(template, approval) if approval else template, id=rule_id or template.id)
         digest = f"sha256:{hashlib.sha256(formatted([lifted]).encode()).hexdigest()}" if cap else ""
         self.rules.append(Rule(rule_id, origin, where, lifted, reads, approval, reason, cap, digest))
+
+    def _closed(self, template: pst.Template, where: str) -> pst.Template:
+        try:
+            return closed(template)
+        except UnsureError as error:
+            self._report(where, str(error), "ask with `contains` or `containsAny`, and join by `&&`, `||` and `!`")
+            return template
 
     def _check_id(self, rule_id: str, where: str, origin: Origin) -> None:
         if not rule_id:

@@ -115,7 +115,7 @@ def actions_named(template: pst.Template) -> frozenset[str]:
 def _bare_tests(node: Any) -> Iterator[str]:
     if isinstance(node, pst.HasAttr) and isinstance(node.base, pst.Var) and node.base.name != "context":
         yield f"{node.base.name} has {node.attrs[0]}"
-    for part in _parts(node):
+    for part in parts_of(node):
         yield from _bare_tests(part)
 
 
@@ -127,11 +127,11 @@ def _reads(node: Any) -> Iterator[tuple[Path, bool]]:
     elif isinstance(node, pst.HasAttr) and (base := context_path(node.base)) is not None:
         yield (*base, *node.attrs), True
     else:
-        for part in _parts(node):
+        for part in parts_of(node):
             yield from _reads(part)
 
 
-def _parts(node: Any) -> Iterator[Any]:
+def parts_of(node: Any) -> Iterator[Any]:
     """Yields the parts of a node of any kind, so that kinds which are new to Cedar are walked as well."""
     if isinstance(node, dict):
         yield from cast("dict[str, Any]", node).values()

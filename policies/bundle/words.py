@@ -2,20 +2,22 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cedarpy import pst
 
 from backstay.contracts.admission import ToolSpec
 from backstay.kernel.nearest import did_you_mean
-from backstay.kernel.origins import CONFIG, MODEL, OWN_WORDS, PARTS, ROLES, TOOL, UNTRUSTED, USER
+from backstay.kernel.origins import CONFIG, MODEL, MORE, OWN_WORDS, PARTS, ROLES, TOOL, UNTRUSTED, USER
 from backstay.kernel.sourcing import Sourcing
 
+from ..cedar.shape import Scalar, SetOf, is_free_text, shape_of_arguments
 from .problem import RuleProblem
 from .rule import Origin, Path, Rule, context_path
 
 _ACCEPTED: Final = ("accepted",)
 _GUARDED: Final = ("external", "payments", "invites", "destructive")
+_SCALARS: Final = ("string", "number", "integer", "boolean", "null")
 _ASKED: Final = frozenset({"contains", "contains_any", "contains_all", "eq", "not_eq"})
 
 
@@ -62,6 +64,18 @@ def turned_round(rule: Rule) -> Iterator[RuleProblem]:
             yield RuleProblem(rule.where, what, "is it meant as `unless { ... }`?")
 
 
+def evaded_by_one(rule: Rule, agent: str, tools: Mapping[str, ToolSpec]) -> Iterator[RuleProblem]:
+    """Finds forbids by a source of a list: it must hold for every entry, so that one other entry evades them."""
+    if rule.permits:
+        return
+    covered = [tool for name, tool in tools.items() if rule.covers(agent, name, _groups(tool))]
+    for word in words_of(rule):
+        source = word.text.startswith((CONFIG, TOOL)) and word.text != MORE
+        if word.applies and source and any(_holds_several(word.path, tool) for tool in covered):
+            what = f"`{rule.id}`: `{word.text}` has to hold for every entry of `context.{'.'.join(word.path)}`"
+            yield RuleProblem(rule.where, what, "say what is allowed, as in `unless { ... }`, or forbid by a label")
+
+
 def without_roles(agent: str, tools: Mapping[str, ToolSpec]) -> Iterator[RuleProblem]:
     """Finds tools of guarded groups that do not say what their arguments are: the ready rules see nothing of them."""
     for name, tool in tools.items():
@@ -70,15 +84,47 @@ def without_roles(agent: str, tools: Mapping[str, ToolSpec]) -> Iterator[RulePro
         if guarded and not any(tool.roles.of(role) for role in ROLES):
             what = f"`{name}` is in the group `{guarded[0]}` and does not say what its arguments are"
             yield RuleProblem(agent, what, f"declare them: `@tool({wants}=[...], texts=[...])`")
+        for argument in _unseen(tool) if guarded else ():
+            what = f"`{name}`: nobody looks at what `{argument}` copies, because it is not among the tool's `texts`"
+            yield RuleProblem(agent, what, "add it, or say what else it is: `targets`, `items`")
 
 
 def sees_nothing(rule: Rule, agent: str, tools: Mapping[str, ToolSpec]) -> bool:
     """Tells whether a rule reads what arguments are, and none of the tools that it covers says so of its own."""
     if not any(rule.reads.depends_on((role,)) for role in ROLES):
         return False
-    groups = {name: {f"effect:{tool.effect}", *(f"group:{one}" for one in tool.groups)} for name, tool in tools.items()}
-    covered = [tool for name, tool in tools.items() if rule.covers(agent, name, groups[name])]
+    covered = [tool for name, tool in tools.items() if rule.covers(agent, name, _groups(tool))]
     return not any(tool.roles.of(role) for tool in covered for role in ROLES)
+
+
+def _unseen(tool: ToolSpec) -> list[str]:
+    """Returns the arguments that take any text and have no role, where the tool says which are its texts."""
+    if not tool.roles.texts:
+        return []
+    named = {name for role in ROLES for name in tool.roles.of(role)}
+    shapes = shape_of_arguments(tool.parameters).attributes
+    texts = [name for name, attribute in shapes.items() if attribute.shape in (Scalar.STRING, SetOf(Scalar.STRING))]
+    return [name for name in texts if name not in named and is_free_text(tool.parameters, (name,))]
+
+
+def _groups(tool: ToolSpec) -> set[str]:
+    return {f"effect:{tool.effect}", *(f"group:{one}" for one in tool.groups)}
+
+
+def _holds_several(path: Path, tool: ToolSpec) -> bool:
+    """Tells whether a part of the context is about several values: of a list, of an object, or of two arguments."""
+    names = tool.roles.of(path[0]) if path[0] in ROLES else path[1:]
+    schemas: Mapping[str, object] = tool.parameters.get("properties", {})
+    there = [schemas[name] for name in names if name in schemas]
+    return len(there) > 1 or not all(_is_scalar(schema) for schema in there)
+
+
+def _is_scalar(schema: object) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    fields = cast("dict[str, object]", schema)
+    choices = cast("list[object]", fields.get("anyOf", []))
+    return all(map(_is_scalar, choices)) if choices else fields.get("type") in _SCALARS
 
 
 def _unknown(
@@ -96,16 +142,27 @@ def _unknown(
         mend = did_you_mean(name, known) or "name it under `[registers]`" + (" of org.toml" if org else "")
         return None if name in known else (f"there is no register `{name}`", mend)
     if text.startswith(TOOL):
-        name = text.removeprefix(TOOL)
-        if org or any(name == tool or name.startswith(f"{tool}.") for tool in tools):
-            return None
-        return f"`{text}` names no tool of the agent", did_you_mean(name.partition(".")[0], tools) or "is it misspelt?"
+        return None if org or text == MORE else _no_field(text, tools)
     if text in OWN_WORDS or text in labels or org:
         return None
     mend = (
         did_you_mean(text, [*OWN_WORDS, *labels]) or f"known are {_listed({*OWN_WORDS, *labels})}, and labels of tools"
     )
     return f"`{text}` is no source and no label", mend
+
+
+def _no_field(text: str, tools: Mapping[str, ToolSpec]) -> tuple[str, str] | None:
+    """Returns why a field of a result vouches for nothing, and the mend; None for one that may."""
+    name = text.removeprefix(TOOL)
+    tool = next((tool for tool in tools.values() if name == tool.name or name.startswith(f"{tool.name}.")), None)
+    if tool is None:
+        return f"`{text}` names no tool of the agent", did_you_mean(name.partition(".")[0], tools) or "is it misspelt?"
+    path = tuple(name.removeprefix(tool.name).split(".")[1:])
+    labels = tool.marked.labels_at(path) if path else tool.marked.everywhere
+    if not labels:
+        return None
+    mend = "ask for the label, or name the field under `clean`" if UNTRUSTED in labels else "ask for the label"
+    return f"`{text}` never holds: what stands there is {_listed(labels)}", mend
 
 
 def _words(node: Any, applies: bool) -> Iterator[Word]:

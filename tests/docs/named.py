@@ -23,7 +23,7 @@ from tests.docs.blocks import Block
 SETTING = re.compile(r"\b(?:BACKSTAY|TEMPORAL|OPENAI)_[A-Z_]+\b")
 COMMAND = re.compile(
     r"(?<![\w/.-])(?<!--namespace )(?:\.venv/bin/)?backstay "
-    r"((?:audit |policy |keys |budget |grants |quota |access |control |incident )?[a-z-]+)(.*)"
+    r"((?:audit |policy |keys |budget |grants |quota |access |control |incident |mcp )?[a-z-]+)(.*)"
 )
 
 

@@ -93,11 +93,16 @@ class Running:
 
     @classmethod
     async def of(cls, folder: Path, *command: str, **environment: str) -> "Running":
+        return await cls.within(ROOT, folder, *command, **environment)
+
+    @classmethod
+    async def within(cls, cwd: Path, folder: Path, *command: str, **environment: str) -> "Running":
+        """A process that runs in one folder, and writes to files in another."""
         name = uuid.uuid4().hex
         out, err = folder / f"{name}.out", folder / f"{name}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *command, cwd=ROOT, env=environment, stdin=DEVNULL, stdout=stdout, stderr=stderr
+                *command, cwd=cwd, env=environment, stdin=DEVNULL, stdout=stdout, stderr=stderr
             )
         return cls(process, out, err)
 
@@ -124,10 +129,11 @@ class Place:
     environment: dict[str, str]
     log: Path
     started: list[Running] = field(default_factory=list[Running])
+    cwd: Path = ROOT
 
     async def start(self, *command: str, **environment: str) -> Running:
         known = {**self.environment, **environment}
-        running = await Running.of(self.log.parent, sys.executable, *command, **known)
+        running = await Running.within(self.cwd, self.log.parent, sys.executable, *command, **known)
         self.started.append(running)
         return running
 
@@ -189,6 +195,7 @@ async def command_place(server: DevServer, home: Path) -> AsyncGenerator[Place]:
     async with ScriptedModel(SCRIPTS) as model:
         environment = {
             **inherited,
+            "PYTHONPATH": str(ROOT),
             "TEMPORAL_ADDRESS": server.address,
             "OPENAI_BASE_URL": model.base_url,
             "BACKSTAY_AGENTS": str(home / "agents"),

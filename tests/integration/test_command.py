@@ -51,11 +51,16 @@ async def test_a_run_shows_its_steps_on_stderr_and_its_result_on_stdout(served: 
 
 
 async def test_a_run_stopped_by_its_budget_exits_with_3_and_writes_its_result_as_json(served: Place) -> None:
-    run = await served.backstay("run", "add", "-a", "clerk", "--budget", "steps=1,tools.add.calls=1", "-o", "json")
+    run_id, limits = fresh("short"), "steps=1,tools.add.calls=1"
+    run = await served.backstay("run", "add", "-a", "clerk", "--id", run_id, "--budget", limits, "-o", "json")
     assert run.code == 3
     result = run.json()
     assert (result["status"], result["stop_reason"], result["stop_detail"]) == ("stopped", "budget_exhausted", "steps")
     assert set(result["budget"]["tools"]) == {"add"}
+    assert result["stop_explained"].startswith("all 1 steps are used: raise steps")
+    shown, again = await asyncio.gather(served.backstay("show", run_id), served.backstay("result", run_id))
+    for said in (shown.out, again.out):
+        assert re.search(r"^why +all 1 steps are used: raise steps", said, re.M)
 
 
 async def test_a_failed_run_exits_with_1_and_still_has_its_result(served: Place) -> None:

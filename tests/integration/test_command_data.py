@@ -167,6 +167,7 @@ async def test_approvals_and_their_answers(place: Place) -> None:
         one
     )
     assert (one["agent"], one["tool"], one["args"]) == ("clerk", "pay", {"amount": 5})
+    assert one["approvers"] == ["alice@example.com", "bob@example.com"]
     yes, no, changed = await asyncio.gather(
         place.data("approve", approved),
         place.data("deny", denied, "-c", "not today"),

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,10 +114,11 @@ async def test_a_search_attribute_of_another_type_stops_a_worker_unless_it_runs_
 
 
 async def test_dev_keeps_its_runs_serves_edits_is_joined_and_stops_at_once(place: Place, tmp_path: Path) -> None:
-    port, file = free_port(), tmp_path / "dev.db"
+    port, file = free_port(), tmp_path / ".backstay" / "dev.db"
     ours = {"OPENAI_BASE_URL": "", "TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}
-    line = ("-m", "backstay", "dev", "--ui-port", "0", "--db", str(file))
-    dev = await place.start(*line, "--port", str(port), **ours)
+    line = ("-m", "backstay", "dev", "--ui-port", "0")
+    here = replace(place, cwd=tmp_path)
+    dev = await here.start(*line, "--port", str(port), **ours)
     await dev.says(f"starting: looking for Temporal at 127.0.0.1:{port}")
     await dev.says("worker ready: agents clerk, default")
     run_id = fresh("kept")
@@ -126,10 +128,11 @@ async def test_dev_keeps_its_runs_serves_edits_is_joined_and_stops_at_once(place
     tools.write_text(before.replace("Adds two numbers", "Adds two whole numbers"))
     await dev.says("clerk: new runs take the new version; open runs keep theirs")
     tools.write_text(before)
-    joined, twice = await place.start(*line, **ours), await place.backstay(*line[2:], "--port", "0", **ours)
+    joined, twice = await here.start(*line, **ours), await here.backstay(*line[2:], "--port", "0", **ours)
     await joined.says(f"joined the server that already runs at 127.0.0.1:{port}")
     await joined.says("worker ready: agents clerk, default")
-    assert (twice.code, f"another `backstay dev` keeps its runs in {file}" in twice.err) == (2, True)
+    assert (twice.code, "another `backstay dev` keeps its runs in .backstay/dev.db" in twice.err) == (2, True)
+    assert (file.is_file(), file.with_name(".gitignore").read_text()) == (True, "*\n")
     for process in (joined, dev):
         process.process.send_signal(signal.SIGINT)
         began = time.monotonic()
@@ -140,7 +143,7 @@ async def test_dev_keeps_its_runs_serves_edits_is_joined_and_stops_at_once(place
     assert "scripted model" in run.out
     assert f"Temporal  127.0.0.1:{port}" in stopped.out
     assert "no real model is behind it" in stopped.out
-    again = await place.start(*line, "--port", str(port), **ours)
+    again = await place.start(*line, "--port", str(port), "--db", str(file), **ours)
     await again.says("worker ready: agents clerk, default")
     assert (await place.backstay("result", run_id, **ours)).out == run.out
     again.process.send_signal(signal.SIGINT)
@@ -151,6 +154,7 @@ async def test_dev_names_the_tool_that_keeps_it_from_stopping(place: Place) -> N
     port = free_port()
     ours = {"TEMPORAL_ADDRESS": f"127.0.0.1:{port}", "BACKSTAY_SHUTDOWN_SECONDS": "3"}
     dev = await place.start("-m", "backstay", "dev", "--ui-port", "0", "--memory", **ours)
+    await dev.says("which forgets its runs at the end")
     await dev.says("worker ready: agents clerk, default")
     before = place.count("hanging begins")
     await place.backstay("run", "hang", "-a", "clerk", "--no-wait", **ours)
@@ -160,11 +164,15 @@ async def test_dev_names_the_tool_that_keeps_it_from_stopping(place: Place) -> N
     assert (await dev.end()).code == 0
 
 
-async def test_dev_says_that_something_else_has_its_port(place: Place) -> None:
+async def test_dev_says_that_something_else_has_its_port_and_keeps_nothing_in_memory(
+    place: Place, tmp_path: Path
+) -> None:
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as other:
         port = other.sockets[0].getsockname()[1]
-        taken = await place.backstay("dev", "--memory", "--port", str(port), OPENAI_BASE_URL="")
+        here = replace(place, cwd=tmp_path)
+        taken = await here.backstay("dev", "--memory", "--port", str(port), OPENAI_BASE_URL="")
     assert taken.code == 2
+    assert not (tmp_path / ".backstay").exists()
     assert f"cannot listen on port {port}" in taken.err
 
 

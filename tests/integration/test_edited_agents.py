@@ -1,7 +1,6 @@
 """An agent is edited while its runs go on: new runs take the edit, open ones go on as they were admitted."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,19 +87,22 @@ async def test_open_runs_keep_their_version_and_new_ones_take_the_edit(place: Pl
 
 
 @pytest.mark.parametrize(
-    ("broken", "why"),
+    ("broken", "line", "why"),
     [
-        (TOOLS + "def broken(:\n", "invalid syntax"),
-        (TOOLS.replace("amount: int", "amount"), "type"),
-        (TOOLS.replace("pay", "play"), "pay"),
+        (TOOLS + "def broken(:\n", "tools.py:8", "invalid syntax"),
+        (TOOLS.replace("amount: int", "amount"), "tools.py:4", "type"),
+        (TOOLS.replace('"write"', '"wirte"'), "tools.py:4", "`wirte` is no effect"),
+        (TOOLS.replace("pay", "play"), "agent.toml:4", "lists no tool `pay`"),
     ],
-    ids=["no Python", "no type", "a rule about a tool that is gone"],
+    ids=["no Python", "no type", "no effect", "a rule about a tool that is gone"],
 )
-async def test_a_broken_edit_changes_nothing_and_names_file_and_line(place: Place, broken: str, why: str) -> None:
+async def test_a_broken_edit_changes_nothing_and_names_file_and_line(
+    place: Place, broken: str, line: str, why: str
+) -> None:
     words = place.edit(broken)
     assert words.startswith("clerk: the version before stays in force, because the edit is broken")
     assert why in words
-    assert re.search(rf"{re.escape(str(place.folder))}/(tools\.py|agent\.toml)(:\d+| )", words)
+    assert f"{place.folder}/{line}: " in words
     assert (await place.paid(await place.waiting("before")))[0] == "paid the old way"
 
 
@@ -126,6 +128,23 @@ async def test_a_first_agent_of_an_account_needs_another_start(place: Place) -> 
     file.write_text(file.read_text() + '[model]\naccount = "main"\n')
     words = place.edit(TOOLS)
     assert "the first agent of the account `main` needs a worker of its own; start `dev` again" in words
+
+
+@pytest.mark.parametrize("file", ["agent.toml", "tools.py"])
+async def test_an_edit_is_served_whichever_file_it_is_in(place: Place, file: str) -> None:
+    watch = asyncio.create_task(keep_agents_current(place.app, place.said.append))
+    edited, before = place.folder / file, place.app.catalog.agents["clerk"].version
+    try:
+        async with asyncio.timeout(30):
+            while not place.said:
+                with edited.open("a") as out:  # again and again, until the watch has begun
+                    out.write("# edited\n")
+                await asyncio.sleep(1)
+    finally:
+        watch.cancel()
+    assert place.said[0].startswith("clerk: new runs take the new version; open runs keep theirs")
+    started = await place.waiting("before")
+    assert (await place.paid(started))[1] == place.app.catalog.agents["clerk"].version != before
 
 
 async def test_an_edit_that_was_refused_is_tried_again_once_its_rule_is_mended(place: Place) -> None:

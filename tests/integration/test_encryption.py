@@ -217,7 +217,7 @@ async def test_without_the_key_a_client_reads_nothing(client: Client, agents: Pa
         handle = await runtime.start({"goal": GOAL, "agent": "clerk"})
         await handle.result()
         raw = client.get_workflow_handle(handle.id, result_type=dict)
-        with pytest.raises(Exception, match="binary/encrypted"):
+        with pytest.raises(CodecError, match="no `BACKSTAY_CODEC_KEYS`"):
             await raw.result()
         async with local_runtime(client=client, worker=False, **other) as stranger:
             with pytest.raises(CodecError, match="`2026a`"):

@@ -6,7 +6,6 @@
 import asyncio
 import os
 import re
-import shutil
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from backstay.adapters.engine.dev_server import dev_server
 from backstay.adapters.engine.search_attributes import register
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
+from tests.integration.browser import FLAGS, browser
 
 TOOLS = '''
 from decimal import Decimal
@@ -51,10 +51,6 @@ SCRIPT = [
     Reply(calls=[Call("issue_refund", REFUND)]),
     Reply("Refunded 120.00 USD of order A17 for the torn lace. Nothing is open."),
 ]
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 PATIENCE = 30_000.0
 
 
@@ -104,14 +100,6 @@ class Inspector:
         if folder := os.environ.get("BACKSTAY_SCREENSHOTS"):
             await self.page.wait_for_timeout(700)
             await self.page.screenshot(path=Path(folder, f"{name}.png"))
-
-
-def browser() -> str:
-    """The browser's program; says what to install where there is none."""
-    found = os.environ.get("BACKSTAY_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no browser: install Debian's package `chromium`, or name a Chrome in BACKSTAY_BROWSER")
-    return found
 
 
 @pytest.fixture

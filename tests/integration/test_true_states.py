@@ -19,7 +19,8 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from backstay.adapters.engine.dev_server import DevServer
 from backstay.client.client import BackstayClient
 from backstay.client.connection import connect
-from backstay.client.fleet import Listed, RunFilter, runs
+from backstay.client.fleet import Listed, RunFilter, runs, waiting_approvals
+from backstay.contracts.status import RunStatusView
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
 
@@ -168,6 +169,8 @@ async def test_a_run_that_the_engine_ended_waits_for_nobody_and_has_a_reason(pla
     assert (ended.stop_reason, ended.stop_detail) == ("terminated", "the order was wrong")
     assert (ended.pending_approvals, rows[place.ids["canceled"]].pending_approvals) == (0, 0)
     assert rows[place.ids["canceled"]].stop_reason == "canceled"
+    waiting = await waiting_approvals(place.runtime.client, task_queue=place.runtime.settings.task_queue)
+    assert [one.run_id for one in waiting] == [place.ids["waiting_approval"]]
     assert rows[place.ids["stopped"]].stop_detail == "tool_calls"
     refused = rows[place.ids["failed"]]
     assert refused.stop_reason == "invalid_input"
@@ -188,6 +191,19 @@ async def test_an_open_run_is_asked_for_its_seconds_and_spend_up_to_now(place: P
     assert rows[waiting]["seconds"] >= after.seconds
     assert rows[waiting]["usd"] == after.usd
     assert rows[place.ids["completed"]]["usd"] == (await place.client.result(place.ids["completed"])).spent.usd
+
+
+async def test_what_a_run_says_of_itself_now_counts_more_than_what_the_index_last_heard(place: Place) -> None:
+    waiting, queue = place.ids["waiting_approval"], place.runtime.settings.task_queue
+
+    async def ask(run_id: str) -> RunStatusView:
+        status = await place.client.status(run_id)
+        later = status.spent.model_copy(update={"usd": "0.40", "seconds": 4_000})
+        return status.model_copy(update={"spent": later})
+
+    wanted = RunFilter(state="waiting_approval")
+    [row] = [one async for one in runs(place.runtime.client, wanted, task_queue=queue, ask=ask)]
+    assert (row.run_id, row.usd, row.seconds) == (waiting, "0.40", 4_000)
 
 
 async def test_the_runs_of_an_agent_hold_the_starts_that_were_refused_it_and_nobody_vouches_for_them(
@@ -236,8 +252,12 @@ async def test_a_task_queue_without_runs_is_named_with_how_to_look_at_another(
 
 
 async def test_show_says_the_same_word_as_the_list(place: Place) -> None:
-    waiting, gone = [await place.shown(place.ids[state]) for state in ("waiting_approval", "terminated")]
-    assert (waiting["state"], gone["state"]) == ("waiting_approval", "terminated")
+    states = ["completed", "stopped", "waiting_approval", "terminated"]
+    shown = await asyncio.gather(*(place.shown(place.ids[state]) for state in states))
+    rows = await place.rows()
+    assert [one["state"] for one in shown] == states
+    assert [rows[one["run_id"]]["state"] for one in shown] == states
+    gone = shown[-1]
     assert (gone["status"]["state"], gone["status"]["pending_approvals"]) == ("closed", [])
     assert "the order was wrong" in gone["problem"]
 
@@ -247,6 +267,21 @@ async def test_a_result_that_is_none_exits_as_the_help_says(place: Place, comman
     code, out, _ = await place.backstay(command, place.ids[state], "-o", "json")
     assert code == 1
     assert set(json.loads(out.splitlines()[-1])["error"]) == {"code", "what", "why", "do"}
+
+
+EXIT_CODES = {"completed": 0, "stopped": 3, "failed": 1}
+
+
+@pytest.mark.parametrize("command", ["result", "watch"])
+async def test_whoever_waits_for_the_end_of_a_run_gets_the_exit_codes_of_the_help(place: Place, command: str) -> None:
+    runs_of = [*(place.ids[state] for state in EXIT_CODES), "nobody"]
+    ended = await asyncio.gather(*(place.backstay(command, run_id) for run_id in runs_of))
+    assert [code for code, *_ in ended] == [*EXIT_CODES.values(), 4]
+
+
+async def test_a_result_that_does_not_come_in_time_exits_with_124(place: Place) -> None:
+    code, out, _ = await place.backstay("result", place.ids["waiting_approval"], "--timeout", "1s", "-o", "json")
+    assert (code, json.loads(out)["error"]["code"]) == (124, "TimedOut")
 
 
 async def test_a_run_is_watched_in_lines_of_json_and_its_goal_may_come_from_standard_input(place: Place) -> None:

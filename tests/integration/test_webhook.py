@@ -75,6 +75,8 @@ async def test_a_webhook_is_told_when_an_approval_opens_and_closes(
     receiver, _ = await told(client, agent_folder, 204)
     assert [(body["event"], body["end"]) for body in receiver.bodies] == [("opened", None), ("closed", "approved")]
     assert receiver.signed == [True, True]
+    assert receiver.bodies[0]["approval"]["approvers"] == ["alice"]
+    assert "may answer: alice" in receiver.bodies[0]["text"].splitlines()
 
 
 async def test_a_webhook_that_fails_blocks_nothing(client: Client, agent_folder: Callable[..., Path]) -> None:

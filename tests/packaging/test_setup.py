@@ -106,6 +106,8 @@ def small(checkout: Path) -> Path:
     text = re.sub(r"^worker = \[\n.*?^\]", 'worker = ["aiosmtpd"]', text, flags=re.M | re.S)
     text = re.sub(r'^dev = \["backstay.*$', 'dev = ["backstay[worker]"]', text, flags=re.M)
     text = re.sub(r"^archive = .*$", "archive = []", text, flags=re.M)
+    text = re.sub(r"^postgres = .*$", "postgres = []", text, flags=re.M)
+    text = re.sub(r"^mcp = .*$", "mcp = []", text, flags=re.M)
     text = re.sub(r"^dev = \[\n.*?^\]", 'dev = ["hatchling", "pytest-timeout"]', text, flags=re.M | re.S)
     project.write_text(text)
     for lock in ("requirements.lock", "requirements-dev.lock"):

@@ -61,6 +61,12 @@ def test_a_link_that_no_rule_looks_at_is_a_doubt(rules: Rules, condition: str, t
     assert [doubt for doubt in found if doubt in OPEN] == told
 
 
+def test_a_ready_made_tool_judges_its_links_by_itself(rules: Rules) -> None:
+    ready = READ.model_copy(update={"ready": True})
+    found = advised(rules('@id("a") forbid(principal, action, resource) when { context.input.days > 3 };', ready))
+    assert [doubt for doubt in found if doubt in OPEN] == []
+
+
 def rule(condition: str, head: str = "forbid") -> str:
     return f'@id("r") {head}(principal, action == Action::"read", resource) {condition};'
 

@@ -6,6 +6,15 @@ from hypothesis import strategies as st
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount, Budget, Limits, ToolLimit
+from backstay.kernel.child_events import (
+    ChildBegun,
+    ChildEnded,
+    ChildHeld,
+    ChildRefused,
+    ChildReleased,
+    ChildWaits,
+    HandedOver,
+)
 from backstay.kernel.events import (
     Admitted,
     ApprovalEnded,
@@ -143,6 +152,20 @@ def decision_ended(
     return st.builds(DecisionEnded, STEPS, st.lists(outcomes, max_size=3).map(tuple), prints)
 
 
+MINUTES = st.dictionaries(TOOLS, FEW)
+CHILD_HELD = st.builds(ChildHeld, CALL_IDS, st.just("helper"), LIMITS, AMOUNTS, st.integers(0, 200_000), MINUTES)
+CHILD_ENDED = st.builds(
+    ChildEnded,
+    CALL_IDS,
+    st.just("helper"),
+    st.just("r/child"),
+    st.sampled_from(["completed", "stopped", "unknown"]),
+    st.none(),
+    AMOUNTS,
+    st.integers(0, 200_000),
+    FEW,
+)
+
 NOT_FAILED = st.sampled_from([CallOutcome.COMPLETED, CallOutcome.DENIED, CallOutcome.UNKNOWN])
 
 # Facts that nothing takes back: a stop that they give can only be followed by one that is as strong, or stronger.
@@ -155,6 +178,13 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     call_ended(NOT_FAILED),
     decision_ended(NOT_FAILED, st.just(())),
     st.builds(CallReleased, CALL_IDS, TOOLS),
+    CHILD_HELD,
+    CHILD_ENDED,
+    st.builds(ChildBegun, CALL_IDS, st.just("helper"), st.just("r/child")),
+    st.builds(ChildReleased, CALL_IDS),
+    st.builds(ChildRefused, CALL_IDS, st.just("helper"), st.just("usd"), FEW, FEW),
+    st.builds(ChildWaits, CALL_IDS, st.booleans()),
+    st.builds(HandedOver, CALL_IDS, st.just("helper")),
     st.builds(AlarmRaised, CALL_IDS, TOOLS, st.just("why")),
     st.builds(BudgetShort, st.sampled_from(["usd", "tokens"])),
     st.builds(Killed, st.sampled_from(["ann", "bob"]), st.just("why")),

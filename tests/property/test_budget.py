@@ -138,9 +138,14 @@ class Forgetful(Budget):
     __slots__ = ()
 
     def hold(
-        self, name: str, amount: Amount, at_ms: int = 0, agreed: Mapping[str, int] | None = None
+        self,
+        name: str,
+        amount: Amount,
+        at_ms: int = 0,
+        agreed: Mapping[str, int] | None = None,
+        minute: Mapping[str, int] | None = None,
     ) -> Budget | Shortfall:
-        held = super().hold(name, amount, at_ms, agreed)
+        held = super().hold(name, amount, at_ms, agreed, minute)
         return held if isinstance(held, Shortfall) else replace(held, held=Amount())
 
 

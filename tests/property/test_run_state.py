@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Amount
+from backstay.kernel.child_events import ChildEnded
 from backstay.kernel.events import (
     Admitted,
     ApprovalEnded,
@@ -23,7 +24,7 @@ from backstay.kernel.stop import INTERRUPTING, RunStatus, Stop, StopReason
 from backstay.kernel.stopping import interruption, next_stop
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from .strategies import ADMITTED, EVENTS, MONOTONE, exceeded, totals
+from .strategies import ADMITTED, EVENTS, MONOTONE, caps, exceeded, totals
 
 pytestmark = pytest.mark.soak
 
@@ -53,6 +54,8 @@ def bill_and_hold(state: RunState, event: Event) -> tuple[Amount, Amount] | None
             name, bill = f"decide-{step}", amount
         case CallEnded(call_id=call_id, tool=tool, usd=usd) if event.outcome != "denied":
             name, bill = f"act-{call_id}", Amount(tool_calls=1, usd=usd, tools={tool: 1})
+        case ChildEnded(call_id=call_id, amount=amount):
+            name, bill = f"child-{call_id}", amount
         case _:
             return None
     hold = state.budget.holds.get(name)
@@ -75,7 +78,9 @@ def test_no_history_raises_a_limit_or_breaks_one_without_saying_so(history: list
             for name in bill:
                 excess = max(0, bill[name] - hold.get(name, 0))
                 slack[name] = slack.get(name, 0) + excess
-                overbilled = overbilled or excess > 0
+                # What nobody limits a child spends as its own agent may.
+                limited = not isinstance(event, ChildEnded) or name in caps(state.budget.limits)
+                overbilled = overbilled or (excess > 0 and limited)
         assert not state.admitted or after.budget.limits == state.budget.limits
         assert exceeded(after.budget, slack) == set()
         assert (after.shortfall or "").endswith(":overbilled") == overbilled

@@ -22,12 +22,12 @@ def declared(extra: str) -> set[str]:
     return {line.partition(">")[0] for line in lines}
 
 
-@pytest.mark.parametrize("extra", ["worker", "dev", "archive"])
+@pytest.mark.parametrize("extra", ["worker", "dev", "archive", "postgres", "mcp"])
 def test_the_modules_of_an_extra_are_those_of_its_packages(extra: str) -> None:
     known = packages_distributions()
-    packages = {name.lower() for module in extras.EXTRAS[extra] for name in known[module]}
-    assert declared(extra) - PROGRAMS - packages == set()
-    assert all(declared(extra) & {name.lower() for name in known[module]} for module in extras.EXTRAS[extra])
+    brought = {module: {name.lower().replace("_", "-") for name in known[module]} for module in extras.EXTRAS[extra]}
+    assert declared(extra) - PROGRAMS - set().union(*brought.values()) == set()
+    assert all(declared(extra) & packages for packages in brought.values())
 
 
 @pytest.fixture

@@ -268,3 +268,22 @@ async def plane(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerat
     yield client.get_workflow_handle(one)
     with contextlib.suppress(Exception):
         await client.get_workflow_handle(one).terminate()
+
+
+@pytest.fixture
+def office(client: Client, agent_folder: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
+    """Opens an office; `scripts` are what the models say, by goal; `lead` and `helper` are the agents' files."""
+    from .office import HELPER, LEAD, Office
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        scripts: Any, lead: str = LEAD, helper: str = HELPER, tools: str = "", rules: str = "", **settings: Any
+    ) -> AsyncGenerator[Office]:
+        agent_folder("helper", helper, TOOLS.read_text() + tools)
+        agents = agent_folder("lead", lead, TOOLS.read_text() + tools)
+        if rules:
+            (agents / "lead" / "policy.cedar").write_text(rules)
+        async with local_runtime(scripts, agents=agents, client=client, **settings) as runtime:
+            yield Office(runtime, tmp_path / "effects.log")
+
+    return opened

@@ -43,6 +43,15 @@ RULES = """
 @id("echoes") @approval("finance") @grantable("uses:2,hours:1")
 forbid(principal, action == Action::"echo", resource);
 """
+DESK = """
+instructions = "You ask people."
+tools = ["std:ask_human"]
+[std.ask_human]
+group = "ops"
+[approval]
+groups = { ops = ["olga"] }
+expires_after = "2s"
+"""
 LOG = Path("effects.log")
 
 Handle = WorkflowHandle[Any, Any]
@@ -68,6 +77,10 @@ SCRIPTS: dict[str, Script] = {
     "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
     "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
+    "asked": [
+        Reply(calls=[Call("ask_human", {"question": question}) for question in ("red?", "blue?")]),
+        Reply("done"),
+    ],
 }
 OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
 """Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
@@ -77,6 +90,20 @@ ARCHIVED: dict[str, dict[str, Any]] = {"archived": {"archive": "archive", "archi
 
 SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
 """Effects that identical calls share: the tool of the agent `clerk`, and how many runs call it."""
+
+FAMILY = ("delegated", "delegated_child")
+"""A run that asks two others and is paused meanwhile, and one of those."""
+ASKED = [Call("delegate", {"agent": "helper", "goal": f"part {name}", "budget": {"usd": "0.10"}}) for name in "ab"]
+PARTS: dict[str, Script] = {
+    "delegated": [Reply(calls=ASKED), Reply("done")],
+    "part": [Reply(calls=[Call("gate", {"name": "open"})]), Reply("helped")],
+}
+LEAD = """
+instructions = "You lead."
+tools = ["std:delegate", "gate"]
+[delegate]
+agents = ["helper"]
+"""
 
 BUDGETS: dict[str, dict[str, Any]] = {"budget_exhausted": {"tool_calls": 2}, "deadline": {"seconds": 2}}
 
@@ -152,6 +179,16 @@ async def odd_messages(handle: Handle) -> None:
     await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
 
 
+async def asked(handle: Handle) -> None:
+    """One question of two is answered, and the other one is not."""
+
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [first, _] = await until(pending)
+    await handle.execute_update("answer", {"approval_id": first["approval_id"], "by": "olga", "answer": "red"})
+
+
 async def cancelled(handle: Handle) -> None:
     await effect("begin a")
     await handle.cancel()
@@ -165,6 +202,7 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "approved": approved,
     "granted": granted,
     "odd_messages": odd_messages,
+    "asked": asked,
     "invalid_input": None,
 }
 
@@ -186,7 +224,8 @@ async def keep_so_far(handle: Handle, name: str) -> None:
 async def record(runtime: LocalRuntime, name: str) -> None:
     """Runs one of `RUNS` to its end, and writes its history."""
     write(LOG, "")
-    request = {"goal": name, "agent": "workshop", "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
+    agent = "desk" if name == "asked" else "workshop"
+    request = {"goal": name, "agent": agent, "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
     handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
     if meanwhile := RUNS[name]:
         await meanwhile(handle)
@@ -209,6 +248,30 @@ async def record_effect(runtime: LocalRuntime, name: str) -> None:
     await keep(await until(started), name)
 
 
+async def record_family(runtime: LocalRuntime) -> None:
+    """Runs a parent with two children, and writes its history and that of the first child."""
+    write(LOG, "")
+    request = {"goal": "delegated", "agent": "lead", "metadata": {"log": str(LOG)}}
+    handle = await runtime.start(request, "recorded-delegated")
+
+    async def begun() -> bool:
+        return LOG.read_text().count("at the gate") == len(ASKED)
+
+    await until(begun)
+    [child, _] = (await handle.query("status"))["children"]
+    below = runtime.client.get_workflow_handle(child["run_id"])
+
+    async def is_paused() -> bool:
+        return (await below.query("status"))["state"] == "paused"
+
+    await handle.signal("pause", {"by": "olga"})
+    await until(is_paused)
+    write(Path("open"), "")
+    await handle.execute_update("resume", {"by": "olga"})
+    await keep(handle, FAMILY[0])
+    await keep(below, FAMILY[1])
+
+
 @contextlib.asynccontextmanager
 async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
     """A runtime with the agent `workshop`, on a server of its own; nothing in its histories names this machine."""
@@ -218,12 +281,18 @@ async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
         (agents / agent / "agent.toml").write_text(TOML if agent == "workshop" else 'instructions = "Be careful."\n')
         (agents / agent / "tools.py").write_text(tools.read_text())
     (agents / "workshop" / "policy.cedar").write_text(RULES)
+    for agent, toml in (("lead", LEAD), ("helper", 'instructions = "You help."\n')):
+        (agents / agent).mkdir(parents=True, exist_ok=True)
+        (agents / agent / "agent.toml").write_text(toml)
+        (agents / agent / "tools.py").write_text(TOOLS["workshop"].read_text())
+    (agents / "desk").mkdir(exist_ok=True)
+    (agents / "desk" / "agent.toml").write_text(DESK)
     write(agents / "clerk" / "go", "")
     calls = {name: [Reply(calls=[Call(tool, {"order": "A1"})]), Reply("done")] for name, (tool, _) in SHARED.items()}
     async with dev_server() as server:
         client = await connect(target_host=server.address, namespace="default", identity="recorder")
         settings = {"agents": agents, "client": client, "task_queue": "recorded", **more}
-        async with local_runtime({**SCRIPTS, **calls}, **settings) as runtime:
+        async with local_runtime({**SCRIPTS, **calls, **PARTS}, **settings) as runtime:
             yield runtime
 
 
@@ -237,11 +306,14 @@ async def main(wanted: Collection[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chdir(directory)
         try:
-            control = {*record_control.NAMES, record_control.MONEY}
+            control = {*record_control.NAMES, record_control.MONEY, *FAMILY}
             if runs := [name for name in wanted if name not in control and name not in ARCHIVED]:
                 async with workshop() as runtime:
                     for name in runs:
                         await (record_effect if name in SHARED else record)(runtime, name)
+            if set(wanted) & set(FAMILY):
+                async with workshop() as runtime:
+                    await record_family(runtime)
             for name in ARCHIVED.keys() & set(wanted):
                 async with workshop(**ARCHIVED[name]) as runtime:
                     await record(runtime, name)
@@ -257,6 +329,10 @@ if __name__ == "__main__":
     asyncio.run(
         main(
             sys.argv[1:]
-            or [name for name in (*RUNS, *SHARED, *record_control.NAMES, record_control.MONEY) if name not in OLDER]
+            or [
+                name
+                for name in (*RUNS, *SHARED, *FAMILY, *record_control.NAMES, record_control.MONEY)
+                if name not in OLDER
+            ]
         )
     )

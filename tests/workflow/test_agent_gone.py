@@ -23,7 +23,7 @@ def pay(amount: int) -> str:
 '''
 TOML = """
 [model]
-give_up_after = "6s"
+give_up_after = "12s"
 [budget]
 usd = "0.10"
 [approval]

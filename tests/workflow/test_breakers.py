@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -258,6 +259,22 @@ async def test_what_is_watched_goes_on_in_the_next_link_and_can_be_read_without_
     ).raw_description.workflow_execution_info.first_run_id
     await handle.terminate()
     assert await breakers(client) is None
+
+
+async def test_beyond_the_most_failures_money_is_told_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "BREAKERS_ID", told_to := f"breakers-{uuid.uuid4()}")
+    monkeypatch.setattr(telling, "MOST_FAILURES", 2)
+    reports = telling.BreakerReports(client, [RULE], told_to)
+    async with reports.kept():
+        for _ in range(5):
+            reports.tell(Report(ReportKind.RUN, "clerk", "acme", usd=7, failed=(FAILURE,)))
+        reports.tell(Report(ReportKind.DECISION, "clerk", "acme", usd=100))
+    handle = client.get_workflow_handle(told_to)
+    signals = [one.workflow_execution_signaled_event_attributes for one in (await handle.fetch_history()).events]
+    [told] = [json.loads(payload.data) for signal in signals for payload in signal.input.payloads]
+    await handle.terminate()
+    assert sum(one["usd"] for one in told["reports"]) == 135
+    assert sum(len(one["failed"]) for one in told["reports"]) == 2
 
 
 @pytest.mark.parametrize("given", [plain(BreakersInput(watched=Watched())), {"watched": {"rules": 3}}, "all"])

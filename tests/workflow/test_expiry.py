@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from backstay.adapters.engine.dev_server import temporal_binary
 from backstay.adapters.payload.converter import data_converter
-from backstay.contracts.names import AGENT_RUN
+from backstay.contracts.names import AGENT_RUN, NOTIFY
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
 
@@ -138,6 +139,56 @@ async def test_what_ends_a_run_that_nobody_answers(
     first = next(one["facts"]["approval"] for one in records if one["event"] == "approval_opened")
     assert round((first["expires_at_ms"] - first["requested_at_ms"]) / 3_600_000, 2) == shown
     assert result["spent"]["seconds"] <= result["budget"]["seconds"]
+
+
+@pytest_asyncio.fixture
+async def hook() -> AsyncIterator[tuple[str, list[str]]]:
+    """A web address that takes notices, and the events that it was told."""
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["event"])
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", told
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("budget", "expires_after", "minutes"),
+    [("", "10h", 9 * 60), ("[budget]\nseconds_exclude_approvals = false\nseconds = 7200\n", "2h", 54)],
+    ids=["its own time", "the deadline"],
+)
+async def test_people_are_reminded_in_the_last_tenth_of_the_time_that_they_were_shown(
+    skipping: WorkflowEnvironment,
+    agent_folder: Callable[..., Path],
+    hook: tuple[str, list[str]],
+    budget: str,
+    expires_after: str,
+    minutes: int,
+) -> None:
+    address, told = hook
+    approval = f'{TOML.partition("200_000")[2]}expires_after = "{expires_after}"\nnotify = "{address}"\n'
+    agents = agent_folder(toml=budget + approval, tools=TOOLS)
+    request = {**REQUEST, "budget": {"seconds": 3600}} if budget else REQUEST
+    async with local_runtime(
+        SCRIPT, agents=agents, client=skipping.client, search_attributes=False, webhook_secret="long-secret"
+    ) as runtime:
+        handle = await runtime.start(request)
+        await asyncio.wait_for(handle.result(), 60)
+        history = await handle.fetch_history()
+    assert told[:2] == ["opened", "expiring"]
+    sent = [
+        event.event_time.ToDatetime()
+        for event in history.events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == NOTIFY
+    ]
+    assert round((sent[1] - sent[0]) / timedelta(minutes=1)) == minutes
 
 
 async def test_an_approval_shows_the_end_that_the_engine_sets_to_the_run(

@@ -15,6 +15,7 @@ from backstay.app.workflows import sandbox
 
 from .record_control import MONEY, SHORT_LINKS, short_link
 from .record_control import NAMES as CONTROL
+from .record_histories import FAMILY
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 HINT = "the workflow no longer does what it did; if it is not meant to, run `python -m tests.workflow.record_histories`"
@@ -59,6 +60,7 @@ def test_histories_were_recorded() -> None:
         "archived",
         "effect_held",
         "effect_failed",
+        *FAMILY,
         *CONTROL,
         MONEY,
     } <= names
@@ -97,6 +99,8 @@ async def test_a_recorded_history_replays(path: Path) -> None:
         ("effect_failed", '"activityId": "perform-1"', '"activityId": "perform-7"'),
         ("archived", '"name": "archive"', '"name": "act"'),
         ("killed", "EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED", "EVENT_TYPE_TIMER_CANCELED"),
+        ("delegated", '"workflowId": "recorded-delegated/child-1-1', '"workflowId": "recorded-delegated/child-9-1'),
+        ("delegated_child", '"activityId": "admit"', '"activityId": "decide-7"'),
         ("control_plane", '"name": "Incident"', '"name": "Sweep"'),
         ("incident", '"name": "find_runs"', '"name": "tell_runs"'),
         ("incident_next", '"name": "order"', '"name": "account_runs"'),

@@ -19,7 +19,7 @@ from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Verdict
 
 from .. import options
-from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, unfinished
+from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, nothing_done, unfinished
 from .approve import Approvals
 from .hold import CallHold
 from .live import LiveRun
@@ -37,7 +37,8 @@ class Ended:
     `usd` is what the call reported as its cost, `verdict` the one of the boundary, where that was no; `shared` is the
     effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen. `begun` is
     False where no worker began to execute the call. `fingerprint` is a digest of tool, arguments and result, None for
-    repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`.
+    repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`. `labels` are
+    those of what a child run has read, and `answer` is its answer, where it gave one.
     """
 
     status: str
@@ -51,6 +52,8 @@ class Ended:
     fingerprint: str | None = None
     borrowed: bool = False
     unclear: bool = False
+    labels: tuple[str, ...] = ()
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,12 @@ async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tr
     try:
         result = await served(run, attempt)
     except ActivityError as error:
+        failure = nothing_done(error)
+        if failure is not None and failure.type == names.UNREACHED:
+            # The run goes on: the model may do without that server. Attempts of before were none, or would be told.
+            if interruption(run.state):
+                return Ended("cancelled", STOPPED, begun=False)
+            return Ended("failed", f"failed: {failure.message}")
         if lost(run, error):
             if begun and tool.effect != "read":
                 return Ended("unknown", HELD_AFTER_ATTEMPTS)

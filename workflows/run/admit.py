@@ -9,10 +9,11 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, AdmitInput
+from backstay.contracts.delegate import parent_of
 from backstay.contracts.proof import START, SignedMessage, VerifyInput
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
-from backstay.kernel.events import Admitted, ClaimProven
+from backstay.kernel.events import Admitted, ClaimProven, Tainted
 from backstay.kernel.markdown import inert
 
 from .. import options
@@ -41,6 +42,7 @@ async def ask_admission(request: RunRequest, record: Record, running: Running) -
         requested_by=request.requested_by,
         budget=request.budget,
         proof=_proof(request),
+        parent=parent_of(request),
     )
     how: ActivityConfig = {
         **options.ADMIT,
@@ -69,7 +71,7 @@ async def ask_admission(request: RunRequest, record: Record, running: Running) -
 
 def _proof(request: RunRequest) -> VerifyInput | None:
     """Returns the proof of the start, which is as old as it was when the engine took the start."""
-    if request.proof is None:
+    if request.proof is None or parent_of(request) is not None:
         return None
     info = workflow.info()
     signed = SignedMessage(namespace=info.namespace, run_id=info.workflow_id, message=START, content=request.content())
@@ -101,3 +103,5 @@ def begin(run: LiveRun) -> None:
     )
     if admission.proven and request.requested_by is not None:
         run.apply(ClaimProven(START, request.requested_by))
+    for taint in parent.taint if (parent := parent_of(request)) else ():
+        run.apply(Tainted(names.PARENT, taint))

@@ -14,8 +14,6 @@ from .approve import WAITING_BYTES, Approvals
 from .authorize import Judged
 from .messages import Messages
 
-OUTCOMES = ("happened", "not_happened", "stop")
-
 
 class Answers:
     """What people answer a run.
@@ -44,12 +42,11 @@ class Answers:
         return (await self._proven_open(names.DENY, vote)).deny(vote)
 
     async def answer(self, args: tuple[Any, ...]) -> VoteResult:
-        """Takes down what became of a call."""
+        """Takes down what became of a call, or the answer to a question."""
         answer = self._messages.read(names.ANSWER, Answer, args)
         approvals = await self._proven_open(names.ANSWER, answer, releases=False)
-        if answer.answer not in OUTCOMES:
-            text = f"the answer is one of {', '.join(OUTCOMES)}"
-            raise self._messages.refused(names.ANSWER, "InvalidAnswer", text, answer.by)
+        if problem := approvals.unfit(answer):
+            raise self._messages.refused(names.ANSWER, "InvalidAnswer", problem, answer.by)
         return approvals.answered(answer)
 
     async def edit(self, args: tuple[Any, ...]) -> EditResult:

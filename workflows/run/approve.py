@@ -26,6 +26,7 @@ from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
 from backstay.kernel.meter import Exposed
 from backstay.kernel.plan import exposed_by
+from backstay.kernel.question import OUTCOMES, choices_of, unfit
 from backstay.kernel.shortage import BudgetCard
 from backstay.kernel.standing import StandingGrant
 from backstay.kernel.terms import Agreed
@@ -144,14 +145,17 @@ class Approvals:
             Outcome.REQUIRE_APPROVAL, Code.OUTCOME_UNKNOWN, digest, "", groups=(group,), reasons=(UNKNOWN,)
         )
         asked = Judged(call, verdict, {group: approval.unknown_members})
-        opened = self._open(asked, (), ApprovalKind.OUTCOME_UNKNOWN)
-        end = await self._ended(opened)
-        self._notices.tell(opened, "closed")
-        answer = self._answers.get(opened)
-        if end is not ApprovalEnd.ANSWERED or answer is None or answer.answer == "stop":
+        _, answer = await self.put(asked, ApprovalKind.OUTCOME_UNKNOWN)
+        if answer is None or answer.answer == "stop":
             return Reconciled(answer="unknown")
         text = answer.result if isinstance(answer.result, str) else json.dumps(answer.result, ensure_ascii=False)
         return Reconciled.model_validate({"answer": answer.answer, "text": shortened(text, RESULT_BYTES)[0]})
+
+    def unfit(self, answer: Answer) -> str | None:
+        """Returns why an answer to an open approval says nothing that can be taken down; None where it does."""
+        if self._run.state.approvals[answer.approval_id].kind is ApprovalKind.QUESTION:
+            return unfit(answer.answer, choices_of(self._run.record.asked[answer.approval_id]))
+        return None if answer.answer in OUTCOMES else f"the answer is one of {', '.join(OUTCOMES)}"
 
     async def more(self, group: str, card: BudgetCard) -> Approval:
         """Asks people for more of an exhausted budget; returns the approval at its end."""
@@ -161,11 +165,16 @@ class Approvals:
         )
         call = ProposedCall(call_id=f"budget-{card.args['dimension']}", tool="budget", arguments=canonical(card.args))
         members = {group: self._run.admission.approval.budget_members}
-        opened = self._open(Judged(call, verdict, members), (), ApprovalKind.BUDGET)
         # The run may have been stopped, and its limits raised, when this returns.
+        closed, _ = await self.put(Judged(call, verdict, members), ApprovalKind.BUDGET)
+        return closed
+
+    async def put(self, asked: Judged, kind: ApprovalKind) -> tuple[Approval, Answer | None]:
+        """Puts to people what releases no call; returns the approval at its end, and the answer where there was one."""
+        opened = self._open(asked, (), kind)
         await self._ended(opened)
         self._notices.tell(opened, "closed")
-        return self._run.state.approvals[opened]
+        return self._run.state.approvals[opened], self._answers.get(opened)
 
     def raised(self, event: Granted) -> None:
         """Closes the questions for more that a grant has answered: whatever waits looks for room again."""
@@ -202,7 +211,7 @@ class Approvals:
         return self._result(vote.approval_id)
 
     def answered(self, answer: Answer) -> VoteResult:
-        """Takes a person's word for what became of a call."""
+        """Takes a person's word for what became of a call, or as the answer to a question."""
         self._answers[answer.approval_id] = answer
         said = answer.answer + (f": {answer.comment}" if answer.comment else "")
         self._run.apply(ApprovalEnded(answer.approval_id, ApprovalEnd.ANSWERED, answer.by, said))
@@ -256,6 +265,7 @@ class Approvals:
         self._run.apply(ApprovalEnded(edit.approval_id, ApprovalEnd.EDITED, edit.by, edit.comment))
         self._run.apply(CallJudged(call.call_id, call.tool, verdict))
         hold, outcome = self._holds[edit.approval_id], verdict.outcome
+        hold.means(call)
         problem = None if outcome is Outcome.DENY else hold.changed(verdict)
         self._edits[edit.approval_id] = _Edited(judged, (*before.editors, edit.by), problem)
         self._run.news.note(

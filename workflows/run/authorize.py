@@ -9,6 +9,7 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.delegate import asked_by_person, parent_of
 from backstay.contracts.metering import Metered
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.kernel.counted import sums_before
@@ -137,7 +138,7 @@ def question(
         agent=run.request.agent,
         tenant=run.request.tenant,
         requested_by=run.request.requested_by,
-        goal=run.request.goal,
+        goal=asked_by_person(run.request),
         facts=_facts(run, calls),
         now=run.clock.now_ms() // 1000,
         calls=list(calls),
@@ -147,6 +148,7 @@ def question(
         counted={call_id: {name: dict(one) for name, one in before.items()} for call_id, before in sums.items()},
         uncounted=[call.call_id for call in calls if told and not _is_held(told.get(call.call_id))],
         decision=run.last_decision or "",
+        above=parent.above if (parent := parent_of(run.request)) else [],
     )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from temporalio import workflow
 
+from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import shortened
 from backstay.contracts.decision import Decision, Observation, ProposedCall
 from backstay.kernel.arguments import denied_arguments, is_long, is_long_denied, refused_arguments
+from backstay.kernel.child_events import HandedOver
 from backstay.kernel.events import (
     CallEnded,
     CallJudged,
@@ -21,13 +23,17 @@ from backstay.kernel.events import (
     Warned,
 )
 from backstay.kernel.keys import fingerprint, short_digest
+from backstay.kernel.origins import UNTRUSTED
 from backstay.kernel.stopping import gets_nowhere
 from backstay.kernel.verdict import Code, Outcome
 
 from .. import options
 from .act import STOPPED, Ended, act
 from .approve import Approvals
+from .ask import ask
 from .authorize import Judged, judge
+from .child_hold import ChildHold
+from .delegate import Children
 from .hold import CallHold, HoldParts
 from .live import LiveRun
 from .news import SHOWN_WEIGHED
@@ -38,6 +44,7 @@ SIDE_BY_SIDE = 16
 TOLD_BYTES = 160_000
 """The most all unrecorded results of a decision may take, in bytes; JSON may spell each byte with six."""
 
+BEFORE_VERDICTS = "what a run knows is asked before the verdicts"
 TOGETHER = "the calls of a decision are noted together, in the order asked"
 AT_ONCE = 100
 """The most calls that begin in one task of the workflow: a task that thinks for two seconds is taken for hung."""
@@ -61,8 +68,9 @@ ONCE_ONLY = (
 class Calls:
     """The calls of one decision."""
 
-    def __init__(self, run: LiveRun, approvals: Approvals, parts: HoldParts) -> None:
+    def __init__(self, run: LiveRun, approvals: Approvals, parts: HoldParts, children: Children) -> None:
         self._run = run
+        self._children = children
         self._approvals = approvals
         self._parts = parts
         self._room = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -72,6 +80,10 @@ class Calls:
     async def perform(self, decision: Decision) -> None:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
+        if len(decision.calls) > 1:
+            # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
+            # and would find no answer there to what was asked only in the next task.
+            run.knows_all = workflow.patched(BEFORE_VERDICTS)
         judged = await self._judged(decision.calls)
         run.told.clear()
         for one in judged:
@@ -80,8 +92,8 @@ class Calls:
         if all(one.verdict.unusable for one in judged):
             run.apply(DecisionUnusable(run.state.step))
         await self._draw(judged)
-        self._together = len(judged) == 1 or workflow.patched(TOGETHER)
-        ends = await _all(self._plans(judged))
+        self._together = len(judged) == 1 or run.knows(TOGETHER)
+        ends = await self._all(self._plans(judged))
         if self._together:
             self._note(ends)
         for one, ended in zip(judged, ends, strict=True):
@@ -91,17 +103,32 @@ class Calls:
             refused = one.verdict.code in _UNFIT
             denied = ended.status == "denied" and not refused
             observation = Observation(
-                call_id=one.call.call_id, text=text, digest=short_digest(shown), refused=refused, denied=denied
+                call_id=one.call.call_id,
+                text=text,
+                digest=short_digest(shown),
+                refused=refused,
+                denied=denied,
+                labels=list(ended.labels),
             )
             run.told[one.call.call_id] = replace(run.told[one.call.call_id], status=ended.status)
             run.observe(observation, one.call.tool, shown, ended.status)
             if refused and is_long(one.call.arguments):
                 run.news.weigh(refused_arguments(one.call.arguments))
-            if denied and is_long_denied(one.call.arguments) and workflow.patched(SHOWN_WEIGHED):
+            if denied and is_long_denied(one.call.arguments) and run.knows(SHOWN_WEIGHED):
                 run.news.weigh(denied_arguments(one.call.arguments))
+        self._hand_over(judged, ends)
         if gets_nowhere(run.state) and not run.record.over:
             run.apply(Warned(run.state.progress.repetitions))
             run.news.note(ONCE_ONLY if run.state.progress.is_new else NOWHERE)
+
+    def _hand_over(self, judged: Sequence[Judged], ends: Sequence[Ended]) -> None:
+        """Answers with what a child has answered, where the agent hands over and has asked for nothing else."""
+        delegate, answer = self._run.admission.delegate, ends[0].answer if len(ends) == 1 else None
+        if delegate is None or not delegate.hand_over or answer is None or self._run.record.over:
+            return
+        call = judged[0].call
+        self._run.answer = answer
+        self._run.apply(HandedOver(call.call_id, self._run.state.children[call.call_id].agent))
 
     async def _judged(self, calls: Sequence[ProposedCall]) -> list[Judged]:
         """Has ledgers count the calls, and returns the verdicts over them.
@@ -132,17 +159,28 @@ class Calls:
     async def _draw(self, judged: Sequence[Judged]) -> None:
         """Draws what the allowed calls may cost."""
         tools = [self._run.admission.tool(one.call.tool) for one in judged if one.verdict.outcome is not _DENY]
-        await self._parts.purse.cover([options.paid(tool) for tool in tools if tool])
+        paid = [options.paid(tool) for tool in tools if tool]
+        await self._parts.purse.cover([*paid, *self._children.wanted(judged)])
 
     def _plans(self, judged: Sequence[Judged]) -> list[Coroutine[Any, Any, Ended]]:
         """Returns how each call goes on; none begins where the verdicts, or something else, have ended the run."""
         begins = any(one.verdict.outcome is not _DENY for one in judged)
-        if begins and self._run.record.over and workflow.patched(VERDICTS_FIRST):
+        if begins and self._run.record.over and self._run.knows(VERDICTS_FIRST):
             for one in judged:
                 if one.metered and one.verdict.outcome is not _DENY:
                     self._parts.meters.give_back(one.metered)
             return [_settled(_not_begun(one)) for one in judged]
+        self._children.share(judged)
         return [self._planned(one) for one in judged]
+
+    async def _all(self, plans: Sequence[Coroutine[Any, Any, Ended]]) -> list[Ended]:
+        """Lets every call go on, side by side; those of a long decision begin in several tasks of the workflow."""
+        begun: list[asyncio.Task[Ended]] = []
+        for place, plan in enumerate(plans):
+            if place and place % AT_ONCE == 0 and self._run.knows(IN_TURN):
+                await workflow.sleep(timedelta(milliseconds=1), summary="calls begin in turn")
+            begun.append(asyncio.ensure_future(plan))
+        return await asyncio.gather(*begun)
 
     def _note(self, ends: Sequence[Ended]) -> None:
         """Takes down how calls ended, in the order asked, whichever ended first."""
@@ -152,13 +190,18 @@ class Calls:
 
     def _planned(self, judged: Judged) -> Coroutine[Any, Any, Ended]:
         """Holds a call that may come to be executed at once, in the order asked, and returns how it goes on."""
-        call, tool = judged.call, self._run.admission.tool(judged.call.tool)
+        tool = self._run.admission.tool(judged.call.tool)
         if judged.verdict.outcome is _DENY or tool is None:
             return _settled(Ended("denied", denial(judged.verdict)))
-        hold = CallHold(self._run, self._parts, tool, call.call_id, judged.metered)
+        hold = self._hold(judged, tool)
         if problem := hold.place(judged.verdict):
             return _settled(Ended("denied", problem))
         return self._released(judged, hold)
+
+    def _hold(self, judged: Judged, tool: ToolSpec) -> CallHold:
+        if self._children.asks(tool):
+            return self._children.hold(judged, tool, self._parts)
+        return CallHold(self._run, self._parts, tool, judged.call.call_id, judged.metered)
 
     async def _released(self, judged: Judged, hold: CallHold) -> Ended:
         """Waits for people where it must, then executes the call."""
@@ -173,11 +216,16 @@ class Calls:
 
     async def _executed(self, hold: CallHold, released: Released) -> Ended:
         run, call, tool = self._run, released.call, hold.tool
-        async with self._room:
-            if not await run.running.go_ahead():
-                hold.release()
-                return Ended("cancelled", STOPPED)
-            ended = await act(run, self._approvals, hold, released)
+        if tool.asks:
+            ended = await ask(run, self._approvals, released)
+        elif isinstance(hold, ChildHold):  # children have a room of their own
+            ended = await self._children.perform(hold, released)
+        else:
+            async with self._room:
+                if not await run.running.go_ahead():
+                    hold.release()
+                    return Ended("cancelled", STOPPED)
+                ended = await act(run, self._approvals, hold, released)
         if not ended.begun:
             hold.release()
             return ended
@@ -196,6 +244,8 @@ class Calls:
             run.apply(CallJudged(call.call_id, call.tool, ended.verdict))
         if tool.untrusted and ended.status != "denied":  # an error's words come from outside as a result's do
             run.apply(Tainted(call.tool))
+        if UNTRUSTED in ended.labels:
+            run.apply(Tainted(call.tool))
         return ended
 
 
@@ -203,16 +253,6 @@ def _not_begun(judged: Judged) -> Ended:
     if judged.verdict.outcome is _DENY:
         return Ended("denied", denial(judged.verdict))
     return Ended("cancelled", STOPPED)
-
-
-async def _all(plans: Sequence[Coroutine[Any, Any, Ended]]) -> list[Ended]:
-    """Lets every call go on, side by side; those of a long decision begin in several tasks of the workflow."""
-    begun: list[asyncio.Task[Ended]] = []
-    for place, plan in enumerate(plans):
-        if place and place % AT_ONCE == 0 and workflow.patched(IN_TURN):
-            await workflow.sleep(timedelta(milliseconds=1), summary="calls begin in turn")
-        begun.append(asyncio.ensure_future(plan))
-    return await asyncio.gather(*begun)
 
 
 async def _settled(ended: Ended) -> Ended:

@@ -64,7 +64,7 @@ class Purse:
         while self._dry is None and before != self._run.state.drawn and self._asks(Amount(usd=usd)):
             before = self._run.state.drawn
             self._dry = await self._more(Amount(usd=usd))
-        if self._dry is not None and len(calls) > 1 and workflow.patched(THOSE_THAT_FIT):
+        if self._dry is not None and len(calls) > 1 and self._run.knows(THOSE_THAT_FIT):
             self._dry = await self._cover_some(calls, usd, self._dry)
 
     async def _cover_some(self, calls: Sequence[Paid], usd: int, short: BudgetShort) -> BudgetShort:

@@ -99,6 +99,9 @@ class CallHold:
         """Holds a call that was changed by a person, if it means something else now; returns what `place` does."""
         return None if verdict.exposure == self._attempt.exposure else self.place(verdict)
 
+    def means(self, call: ProposedCall) -> None:
+        """Takes over the arguments of a changed call, where they matter to what is held."""
+
     async def room(self) -> str | None:
         """Waits for people to give the budget room for the call, where it has none; returns what `place` does."""
         short, self._short = self._short, None

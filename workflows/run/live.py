@@ -32,8 +32,12 @@ class LiveRun:
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
         self.answer: str | None = None
+        self.labels: set[str] = set()
+        """The labels of what child runs have read."""
         self.told: dict[str, CallTold] = {}
         """The calls of the last decision, for people, by call id."""
+        self.knows_all = False
+        """True where a decision of several calls was begun by a worker that knows all changes below."""
 
     @property
     def state(self) -> RunState:
@@ -45,6 +49,10 @@ class LiveRun:
         """The run's own part of every idempotency key: stable over crashes, continue-as-new and resets."""
         info = workflow.info()
         return run_key(info.namespace, info.workflow_id, info.first_execution_run_id)
+
+    def knows(self, change: str) -> bool:
+        """Tells whether the run is carried on with a change of the runtime; recorded runs may be older than it."""
+        return self.knows_all or workflow.patched(change)
 
     def apply(self, event: Event) -> None:
         """Lets an event happen."""

@@ -79,7 +79,7 @@ class Measured:
         if not state.admitted:
             return
         self._count(measures.STEPS, state.step)
-        self._count(measures.SPENT, state.budget.spent.usd)
+        self._count(measures.SPENT, state.budget.spent.usd - state.delegated.usd)
         for model, spent in self._by_model().items():
             self._count(measures.TOKENS, spent.input_tokens, model=model, type="input")
             self._count(measures.TOKENS, spent.output_tokens, model=model, type="output")
@@ -91,7 +91,7 @@ class Measured:
     def _by_model(self) -> Mapping[str, Amount]:
         """Returns the run's spend by model: what no model has that the run changed to is the first one's."""
         state = self._record.state
-        first = state.budget.spent
+        first = state.budget.spent - state.delegated
         for amount in state.spent_by.values():
             first = first - amount
         # A run may change back to its first model, which then has a part of its own too.

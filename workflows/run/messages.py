@@ -98,6 +98,8 @@ class Messages:
             raise self.unknown_approval(name, vote)
         if approval.kind.releases is not releases:
             text = "this approval asks what became of a call: use `answer`"
+            if approval.kind is ApprovalKind.QUESTION:
+                text = "this approval asks a question: use `answer`"
             if not releases:
                 text = "this approval asks for a release: use `approve` or `deny`"
             raise self.refused(name, "WrongKind", text, vote.by)

@@ -21,6 +21,7 @@ from backstay.kernel.excerpt import on_one_line
 from backstay.kernel.markdown import block, code, inert
 
 from .people import people
+from .relatives import relatives
 
 _BAR = 8
 _GOAL = 300
@@ -40,8 +41,16 @@ class Latest:
     detail: str | None = None
 
 
-def details(run_id: str, request: RunRequest, status: RunStatusView, latest: Latest) -> str:
-    """Returns the run as a Markdown page: goal, state, open approvals and how to answer them, last decision, budget."""
+def details(run_id: str, request: RunRequest, status: RunStatusView, latest: Latest, namespace: str = "default") -> str:
+    """Returns the run as a Markdown page: goal, state, open approvals and how to answer them, last decision, budget.
+
+    Args:
+        run_id: the run's id.
+        request: its request.
+        status: where it stands.
+        latest: its latest words.
+        namespace: where the runs are that the page links to.
+    """
     lines = [f"**Goal:** {inert(_cut(' '.join(request.goal.split()), _GOAL))}", "", *_state(request, status, latest)]
     if status.stop_explained:
         lines += ["", f"**Why:** {inert(status.stop_explained)}"]
@@ -53,7 +62,7 @@ def details(run_id: str, request: RunRequest, status: RunStatusView, latest: Lat
         lines += ["", f"**{more} more** wait: {code(f'backstay show {shlex.quote(escaped(run_id))}')}"]
     if latest.calls:
         lines += ["", "**Last decision:**", "", *(f"- {call}" for call in latest.calls)]
-    lines += ["", *_budget(status), *people(status)]
+    lines += [*relatives(status, namespace), "", *_budget(status), *people(status)]
     if status.state != "closed":
         lines += _STOP_IT
     return "\n".join(lines)

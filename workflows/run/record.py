@@ -10,6 +10,7 @@ from backstay.contracts.budget import LimitsInForce
 from backstay.contracts.card import call_of
 from backstay.contracts.deeds import LATEST as LATEST_DEEDS
 from backstay.contracts.deeds import Deed, RefusedMessage, deed_of, refused_in
+from backstay.contracts.delegate import parent_of
 from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import Page, PageRequest, TranscriptItem, page
 from backstay.contracts.trouble import ModelTrouble
@@ -60,6 +61,12 @@ class Record:
         self._items = _Pages()
         self._heeding: list[Callable[[], None]] = []
         self._following: list[Follower] = []
+
+    @property
+    def parent(self) -> str | None:
+        """The run that this one is a child of; None where it is none."""
+        parent = parent_of(self._request) if self._request else None
+        return parent.run_id if parent else None
 
     @property
     def stop(self) -> Stop | None:
@@ -164,6 +171,7 @@ class Record:
             spent_usd=format_usd(self.state.budget.spent.usd),
             approved=len(before),
             approved_before=[self._approved(one) for one in before[-LATEST:]],
+            parent=self.parent,
         )
 
     def _approved(self, approval: Approval) -> Approved:

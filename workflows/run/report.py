@@ -8,6 +8,7 @@ from temporalio import workflow
 
 from backstay.contracts.approval import PendingApproval
 from backstay.contracts.budget import LimitsInForce, ModelSpent, Spent
+from backstay.contracts.delegate import parent_of
 from backstay.contracts.exposure import Sums, sums
 from backstay.contracts.run import AuditSummary, InFlight, RunRequest, RunResult
 from backstay.contracts.status import RunStatusView, State
@@ -18,6 +19,7 @@ from backstay.kernel.shortage import explained
 from backstay.kernel.stop import Stop
 from backstay.kernel.stopping import interrupts, next_stop
 
+from .children import children_of, ended_children, labels_of
 from .clock import Clock
 from .live import LiveRun
 from .page import Latest
@@ -82,6 +84,8 @@ def status_of(record: Record, clock: Clock, run: LiveRun | None, seen_at: dateti
         stop_explained=explained(state, stop),
         people=list(record.people),
         refused=list(record.refused),
+        parent=record.parent,
+        children=children_of(state),
     )
 
 
@@ -109,6 +113,9 @@ def result_of(request: RunRequest, record: Record, clock: Clock, run: LiveRun | 
         audit=AuditSummary(records=audit.records, head=audit.head),
         stop_explained=explained(state, stop),
         models={name: ModelSpent.of(amount) for name, amount in state.spent_by.items()},
+        labels=sorted(labels_of(run)) if run and (state.children or parent_of(request)) else [],
+        children=ended_children(state),
+        parent=record.parent,
     )
 
 
@@ -141,4 +148,4 @@ def open_state(state: RunState) -> State:
         return "stopping"
     if state.stands_still:
         return "paused"
-    return "waiting_approval" if state.open_approvals else "running"
+    return "waiting_approval" if state.waits_for_people else "running"

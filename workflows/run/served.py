@@ -29,12 +29,17 @@ LONGEST_PAUSE = {
     names.UNSERVED_TOOL: timedelta(seconds=1),
     # A stop may last for days. Pauses grow with it, so that the run is late by a fifth of it at most.
     names.HELD: timedelta(seconds=60),
+    names.UNREACHED: timedelta(seconds=5),
 }
 HELD_BEFORE = "the time for which a stop held an activity is no time without a worker"
 FOR_EVER = timedelta(days=36_500)
 HELD_IN_ITS_QUEUE = "what waited in its queue while the run was frozen is asked for again"
 TOOL_PATIENCE = timedelta(seconds=15)
 """The wait for a worker with an earlier version of a tool: it is there now, or will not come back."""
+SERVER_PATIENCE = timedelta(seconds=30)
+"""The wait for the server of a tool: a restart takes that long, and a longer trouble the model had better know of."""
+
+_PATIENCE = {names.UNSERVED_TOOL: TOOL_PATIENCE, names.UNREACHED: SERVER_PATIENCE}
 
 
 async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
@@ -121,4 +126,4 @@ def _patience(run: LiveRun, kind: str | None) -> timedelta:
     if kind == names.HELD:
         return FOR_EVER
     give_up = timedelta(seconds=run.admission.model.give_up_after)
-    return min(give_up, TOOL_PATIENCE) if kind == names.UNSERVED_TOOL else give_up
+    return min(give_up, _PATIENCE.get(kind or "", give_up))

@@ -2,18 +2,28 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from backstay.contracts.admission import Admission, AdmitInput, ApprovalSpec, ArchiveSpec, ModelSpec, OtherModel
+from backstay.contracts.admission import (
+    Admission,
+    AdmitInput,
+    ApprovalSpec,
+    ArchiveSpec,
+    ModelSpec,
+    OtherModel,
+    ToolSpec,
+)
 from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
+from backstay.contracts.delegate import DelegateSpec, ParentRun
 from backstay.contracts.names import model_queue
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError, ModelError, UnservedError
 from backstay.kernel.approval import Quorum, quorum_of
 from backstay.kernel.budget import Limits
+from backstay.kernel.mcp_words import cleaned
 from backstay.kernel.nearest import did_you_mean
 from backstay.kernel.price import Price
 from backstay.settings import Settings
@@ -21,14 +31,15 @@ from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
 from ..model.prices import price_of, price_of_reply
-from ..tool.function import Tool
+from ..tool.placed import PlacedTool
 from .config import ModelTable, OtherModelTable
+from .delegating import check_delegates
 from .exposure import check_exposure, exposure_of
 from .folder import Agent
 from .organisation import Organisation
 from .rungs import check_rungs
 from .times import check_times
-from .toml_file import line_of
+from .toml_file import line_of, place_of
 
 OPENAI_HOST = "api.openai.com"
 AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
@@ -53,6 +64,7 @@ class Catalog:
         self._others: dict[tuple[str, str | None, int], Price | None] = {}
         for agent in agents.values():
             self._check(agent)
+            check_delegates(agent.folder, agent.config.delegate, agents)
 
     def put(self, agent: Agent) -> None:
         """Serves an agent as it is now; open runs keep the version that they were admitted with.
@@ -61,6 +73,7 @@ class Catalog:
             ConfigurationError: the agent cannot be used; what was served stays.
         """
         self._check(agent)
+        check_delegates(agent.folder, agent.config.delegate, {*self.agents, agent.name})
         before = self.agents.get(agent.name)
         self.agents = {**self.agents, agent.name: agent}
         if before is not None:
@@ -92,7 +105,10 @@ class Catalog:
         agent = self._requested(request)
         exposure = exposure_of(agent, self._org, request.tenant)
         bounds = {name: meter.bounds() for name, meter in exposure.items()}
-        limits = replace(self._limits(agent, request), exposure=bounds)
+        limits = handed_down(replace(self._limits(agent, request), exposure=bounds), request.parent, agent.tools)
+        delegate = agent.config.delegate.spec(request.parent) if agent.config.delegate else None
+        specs = [self._shown(agent, tool.spec) for tool in agent.tools.values()]
+        tools = [spec for spec in specs if _may_call(spec, request.parent, delegate)]
         model = self.model_spec(agent)
         if model.price is None and limits.usd is not None:
             problem = (
@@ -105,16 +121,19 @@ class Catalog:
             agent_version=agent.version,
             instructions=agent.config.instructions,
             model=model,
-            tools=[tool.spec for tool in agent.tools.values()],
+            tools=tools,
+            withheld=[name for name in agent.tools if name not in {tool.name for tool in tools}],
+            delegate=delegate,
             limits=limits,
             on_exhausted=agent.config.budget.on_exhausted,
-            ceilings=self._ceilings(agent),
-            thresholds=agent.config.thresholds(calls_tools=bool(agent.tools)),
+            ceilings=handed_down(self._ceilings(agent), request.parent, agent.tools),
+            thresholds=agent.config.thresholds(calls_tools=bool(tools)),
             policy_version="",
             search_attributes=self._settings.search_attributes,
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
-            draws=self._org.limits.draws(request.tenant, agent.name),
+            # What a child spends is part of what its parent has drawn.
+            draws=None if request.parent else self._org.limits.draws(request.tenant, agent.name),
             exposure=exposure,
             archive=ArchiveSpec(every=self._settings.archive_every) if self._settings.archive else None,
         )
@@ -123,7 +142,7 @@ class Catalog:
         """Tells whether the agent is served here."""
         return agent in self.agents
 
-    def tool(self, agent: str, name: str, version: str = "") -> Tool | None:
+    def tool(self, agent: str, name: str, version: str = "") -> PlacedTool | None:
         """Returns a tool of a version of an agent that is kept, else as deployed now; None where it has none."""
         served = self._earlier.get((agent, version)) or self.agents.get(agent)
         return served.tools.get(name) if served else None
@@ -172,9 +191,9 @@ class Catalog:
         return replace(reply, price=self._price_of_another(reply.model, request, served))
 
     async def close(self) -> None:
-        """Closes the connections to models, and ends the loops of async tools."""
+        """Closes the connections to models and to MCP servers, and ends the loops of async tools."""
         for agent in (*self.agents.values(), *self._earlier.values()):
-            agent.loop.close()
+            await agent.close()
         for model in self._models.values():
             await model.close()
 
@@ -220,37 +239,43 @@ class Catalog:
         """Returns how the agent asks for approvals.
 
         Raises:
-            ConfigurationError: the group for unknown outcomes, or the one for budgets, has no members.
+            ConfigurationError: the group for unknown outcomes, for budgets or for questions has no members.
         """
         table = agent.config.approval
+        people = agent.config.std.ask_human
+        question = people.group if people and any(tool.spec.asks for tool in agent.tools.values()) else None
         return ApprovalSpec(
             expires_after=seconds(table.expires_after),
             wait_at_most=seconds(table.wait_at_most),
             notify=table.notify is not None,
             unknown=table.unknown,
-            unknown_members=self._members(agent, "unknown", table.unknown),
+            unknown_members=self._members(agent, "approval.unknown", table.unknown),
             budget=table.budget,
-            budget_members=self._members(agent, "budget", table.budget),
+            budget_members=self._members(agent, "approval.budget", table.budget),
+            question=question,
+            question_members=self._members(agent, "std.ask_human.group", question),
         )
 
     def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
-        """Returns the people of the group that a key of `[approval]` names; nobody where it names none.
+        """Returns the people of the group that a key names; nobody where it names none.
 
         Raises:
             ConfigurationError: it names no group, or one without members.
         """
-        where = str(agent.folder / "agent.toml")
+        file = agent.folder / "agent.toml"
         if group is None:
-            if key == "budget" and agent.config.budget.on_exhausted == "ask":
+            if key == "approval.budget" and agent.config.budget.on_exhausted == "ask":
+                where = place_of(file, "budget.on_exhausted")
                 mend = 'name it as `budget = "GROUP"` under `[approval]`'
                 raise ConfigurationError('`on_exhausted = "ask"` names nobody to ask', where=where, mend=mend)
             return []
+        where = place_of(file, key)
         if quorum_of(group) != Quorum(group):
             mend = "use letters, digits and `_ . @ / -`, and leave out a number of people"
-            raise ConfigurationError(f"`approval.{key}` names no group: `{group}`", where=where, mend=mend)
+            raise ConfigurationError(f"`{key}` names no group: `{group}`", where=where, mend=mend)
         members = {**agent.config.approval.groups, **self._org.groups}.get(group, ())
         if not members:
-            raise ConfigurationError(f"the group `{group}` of `approval.{key}` has no members", where=where)
+            raise ConfigurationError(f"the group `{group}` of `{key}` has no members", where=where)
         return list(members)
 
     def _ceilings(self, agent: Agent) -> Limits:
@@ -264,7 +289,7 @@ class Catalog:
         # Only values written in the file are compared: a default above the organisation's ceiling is just lowered.
         above = narrowed(self._org.ceilings, own.written())
         if isinstance(above, list):
-            where = str(agent.folder / "agent.toml")
+            where = place_of(agent.folder / "agent.toml", above[0].field)
             raise ConfigurationError(f"{above[0]} of the organisation", where=where)
         ceilings = lowest(own.limits(), self._org.ceilings)
         check_times(agent.config, agent.folder / "agent.toml", ceilings.seconds)
@@ -303,10 +328,21 @@ class Catalog:
             what = f"{len(agent.tools)} tools are more than the {MOST_TOOLS} that OpenAI takes"
             raise ConfigurationError(what, where=str(agent.folder / "agent.toml"), mend="list fewer in `tools`")
         for tool in agent.tools.values():
-            if len(tool.spec.description) > LONGEST_DESCRIPTION:
+            if tool.spec.function is None and len(tool.spec.description) > LONGEST_DESCRIPTION:
                 what = f"the docstring of `{tool.spec.name}` is longer than {LONGEST_DESCRIPTION} characters"
                 mend = "OpenAI refuses that: shorten it, and say the rest in `instructions`"
                 raise ConfigurationError(what, where=tool.where, mend=mend)
+
+    def _shown(self, agent: Agent, spec: ToolSpec) -> ToolSpec:
+        """Returns a tool as runs are admitted with it: the words of an MCP server are cut to what OpenAI takes."""
+        fits = len(spec.description) <= LONGEST_DESCRIPTION
+        if (
+            fits
+            or spec.function is None
+            or not is_openai(agent.config.model.base_url or self._settings.openai_base_url)
+        ):
+            return spec
+        return spec.model_copy(update={"description": cleaned(spec.description, LONGEST_DESCRIPTION)})
 
     def _model(self, agent: Agent) -> OpenAIModel:
         """Returns the agent's connection, shared by all agents with the same key and address."""
@@ -323,6 +359,30 @@ class Catalog:
         if endpoint not in self._models:
             self._models[endpoint] = OpenAIModel(key, base_url)
         return self._models[endpoint]
+
+
+def handed_down(limits: Limits, parent: ParentRun | None, tools: Container[str]) -> Limits:
+    """Returns the tighter of an agent's limits and of those that a run above has carved.
+
+    Args:
+        limits: the agent's.
+        parent: what the run above hands down; None where there is none.
+        tools: the agent's tools; limits of others mean nothing to it.
+    """
+    if parent is None:
+        return limits
+    carved = parent.limits
+    known = replace(
+        carved,
+        tools={name: limit for name, limit in carved.tools.items() if name in tools},
+        exposure={name: bounds for name, bounds in carved.exposure.items() if name in limits.exposure},
+    )
+    return lowest(limits, known)
+
+
+def _may_call(tool: ToolSpec, parent: ParentRun | None, delegate: DelegateSpec | None) -> bool:
+    """Tells whether a run has a tool: every run above has it too, and there is a level left to delegate to."""
+    return (parent is None or tool.name in parent.tools) and (delegate is not None or not tool.delegates)
 
 
 def is_openai(base_url: str | None) -> bool:

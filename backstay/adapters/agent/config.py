@@ -18,8 +18,11 @@ from backstay.errors import ConfigurationError
 from backstay.kernel.progress import FEWEST_REPEATS, LONGEST_CYCLE, REMEMBERED
 from backstay.kernel.stop import Thresholds
 from backstay.tools.declare import seconds
+from backstay.tools.ready.settings import ReadyTable
 
 from ..model.dialect import Name, Parameters, Wire
+from .delegating import DelegateTable
+from .mcp_table import McpTable, ServerName
 from .registers import Registers
 from .toml_file import read_table
 
@@ -239,6 +242,8 @@ class AgentConfig(Contract):
         tools: the tools that the agent may call; default: every `@tool` of tools.py.
         exposure: limits of what calls mean, by meter.
         registers: known values by the name of their register: a list, or a file in the agent's folder.
+        mcp: MCP servers by the name that the agent gives them; their tools are listed as `mcp:NAME/TOOL`.
+        delegate: the agents that `std:delegate` may ask, and how many of their runs there may be.
     """
 
     instructions: Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -252,6 +257,9 @@ class AgentConfig(Contract):
     policy: PolicyTable = PolicyTable()
     registers: Registers = Field(default_factory=dict[str, str | list[str]])
     sources: SourcesTable = SourcesTable()
+    std: ReadyTable = ReadyTable()
+    mcp: dict[ServerName, McpTable] = Field(default_factory=dict[str, McpTable])
+    delegate: DelegateTable | None = None
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

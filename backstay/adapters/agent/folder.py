@@ -6,18 +6,22 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from backstay.errors import ConfigurationError
+from backstay.errors import ConfigurationError, MissingExtraError
 from backstay.kernel.nearest import did_you_mean
+from backstay.tools.call import no_secret
 from backstay.tools.declare import options_of
 
 from ..tool.function import Tool, tool_of
 from ..tool.loop import ToolLoop
+from ..tool.placed import PlacedTool
 from .config import AgentConfig, read_config
+from .mcp_tools import NO_SERVERS, McpTools, listed_names, mcp_tools
+from .ready import check_distinct, ready_tools
 from .times import check_times
 from .toml_file import line_of
 
@@ -32,18 +36,30 @@ class Agent:
         tools: the listed tools by name, in the order of the list.
         version: a digest of every file in the folder.
         loop: runs the agent's async tools.
+        mcp: its MCP servers, and what is to be said of their tools.
     """
 
     name: str
     folder: Path
     config: AgentConfig
-    tools: Mapping[str, Tool]
+    tools: Mapping[str, PlacedTool]
     version: str
     loop: ToolLoop
+    mcp: McpTools = NO_SERVERS
+
+    async def close(self) -> None:
+        """Ends what runs for its tools: their loop, and the connections to servers."""
+        self.loop.close()
+        if self.mcp.servers is not None:
+            await self.mcp.servers.close()
 
 
-def load_agents(roots: Sequence[Path]) -> dict[str, Agent]:
+def load_agents(roots: Sequence[Path], read: Callable[[str], str] = no_secret) -> dict[str, Agent]:
     """Reads every agent in the given folders.
+
+    Args:
+        roots: the folders.
+        read: reads the secrets that MCP servers are given, which are asked for their tools.
 
     Returns:
         The agents by name; where two folders hold the same name, the first wins.
@@ -57,12 +73,16 @@ def load_agents(roots: Sequence[Path]) -> dict[str, Agent]:
             raise ConfigurationError("no such folder of agents", where=str(root), mend="see `BACKSTAY_AGENTS`")
         for file in sorted(root.glob("*/agent.toml")):
             if file.parent.name not in agents:
-                agents[file.parent.name] = load_agent(file.parent)
+                agents[file.parent.name] = load_agent(file.parent, read)
     return agents
 
 
-def load_agent(folder: Path) -> Agent:
+def load_agent(folder: Path, read: Callable[[str], str] = no_secret) -> Agent:
     """Reads one agent's folder.
+
+    Args:
+        folder: the folder.
+        read: reads the secrets that MCP servers are given, which are asked for their tools.
 
     Raises:
         ConfigurationError: the agent cannot be used; names the file, the line where known, and the remedy.
@@ -71,13 +91,20 @@ def load_agent(folder: Path) -> Agent:
     config = read_config(folder / "agent.toml")
     check_times(config, folder / "agent.toml", config.budget.seconds)
     loop = ToolLoop(folder.name)
-    defined = _tools_of(folder, loop)
-    listed = list(defined) if config.tools is None else config.tools
+    own = _tools_of(folder, loop)
+    made = {**own, **ready_tools(folder, config, loop)}
+    mcp = mcp_tools(folder, config, {tool.spec.name for tool in made.values()}, read)
+    known: dict[str, PlacedTool] = {**made, **mcp.tools}
+    listed = list(own) if config.tools is None else listed_names(config.tools, known)
     for name in listed:
-        if name not in defined:
-            raise _missing(folder, name, defined)
-    tools = {name: defined[name] for name in listed}
-    return Agent(folder.name, folder.resolve(), config, tools, version_of(folder), loop)
+        if name not in known:
+            raise _missing(folder, name, own)
+    check_distinct(folder, listed, known)
+    tools = {known[name].spec.name: known[name] for name in listed}
+    for name in config.budget.tools:
+        if name not in tools:
+            raise _limits_nothing(folder, name, tools)
+    return Agent(folder.name, folder.resolve(), config, tools, version_of(folder), loop, mcp)
 
 
 def check_name(name: str, where: str | None = None) -> None:
@@ -94,12 +121,19 @@ def check_name(name: str, where: str | None = None) -> None:
 def _missing(folder: Path, name: str, defined: Iterable[str]) -> ConfigurationError:
     file = folder / "agent.toml"
     line = line_of(file.read_text("utf-8"), "tools")
-    if name.startswith("mcp:"):
-        return ConfigurationError(f"`{name}`: MCP servers are not supported yet", where=f"{file}:{line}")
     known = ", ".join(f"`{tool}`" for tool in defined) or "none"
     meant = did_you_mean(name, defined)
     mend = f"{f'{meant} ' if meant else ''}the functions marked `@tool` in tools.py are: {known}"
     return ConfigurationError(f"`{name}` is listed in `tools` and defined nowhere", where=f"{file}:{line}", mend=mend)
+
+
+def _limits_nothing(folder: Path, name: str, listed: Iterable[str]) -> ConfigurationError:
+    file = folder / "agent.toml"
+    line = line_of(file.read_text("utf-8"), f"budget.tools.{name}")
+    known = ", ".join(f"`{tool}`" for tool in listed) or "none"
+    meant = did_you_mean(name, listed)
+    mend = f"{f'{meant} ' if meant else ''}its tools are: {known}"
+    return ConfigurationError(f"`budget.tools.{name}` limits no tool of the agent", where=f"{file}:{line}", mend=mend)
 
 
 def _tools_of(folder: Path, loop: ToolLoop) -> dict[str, Tool]:
@@ -125,8 +159,11 @@ def _imported(folder: Path) -> ModuleType:
         if init.is_file():
             _execute(package, init)
         return _execute(f"{package}.tools", folder / "tools.py")
-    except ConfigurationError:
-        raise
+    except ConfigurationError as error:
+        if error.where or isinstance(error, MissingExtraError):
+            raise
+        # What `@tool` refuses knows no place: it stands where it was called.
+        raise ConfigurationError(error.what, where=_location(error, folder), mend=error.mend) from None
     except Exception as error:
         raise ConfigurationError(
             f"cannot be imported: {type(error).__name__}: {error}", where=_location(error, folder)

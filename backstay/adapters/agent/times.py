@@ -6,7 +6,7 @@ from backstay.errors import ConfigurationError
 from backstay.tools.declare import seconds
 
 from .config import AgentConfig
-from .toml_file import line_of, read_text
+from .toml_file import place_of
 
 LONGEST_DAYS = 3650
 
@@ -27,24 +27,19 @@ def check_times(config: AgentConfig, file: Path, limit: int | None) -> None:
     own = f"`approval.expires_after` ({approval.expires_after})"
     if outer > LONGEST_DAYS * 86_400:
         what = f"`approval.wait_at_most` ({approval.wait_at_most}) is longer than {LONGEST_DAYS} days"
-        raise ConfigurationError(what, where=_place(file, "approval.wait_at_most"), mend='write less, such as "30d"')
+        raise ConfigurationError(what, where=place_of(file, "approval.wait_at_most"), mend='write less, such as "30d"')
     if asked > outer:
         key = "expires_after" if "expires_after" in approval.model_fields_set else "wait_at_most"
         raise ConfigurationError(
             f"{own} is longer than `approval.wait_at_most` ({approval.wait_at_most}), which limits all waiting",
-            where=_place(file, f"approval.{key}"),
+            where=place_of(file, f"approval.{key}"),
             mend="lower `expires_after` or raise `wait_at_most`",
         )
     if not config.budget.seconds_exclude_approvals and limit is not None and limit < asked:
         raise ConfigurationError(
             f"{own} is longer than the run: waiting uses up its `seconds` ({limit}), "
             "so that neither the time to answer nor the reminder in its last tenth would ever come",
-            where=_place(file, "budget.seconds_exclude_approvals"),
+            where=place_of(file, "budget.seconds_exclude_approvals"),
             mend="leave out `seconds_exclude_approvals = false`, raise `seconds`, or write "
             f'`expires_after = "{limit}s"` or less',
         )
-
-
-def _place(file: Path, key: str) -> str:
-    line = line_of(read_text(file), key)
-    return f"{file}:{line}" if line else str(file)

@@ -15,6 +15,8 @@ from backstay.kernel.nearest import did_you_mean
 
 Table = TypeVar("Table", bound=Contract)
 
+_SETTING = re.compile(r"(?P<file>.*agent\.toml)(?: \[(?P<table>\w+)\] (?P<key>.+))?")
+
 
 def read_text(file: Path) -> str:
     """Reads a file as UTF-8 text.
@@ -38,7 +40,7 @@ def read_table(file: Path, table: type[Table]) -> Table:
     try:
         return table.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"no valid TOML: {error}", where=str(file)) from None
+        raise ConfigurationError(f"no valid TOML: {error}", where=_place(file, error, text)) from None
     except ValidationError as error:
         problem = problems_of(error)[0]
         line = line_of(text, problem.field)
@@ -52,22 +54,48 @@ def line_of(text: str, field: str) -> int | None:
     """Finds the line of a dotted key.
 
     Returns:
-        The line, counted from 1, of the key or of the nearest table or key above it; None where the text has neither.
+        The line, counted from 1, of the key or of the nearest table or key above it, of which only a table within may
+        be written; None where the text has neither.
     """
     parts = field.split(".")
     for depth in range(len(parts), 0, -1):
-        table, key = ".".join(parts[: depth - 1]), parts[depth - 1]
-        current, before = "", Counter[str]()
+        wanted, table, key = ".".join(parts[:depth]), ".".join(parts[: depth - 1]), parts[depth - 1]
+        current, before, within = "", Counter[str](), None
         for number, line in enumerate(text.splitlines(), 1):
             if header := re.match(r"\s*(\[+)([^\]]+)\]+", line):
                 name = header[2].strip().replace('"', "")
                 current = f"{name}.{before[name]}" if header[1] == "[[" else name
                 before[name] += 1
-                if current == ".".join(parts[:depth]):
+                if current == wanted:
                     return number
+                if within is None and current.startswith(f"{wanted}."):
+                    within = number
             elif current == table and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
                 return number
+        if within is not None:
+            return within
     return None
+
+
+def place_of(file: Path, key: str) -> str:
+    """Returns `file:line` of a dotted key, or the file alone where it does not have it."""
+    line = line_of(read_text(file), key)
+    return f"{file}:{line}" if line else str(file)
+
+
+def with_line(where: str) -> str:
+    """Returns `file:line` of a setting that rules name as `agent.toml [TABLE] KEY`; other places as they are."""
+    match = _SETTING.fullmatch(where)
+    if match is None or not Path(match["file"]).is_file():
+        return where
+    key = f"{match['table']}.{match['key']}" if match["key"] else "policy.permit"
+    return f"{match['file']}:{line_of(read_text(Path(match['file'])), key) or 1}"
+
+
+def _place(file: Path, error: tomllib.TOMLDecodeError, text: str) -> str:
+    """Returns `file:line` of a mistake in the syntax, which the error tells in its words only."""
+    found = re.search(r"\(at line (\d+),", str(error))
+    return f"{file}:{found[1] if found else len(text.splitlines())}"
 
 
 def _mend(table: type[Contract], problem: Problem) -> str | None:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from .control import unencrypted
 
 EVERY_SECONDS = 2.0
 MOST_FAILURES = 2_000
-"""Beyond this many failures between two signals no more are told: they say nothing new."""
+"""Beyond this many failures between two signals only money is told: more ends say nothing new."""
 MOST_KINDS = 2_000
 _PATIENCE = timedelta(seconds=5)
 _LOG = logging.getLogger("backstay.breakers")
@@ -47,7 +48,9 @@ class BreakerReports:
         with self._lock:
             before = self._taken.get(report.about)
             self._failures += len(report.failed)
-            if self._failures > MOST_FAILURES or (before is None and len(self._taken) >= MOST_KINDS):
+            if self._failures > MOST_FAILURES:
+                report = replace(report, good=0, failed=())
+            if before is None and len(self._taken) >= MOST_KINDS:
                 return
             self._taken[report.about] = before.with_more(report) if before else report
 

@@ -22,6 +22,7 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
+from backstay.contracts.delegate import parent_of, recorded_start
 from backstay.contracts.effect import EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.run import RunRequest
@@ -84,7 +85,7 @@ class RunHistory:
                 self._check_ours(started, names.AGENT_RUN)
                 first_run_id = started.first_execution_run_id
                 reset = _continues_another(started, run)
-                request = await self._decoded(started.input.payloads, RunRequest)
+                request = await self._request(started.input.payloads)
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
             elif (
@@ -94,6 +95,7 @@ class RunHistory:
             ):
                 result = event.activity_task_completed_event_attributes.result.payloads
                 admission = await self._decoded(result, Admission)
+                parent = parent_of(request)
                 return Opening(
                     run_id=run.workflow_id,
                     run_key=run_key(self._client.namespace, run.workflow_id, first_run_id),
@@ -104,6 +106,9 @@ class RunHistory:
                     metadata=request.unsigned().metadata,
                     admission=admission,
                     reset=reset,
+                    asked=None if parent is None else parent.goal,
+                    above=parent.above if parent else [],
+                    labels=parent.labels if parent else [],
                 )
         raise HistoryError("the history holds no admission")
 
@@ -234,6 +239,12 @@ class RunHistory:
         if started.workflow_type.name != kind or started.task_queue.name not in self._task_queues:
             queues = ", ".join(f"`{queue}`" for queue in self._task_queues)
             raise ForeignRunError(f"only a workflow `{kind}` of the task queue {queues} may ask for this")
+
+    async def _request(self, payloads: Sequence[Payload]) -> RunRequest:
+        request = recorded_start((await self._client.data_converter.decode(payloads))[0] if payloads else None)
+        if isinstance(request, RunRequest):
+            return request
+        raise HistoryError("the history does not begin with a request")
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])

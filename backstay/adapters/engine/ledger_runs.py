@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -181,7 +181,8 @@ class LedgerRuns:
         spent, held = _amounts(status.spent), _amounts(status.held)
         unasked = _amounts(status.held_back) if status.held_back else {}
         drawn = {quantity: spent[quantity] + held[quantity] - unasked.get(quantity, 0) for quantity in spent}
-        return drawn | _exposed(status.exposure)
+        below = [child.exposure for child in status.children]
+        return ({} if status.parent else drawn) | _exposed(status.exposure, below)
 
     async def _holds(self, ledger: LedgerRef, execution: Execution) -> list[Hold]:
         """Reads from a run's history what a ledger held for it, without what the run gave back."""
@@ -226,12 +227,23 @@ def _reserved(result: _Holding) -> list[Reserved]:
 
 
 def _counted(result: RunResult) -> dict[str, int]:
-    return _amounts(result.spent) | _exposed(result.exposure)
+    below = [child.spent.exposure for child in result.children]
+    # What a child spends its parent has drawn.
+    return ({} if result.parent else _amounts(result.spent)) | _exposed(result.exposure, below)
 
 
-def _exposed(sums: Sums) -> dict[str, int]:
-    """Returns what a run adds to meters; a ledger takes those of which it holds something."""
-    return {quantity_of(name): read_sum(by_period["run"]) for name, by_period in sums.items()}
+def _exposed(sums: Sums, below: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    """Returns what a run itself adds to meters; a ledger takes those of which it holds something.
+
+    Args:
+        sums: those of the run, its children included.
+        below: what each child has added, which it tells itself.
+    """
+    own = {name: read_sum(by_period["run"]) for name, by_period in sums.items()}
+    for child in below:
+        for name, amount in child.items():
+            own[name] = own.get(name, 0) - read_sum(amount)
+    return {quantity_of(name): units for name, units in own.items()}
 
 
 def _amounts(spent: Spent) -> dict[str, int]:

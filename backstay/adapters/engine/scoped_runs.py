@@ -11,6 +11,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from backstay.contracts import names
+from backstay.contracts.delegate import recorded_start
 from backstay.contracts.incident import (
     STANDING_KEY,
     CallInFlight,
@@ -166,7 +167,7 @@ class ScopedRuns:
                 values: list[Any] = await self._client.data_converter.decode(payloads)
             except CodecError:
                 return None
-            request = RunRequest.read(tuple(values))
+            request = recorded_start(values[0]) if len(values) == 1 else None
             return None if isinstance(request, list) else request
         return None
 

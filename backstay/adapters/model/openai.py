@@ -15,6 +15,7 @@ from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.errors import ModelError
 
 from .dialect import Dialect, Wire, dialect_of
+from .function_names import named
 from .openai_errors import as_model_error, body_of, line, shown
 from .openai_reply import read_bad_call, read_reply, unreadable
 from .openai_request import render
@@ -94,7 +95,7 @@ class OpenAIModel:
         while True:
             body = render(request, dialect)
             try:
-                reply = read_reply(request.model.api, await self._body(request, body), call_id)
+                reply = named(read_reply(request.model.api, await self._body(request, body), call_id), request.tools)
             except Exception as error:
                 mend = mended(dialect, body, error) if len(refused) < _MOST_MENDS else None
                 if mend is None:

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class _Written:
     @classmethod
     def of(cls, request: ModelRequest, dialect: Dialect) -> "_Written":
         """Writes the conversation of a request."""
-        offered = {tool.name for tool in request.tools}
+        offered = {tool.name: tool.shown_as for tool in request.tools}
         items = [item for item in request.conversation if not _is_empty(item)]
         calls = [call for item in items if isinstance(item, Decided) for call in item.decision.calls]
         return cls(
@@ -172,13 +172,13 @@ def _is_empty(item: Item) -> bool:
     return isinstance(item, Decided) and not item.decision.text and not item.decision.calls
 
 
-def _name(tool: str, offered: set[str]) -> str:
+def _name(tool: str, offered: Mapping[str, str]) -> str:
     """Returns a name that the APIs accept, so that an invented tool name does not spoil every later request."""
-    return tool if tool in offered else _FOREIGN.sub("_", tool)[:_LONGEST_NAME] or "_"
+    return offered.get(tool) or _FOREIGN.sub("_", tool)[:_LONGEST_NAME] or "_"
 
 
 def _function(tool: ToolSpec) -> dict[str, Any]:
-    return {"name": tool.name, "description": _clean(tool.description), "parameters": tool.parameters}
+    return {"name": tool.shown_as, "description": _clean(tool.description), "parameters": tool.parameters}
 
 
 def _clean(text: str) -> str:

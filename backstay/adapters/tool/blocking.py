@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .function import Tool
+from .placed import PlacedTool
 
 _KNOWN: tuple[Callable[..., Any], ...] = (
     time.sleep,
@@ -37,8 +38,10 @@ class Blocking:
     where: str
 
 
-def blocking_calls(tool: Tool) -> list[Blocking]:
+def blocking_calls(tool: PlacedTool) -> list[Blocking]:
     """Returns the calls in the body of an async tool that are known to block; none for a plain function."""
+    if not isinstance(tool, Tool):
+        return []  # of a server nothing can be said
     function = inspect.unwrap(tool.function)
     if not inspect.iscoroutinefunction(function):
         return []

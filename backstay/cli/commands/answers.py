@@ -83,7 +83,9 @@ def edit(
 
 def answer(
     run_id: RunId,
-    said: Annotated[str, typer.Argument(metavar="ANSWER", help="happened, not_happened or stop.")],
+    said: Annotated[
+        str, typer.Argument(metavar="ANSWER", help="happened, not_happened or stop; the words for a question.")
+    ],
     approval_id: ApprovalId = None,
     result: Annotated[str | None, typer.Option(help="What the call returned if it happened; JSON or text.")] = None,
     digest: Digest = None,
@@ -92,6 +94,8 @@ def answer(
     output: Written = Output.TABLE,
 ) -> int:
     """Say whether a lost call happened: happened, not_happened (the run then makes it), or stop to end the run.
+
+    A question of the model is answered with words, or with one of the choices that it shows.
 
     Exit code: 0 taken, 1 refused by the run, 2 usage, 4 not found, 5 Temporal unreachable.
     """

@@ -21,7 +21,7 @@ def taken(answer: VoteResult | EditResult, said: str, required: int | None, run_
 
     Args:
         answer: the run's reply.
-        said: `approve`, `deny`, or the answer about a lost call.
+        said: `approve`, `deny`, or the answer about a lost call or to a question.
         required: how many people must say yes.
         run_id: the run.
     """
@@ -34,7 +34,7 @@ def taken(answer: VoteResult | EditResult, said: str, required: int | None, run_
         return f"{_TAKEN[said]}; {grant.uses} more go through {ends}: backstay grants revoke {word(grant.id)} -r WHY"
     if answer.state == "open":
         return f"counted: {len(answer.answered_by)} of {required or 'several'}"
-    return _TAKEN[said]
+    return _TAKEN.get(said, "answered: the model is told")
 
 
 def who_instead(approval: PendingApproval, line: str) -> str:

@@ -25,7 +25,9 @@ def approvals_table(waiting: Iterable[Waiting]) -> Columns:
     for one in waiting:
         approval = one.approval
         table.add(
-            escaped(one.run_id) + ("" if one.execution == "running" else f" ({one.execution})"),
+            escaped(one.run_id)
+            + (f" (child of {escaped(approval.parent)})" if approval.parent else "")
+            + ("" if one.execution == "running" else f" ({one.execution})"),
             escaped(approval.approval_id),
             call_of(approval, _CALL),
             f"{', '.join(map(escaped, approval.groups))}: {listed(approval.approvers) or '-'}",

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from backstay.client.run import Run
 from backstay.contracts.approval import EditResult, PendingApproval, VoteResult
 from backstay.errors import BackstayError
+from backstay.kernel.question import choices_of
 
 from ..shell.program import as_typed
 from ..shell.request import read_arguments
@@ -38,12 +39,20 @@ class Question:
     async def put(self) -> None:
         """Shows the card and asks until there is an answer, or the person wants to answer later."""
         choices = _CHOICES.get(self._approval.kind)
-        if choices is None:
-            return
         progress().print(facts(self._run.run_id, self._approval))
         with self._typed() as typed:
-            while not await self._asked(typed, choices):
+            while not await (self._answered(typed) if choices is None else self._asked(typed, choices)):
                 pass
+
+    async def _answered(self, typed: Typed) -> bool:
+        """Asks once for the answer to a question of the model; returns whether there is nothing left to ask."""
+        choices = choices_of(self._approval.args)
+        shown = ", ".join(map(clean, choices)) if choices else "in your words; nothing: later"
+        said = await _line(typed, f"{clean(self._me)}, your answer ({shown})?")
+        if said is None or not said.strip():
+            say("later: the run waits on")
+            return True
+        return await self._took(lambda: self._run.answer(self._approval.approval_id, self._me, said), said)
 
     async def _asked(self, typed: Typed, choices: tuple[str, ...]) -> bool:
         """Asks once; returns whether there is nothing left to ask."""
@@ -54,13 +63,16 @@ class Question:
         chosen = [one for one in choices if one == said.lower() or one[0] == said.lower()]
         if len(chosen) != 1:
             return False
+        return await self._took(lambda: self._sent(typed, chosen[0]), _SAID.get(chosen[0], chosen[0]))
+
+    async def _took(self, send: Callable[[], Awaitable[Answer | None]], said: str) -> bool:
+        """Sends an answer and says what it did; returns whether the run took one."""
         try:
-            answer = await self._sent(typed, chosen[0])
+            answer = await send()
         except BackstayError as error:
             say(clean(str(error)), "red")
             return False
         if answer is not None:
-            said = _SAID.get(chosen[0], chosen[0])
             say(as_typed(taken(answer, said, self._approval.required, self._run.run_id)))
         return answer is not None
 

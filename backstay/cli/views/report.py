@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,8 @@ from backstay.kernel.characters import escaped
 from ..shell.terminal import clean
 
 _BAR = 20
+_ROOMY = 72
+"""From this width on, the figures of a budget leave room for bars."""
 _DIMENSIONS = ("steps", "model_calls", "tool_calls", "tokens", "usd", "seconds")
 STATUS_STYLE = {"completed": "green", "stopped": "yellow", "failed": "red"}
 
@@ -29,6 +33,11 @@ def result_table(result: RunResult, ui: str | None) -> Table:
         table.add_row("why", clean(result.stop_explained))
     for call in result.in_flight:
         table.add_row("in flight", f"{clean(call.tool)} (call {call.call_id}): {call.outcome}")
+    for child in result.children:
+        why = f" ({child.stop_reason})" if child.stop_reason not in (None, child.status) else ""
+        table.add_row(
+            "child run", f"{clean(child.agent)} {escaped(child.run_id)}: {child.status}{why} · ${child.spent.usd}"
+        )
     table.add_row("spent", spent_line(result.spent, result.budget))
     table.add_row("run", escaped(result.run_id))
     if ui:
@@ -64,13 +73,14 @@ def _plural(count: int, word: str) -> str:
 def budget_table(budget: LimitsInForce, spent: Spent, held: Spent | None, exposure: Sums | None = None) -> Table:
     """Shows every limit in force with the amounts spent, held and left; in the bar █ is spent, ▒ is held.
 
-    Meters without a limit are shown too, and of `exposure` the sums of all runs of the tenant.
+    Meters without a limit are shown too, and of `exposure` the sums of all runs of the tenant. Where the terminal is
+    narrow the bars give way, and long names are folded: a figure is never cut.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("budget")
+    table.add_column("budget", overflow="fold")
     for name in ("spent", "held", "left", "limit"):
-        table.add_column(name, justify="right")
-    table.add_column("", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
     for name in _DIMENSIONS:
         limit = getattr(budget, name)
         if limit is not None:
@@ -98,17 +108,29 @@ def _amount(spent: Spent | None, name: str) -> Decimal:
 
 def _row(table: Table, name: str, spent: Decimal, held: Decimal, limit: Decimal, money: bool = False) -> None:
     figures = [f"${figure:f}" if money else f"{figure:,}" for figure in (spent, held, limit - spent - held, limit)]
-    table.add_row(name, *figures, _bar(spent, held, limit))
+    table.add_row(name, *figures, _Bar(spent, held, limit))
 
 
-def _bar(spent: Decimal, held: Decimal, limit: Decimal) -> Text:
-    whole = limit or Decimal(1)
-    filled = _cells(spent / whole) if limit else _BAR
-    kept = min(_BAR - filled, _cells(held / whole))
-    style = "red" if filled + kept >= _BAR else "green"
-    return Text.assemble(("█" * filled, style), ("▒" * kept, "yellow"), ("░" * (_BAR - filled - kept), "dim"))
+class _Bar:
+    """A bar that is as long as there is room; a narrow terminal has none."""
+
+    def __init__(self, spent: Decimal, held: Decimal, limit: Decimal) -> None:
+        self._shares = (spent / limit if limit else Decimal(1), held / (limit or Decimal(1)))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Says how long it may be."""
+        longest = min(_BAR, options.max_width) if console.width >= _ROOMY else 0
+        return Measurement(min(1, longest), longest)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draws it."""
+        length = self.__rich_measure__(console, options).maximum
+        filled, kept = (_cells(share, length) for share in self._shares)
+        kept = min(length - filled, kept)
+        style = "red" if filled + kept >= length else "green"
+        yield Text.assemble(("█" * filled, style), ("▒" * kept, "yellow"), ("░" * (length - filled - kept), "dim"))
 
 
-def _cells(share: Decimal) -> int:
-    """Counts the cells of a bar; any share above zero shows."""
-    return min(_BAR, max(1 if share > 0 else 0, int(share * _BAR)))
+def _cells(share: Decimal, length: int) -> int:
+    """Counts the cells of a share; any above zero shows."""
+    return min(length, max(1 if share > 0 else 0, int(share * length)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from backstay.adapters.agent.organisation import load_organisation
-from backstay.adapters.tool.function import Tool
+from backstay.adapters.tool.placed import PlacedTool
 from backstay.app import folders
 from backstay.app.application import agents_of, policy_folders
 from backstay.app.rules import gate_of
@@ -47,7 +47,7 @@ def show_agent(name: str, output: Output) -> int:
     return ExitCode.COMPLETED
 
 
-def _tool(agent: str, tool: Tool, bundle: "folders.build.Bundle") -> dict[str, Any]:
+def _tool(agent: str, tool: PlacedTool, bundle: "folders.build.Bundle") -> dict[str, Any]:
     groups = bundle.schema.tools[tool.spec.name].groups
     rules = [rule for rule in bundle.enforced.rules.values() if rule.covers(agent, tool.spec.name, groups)]
     return {

@@ -11,12 +11,13 @@ from backstay.contracts.admission import Admission, AdmitInput, ModelSpec, Openi
 from backstay.contracts.call import Reconciled, ToolResult
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import DecideInput, Decision
+from backstay.contracts.delegate import ChildEnd, ChildRef
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.policy import PolicyCall
 from backstay.contracts.problems import Problem
 from backstay.contracts.proof import Stance, VerifyInput, VerifyResult
 from backstay.contracts.trouble import ModelTrouble
-from backstay.errors import HistoryGoneError, InvalidInputError, ToolError
+from backstay.errors import ForeignRunError, HistoryGoneError, InvalidInputError, ToolError
 from backstay.kernel.breaker import Report
 from backstay.kernel.budget import Limits
 from backstay.kernel.control import Block, Held, InForce, Stage
@@ -377,10 +378,27 @@ class FakeNotifier:
 
 @dataclass
 class FakeStarts:
-    """Keeps starts as the engine does: the proofs under each workflow id; `fault` is raised by every look."""
+    """Keeps starts as the engine does: the proofs under each workflow id; `fault` is raised by every look.
+
+    `foreign` says that no run has started this one, `ends` what is found of a child, look by look.
+    """
 
     used: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     fault: Exception | None = None
+    foreign: bool = False
+    ends: list[ChildEnd | Exception | None] = field(default_factory=list[ChildEnd | Exception | None])
+
+    async def check_parent(self, run: RunRef) -> None:
+        if self.fault is not None:
+            raise self.fault
+        if self.foreign:
+            raise ForeignRunError("no run has started it")
+
+    async def end_of(self, parent: RunRef, child: ChildRef) -> ChildEnd | None:
+        end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
 
     async def used_before(self, run: RunRef, proof: str) -> bool:
         if self.fault is not None:

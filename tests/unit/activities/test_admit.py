@@ -6,10 +6,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.admit import Admit
 from activities.at_once import AtOnce
 from backstay.contracts.admission import Admission, AdmitInput
+from backstay.contracts.delegate import ParentRun
+from backstay.contracts.ledger import LedgerRef
 from backstay.contracts.problems import Problem
 from backstay.contracts.proof import SignedMessage, Stance, VerifyInput, VerifyResult
 from backstay.errors import HistoryError
+from backstay.kernel.budget import Limits
 from backstay.kernel.control import Incident, InForce, Mode, Told
+from backstay.kernel.ledger_sums import Limit
 from backstay.kernel.scope import Scope
 
 from .fakes import RUN, FakeProofs, FakeStarts
@@ -125,3 +129,26 @@ async def test_a_run_queues_where_its_tenant_may_not_have_any_number_of_runs_at_
     assert not (await admitted(world)).queues
     world.control.state = world.control.state.limit("default", 3)
     assert (await admitted(world)).queues
+
+
+HANDED_DOWN = ParentRun(
+    run_id="boss", call_id="1-0", goal="pay", limits=Limits(), depth=0, tools=["pay"], above=[], proven=True
+)
+
+
+async def child_admitted(world: World, starts: FakeStarts, proofs: FakeProofs | None = None) -> Admission:
+    one = (LedgerRef(tenant="acme"), (Limit("tenant", "runs", None, 1),))
+    at_once = AtOnce(FakeAllowances([], runs=[one]), world.control)
+    activity = Admit(world.catalog, world.gate, at_once, proofs or FakeProofs(), starts)
+    return await world.env.run(activity.admit, AdmitInput(agent="clerk", parent=HANDED_DOWN))
+
+
+async def test_a_child_needs_no_proof_and_no_place_because_its_parent_has_both(world: World) -> None:
+    admission = await child_admitted(world, FakeStarts(), FakeProofs("required"))
+    assert (admission.proven, admission.queues) == (True, False)
+
+
+async def test_a_run_that_no_run_has_started_is_handed_nothing_down(world: World) -> None:
+    with pytest.raises(ApplicationError, match="`parent`") as caught:
+        await child_admitted(world, FakeStarts(foreign=True))
+    assert (caught.value.type, caught.value.non_retryable) == ("InvalidInput", True)

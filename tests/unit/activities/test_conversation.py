@@ -348,7 +348,7 @@ class TestBefore:
 
     async def _reads(self, found: Before) -> None:
         made = ProposedCall(call_id="2-0", tool="mail", arguments="{}")
-        found.past.origins(found.items, Asked(made, tool_spec("mail"), {}, {}), Sourcing())
+        found.origins(Asked(made, tool_spec("mail"), {}, {}), Sourcing())
 
     async def test_a_worker_that_takes_a_long_run_over_reads_its_results_before_anybody_judges(
         self, world: World, monkeypatch: pytest.MonkeyPatch

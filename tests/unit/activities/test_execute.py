@@ -11,7 +11,13 @@ from temporalio.exceptions import ApplicationError
 from activities.execute import ERROR_CHARACTERS, denied, executed
 from activities.prepare import PreparedCall
 from backstay.contracts.call import RESULT_BYTES, ToolResult
-from backstay.errors import OutcomeUnknownError, ToolError
+from backstay.errors import (
+    CallLostError,
+    OutcomeUnknownError,
+    SchemaDriftError,
+    ToolError,
+    UnreachedError,
+)
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools import ToolCall
 
@@ -19,6 +25,7 @@ from .fakes import BY_THE_RUN, BY_THE_WORKER, for_ever
 from .world import World
 
 EFFECTS = ["read", "write", "once"]
+ALLOWED = Verdict(Outcome.ALLOW, Code.PERMITTED, "sha256:call", "sha256:rules")
 
 
 async def ready(world: World, **changes: Any) -> PreparedCall:
@@ -28,7 +35,7 @@ async def ready(world: World, **changes: Any) -> PreparedCall:
 
 
 async def run(world: World, **changes: Any) -> ToolResult:
-    return await world.env.run(executed, await ready(world, **changes), world.secrets)
+    return await world.env.run(executed, ALLOWED, await ready(world, **changes), world.secrets)
 
 
 async def ended_by(world: World, details: ActivityCancellationDetails, **changes: Any) -> ToolResult:
@@ -95,6 +102,40 @@ async def test_a_tool_that_cannot_tell_leaves_an_effect_unknown_and_a_read_faile
     result = await run(world, effect=effect)
     assert (result.status, result.text) == (status, "the outcome is unknown: no answer from the bank")
     assert result.unclear is (status == "failed")
+
+
+@pytest.mark.parametrize("effect", ["read", "write"])
+async def test_a_call_whose_server_was_lost_is_left_to_the_engine_where_it_may_be_repeated(
+    world: World, effect: str
+) -> None:
+    world.tool.body = raising(CallLostError("the server died in the call"))
+    with pytest.raises(ApplicationError) as caught:
+        await run(world, effect=effect)
+    assert (caught.value.type, caught.value.message) == ("ToolLost", "the server died in the call")
+    assert not caught.value.non_retryable
+
+
+async def test_nobody_repeats_a_call_for_once_whose_server_was_lost(world: World) -> None:
+    world.tool.body = raising(CallLostError("the server died in the call"))
+    result = await run(world, effect="once")
+    assert (result.status, result.text) == ("unknown", "the outcome is unknown: the server died in the call")
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+async def test_a_call_that_was_never_sent_is_no_result(world: World, effect: str) -> None:
+    world.tool.body = raising(UnreachedError("nobody listens"))
+    with pytest.raises(UnreachedError, match="mcp_unreachable: nobody listens"):
+        await run(world, effect=effect)
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+async def test_a_tool_that_has_changed_is_refused_by_a_verdict(world: World, effect: str) -> None:
+    world.tool.body = raising(SchemaDriftError("`pay` has changed"))
+    result = await run(world, effect=effect)
+    assert (result.status, result.text) == ("denied", "denied just before it was executed: `pay` has changed")
+    assert result.verdict == Verdict(
+        Outcome.DENY, Code.SCHEMA_DRIFT, "sha256:call", "sha256:rules", message="`pay` has changed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +239,7 @@ async def test_a_repeatable_call_is_left_to_another_worker_without_the_words_of_
 
     async def attempt() -> tuple[tuple[Any, ...], BaseException | None]:
         try:
-            await executed(call, world.secrets)
+            await executed(ALLOWED, call, world.secrets)
         except asyncio.CancelledError as error:
             return error.args, error.__cause__
         raise AssertionError("nothing was cancelled")

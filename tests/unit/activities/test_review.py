@@ -11,14 +11,16 @@ import pytest
 
 from activities import review
 from activities.threads import MOST_LATE
+from backstay.contracts.delegate import Above
 from backstay.contracts.policy import Consent, PolicyCall
 from backstay.contracts.problems import Problem
 from backstay.kernel.origins import Origins
+from backstay.kernel.sourcing import Sourcing
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.tools.facts import NAMED_BY_USER, NAMED_WEAKLY
 from backstay.tools.local_addresses import LOCAL_ADDRESSES
 
-from .fakes import FORBIDDEN, Answer, tool_spec
+from .fakes import ASK_FINANCE, FORBIDDEN, PERMITTED, Answer, tool_spec
 from .world import World, proposed
 
 
@@ -241,3 +243,41 @@ async def test_late_reviews_of_one_tool_refuse_its_calls_at_once_and_nobody_else
     assert pay.message == "earlier reviews of this tool still work: none is begun before they end"
     assert time.monotonic() - begun < 0.3
     go.set()
+
+
+ABOVE = [Above(agent="lead", version="1")]
+
+
+async def test_the_rules_of_every_run_above_are_asked_too(world: World) -> None:
+    await reviewed(world, above=[*ABOVE, Above(agent="boss", version="2")])
+    assert [(one.agent, one.version) for one in world.gate.asked] == [("clerk", ""), ("lead", "1"), ("boss", "2")]
+
+
+async def test_a_call_that_the_rules_above_forbid_is_denied(world: World) -> None:
+    judge = world.gate.judge
+
+    def above_forbids(call: PolicyCall) -> Verdict:
+        world.gate.answer = FORBIDDEN if call.agent == "lead" else PERMITTED
+        return judge(call)
+
+    world.gate.judge = above_forbids
+    verdict = await reviewed(world, above=ABOVE)
+    assert (verdict.outcome, verdict.rules) == (Outcome.DENY, ("no-refunds",))
+    assert verdict.policy_version == "sha256:rules-of-clerk"
+
+
+async def test_the_people_of_a_group_that_several_agents_have_are_those_in_all_of_them(world: World) -> None:
+    world.gate.answer = ASK_FINANCE
+    groups = {"clerk": ["ann", "bob"], "lead": ["bob", "cem"], "boss": []}
+    world.gate.members = lambda agent, group: groups[agent]
+    above = [*ABOVE, Above(agent="boss", version="")]
+    assert (await world.authorized(proposed(), above=above)).members == {"finance": ["bob"]}
+    groups.update({"clerk": [], "lead": []})
+    assert (await world.authorized(proposed(), above=above)).members == {"finance": []}
+
+
+async def test_where_the_rules_above_read_sources_the_values_of_a_call_are_looked_up(world: World) -> None:
+    world.gate.sourcing = lambda agent, version="": Sourcing() if agent == "lead" else None
+    asked = world.question(proposed(), above=ABOVE)
+    assert world.reviewer.traces(asked, asked.calls)
+    assert not world.reviewer.traces(asked.model_copy(update={"above": []}), asked.calls)

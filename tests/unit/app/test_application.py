@@ -29,6 +29,8 @@ def test_only_the_named_agents_are_served(settings: Settings) -> None:
 def test_an_agent_that_is_not_there_is_named_with_those_that_are(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="there is no agent `nobody`; known are `clerk`, `default`, `scribe`"):
         agents_of(settings, ["clerk", "nobody"])
+    with pytest.raises(ConfigurationError, match="did you mean `clerk`? known are".replace("?", r"\?")):
+        agents_of(settings, ["clark"])
     check_known([], [])
 
 

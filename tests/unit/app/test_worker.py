@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from backstay.adapters.agent.mcp_tools import NO_SERVERS
 from backstay.app.application import Application
 from backstay.app.worker import prepare, ready_line, serving_together
 
@@ -52,7 +53,7 @@ async def test_a_worker_that_cannot_start_ends_the_ones_before_it() -> None:
 
 
 def application_of(**settings: Any) -> Application:
-    agents = {name: SimpleNamespace(tools={}) for name in ("b", "a")}
+    agents = {name: SimpleNamespace(tools={}, mcp=NO_SERVERS) for name in ("b", "a")}
     catalog = SimpleNamespace(agents=agents)
     parts = SimpleNamespace(settings=SimpleNamespace(**settings), catalog=catalog, shares_effects=lambda: False)
     return cast("Application", parts)

@@ -36,6 +36,15 @@ security = ["sam"]
 day = true
 """
 
+TOOLS = """
+from backstay.tools import tool
+
+@tool(effect="write")
+def pay(amount: int) -> str:
+    \"\"\"Pays.\"\"\"
+    return "paid"
+"""
+
 Found = Callable[..., dict[str, Setting]]
 
 
@@ -45,6 +54,8 @@ def found(tmp_path: Path) -> Found:
     for place, name, text in ((folder, "agent.toml", TOML), (org, "org.toml", ORG)):
         place.mkdir()
         (place / name).write_text(text)
+
+    (folder / "tools.py").write_text(TOOLS)
 
     def read(**settings: object) -> dict[str, Setting]:
         given = Settings(**{"openai_base_url": None, "model_price": None, **settings})  # pyright: ignore[reportArgumentType]

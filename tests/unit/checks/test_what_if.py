@@ -16,7 +16,6 @@ from activities.review import Reviewer
 from backstay.adapters.agent.catalog import Catalog
 from backstay.adapters.agent.folder import Agent, load_agent
 from backstay.adapters.agent.organisation import load_organisation
-from backstay.adapters.tool.function import Tool
 from backstay.app.application import policy_folders
 from backstay.app.rules import gate_of, put_in_force
 from backstay.checks.what_if import WhatIf, judged
@@ -25,6 +24,7 @@ from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, Consent, RunFacts
 from backstay.errors import ConfigurationError
 from backstay.kernel.verdict import Code, Verdict
+from backstay.ports import Tool
 from backstay.settings import Settings
 from policies.gate import Gate
 from tests.unit.activities.fakes import FakeHistory, opening

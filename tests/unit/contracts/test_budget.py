@@ -145,3 +145,9 @@ def test_what_is_spent_is_told_in_dollars() -> None:
     }
     assert Spent.of(Amount(), 0).usd_unbilled == "0.00"
     assert Spent.by(budget, seconds=6).tokens == 9
+
+
+def test_a_spend_is_read_back_as_the_kernel_counts_it() -> None:
+    amount = Amount(2, 3, 4, 5, 6, 7, {"a": 1})
+    assert Spent.of(amount, 9).amount() == amount
+    assert Spent.of(amount, 9).amount({"m": 8, "n": 0}) == Amount(2, 3, 4, 5, 6, 7, {"a": 1}, {"m": 8})

@@ -43,6 +43,7 @@ LONG = {"amount": 120, "body": "x" * 5_000}
         ({}, "backstay approve r1 apr_1"),
         ({"kind": "outcome_unknown"}, "backstay answer r1 happened apr_1"),
         ({"args": LONG}, "backstay approve r1 apr_1 --digest sha256:d"),
+        ({"kind": "question"}, "backstay answer r1 'YOUR ANSWER' apr_1"),
         ({"kind": "outcome_unknown", "args": LONG}, "backstay answer r1 happened apr_1 --digest sha256:d"),
     ],
 )
@@ -161,6 +162,7 @@ class TestOrigins:
             (["model"], "made up or computed by the model; not in the request"),
             (["person"], "put there by a person; not in the request"),
             (["record", "trusted"], "in a record that the request names; not in the request"),
+            (["tool:*", "tool:read.id"], "in further fields of results, in a result, read.id; not in the request"),
             ([], "from several places; not in the request"),
         ],
     )
@@ -180,3 +182,9 @@ class TestOrigins:
         assert (short["sources"], short["cut"]) == ({"to": ["user"]}, [])
         [long] = memo_of([pending(sources={"to": ["user"]}, copied={"body": ["x" * 2_000]})])
         assert (long["sources"], long["copied"], long["cut"]) == ({"to": ["user"]}, {}, ["copied"])
+
+
+def test_the_approval_of_a_child_names_the_run_above() -> None:
+    assert ("child of", "boss") in background(pending(parent="boss"))
+    assert "child of" not in dict(background(pending()))
+    assert "parent" not in pending().model_dump()

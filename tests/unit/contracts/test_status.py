@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backstay.contracts.status import PAGE_BYTES, Page, PageRequest, page
+from backstay.contracts.status import PAGE_BYTES, ChildView, Page, PageRequest, page
 
 ITEMS: list[dict[str, Any]] = [{"n": number} for number in range(1, 6)]
 
@@ -51,3 +51,9 @@ def test_a_page_holds_so_many_bytes(sizes: list[int], lengths: list[int]) -> Non
 
 def test_an_empty_list_is_one_empty_page() -> None:
     assert page([], [], PageRequest()) == Page(items=[], first=1, next=None)
+
+
+def test_a_child_that_added_to_no_meter_says_nothing_of_meters() -> None:
+    child = ChildView(run_id=None, call_id="1-0", agent="helper", state="held", stop_reason=None, usd="0.00")
+    assert "exposure" not in child.model_dump()
+    assert child.model_copy(update={"exposure": {"m": "1"}}).model_dump()["exposure"] == {"m": "1"}

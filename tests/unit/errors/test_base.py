@@ -31,6 +31,7 @@ CODES = {
     "HeldError": "Held",
     "UnservedError": "Unserved",
     "UnservedToolError": "UnservedTool",
+    "UnreachedError": "McpUnreachable",
     "HistoryError": "HistoryError",
     "HistoryGoneError": "HistoryGone",
     "ForeignRunError": "ForeignRun",
@@ -43,7 +44,9 @@ CODES = {
     "CodecError": "CodecError",
     "ToolError": "ToolError",
     "SecretError": "SecretError",
+    "SchemaDriftError": "SchemaDrift",
     "OutcomeUnknownError": "OutcomeUnknown",
+    "CallLostError": "ToolLost",
 }
 """Callers in other languages tell errors apart by these words."""
 

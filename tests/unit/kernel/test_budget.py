@@ -203,3 +203,21 @@ def test_sums_leave_out_holds_and_what_was_held_after_one() -> None:
 def test_a_part_of_a_settled_hold_can_be_kept() -> None:
     budget = held(Budget(METERED), "x", refund(500)).settle("x", Amount()).budget.keep("kept", refund(500))
     assert (budget.exposed(), budget.spent.exposure) == ({"refunds": 500}, {})
+
+
+def test_the_calls_that_a_child_may_make_in_a_minute_are_not_those_that_are_held() -> None:
+    limits = Limits(tools={"send": ToolLimit(calls=9, per_minute=3)})
+    held = Budget(limits=limits).hold("child", Amount(tools={"send": 9}), 0, {}, {"send": 2})
+    assert isinstance(held, Budget)
+    assert held.calls_in_window("send", WINDOW_MS * 10) == 2
+    short = Budget(limits=limits).hold("child", Amount(tools={"send": 9}), 0, {}, {"send": 4})
+    assert short == Shortfall("tool:send:per_minute", 4, 3)
+
+
+def test_what_a_child_has_called_counts_in_the_minute_of_its_end() -> None:
+    limits = Limits(tools={"send": ToolLimit(calls=9, per_minute=3)})
+    held = Budget(limits=limits).hold("child", Amount(tools={"send": 9}), 0, {}, {"send": 2})
+    assert isinstance(held, Budget)
+    over = held.settle("child", Amount(tools={"send": 7})).budget.past("child", 5_000, {"send": 7})
+    assert over.calls_in_window("send", 6_000) == 2
+    assert over.calls_in_window("send", 5_000 + WINDOW_MS) == 0

@@ -149,3 +149,21 @@ def test_standing_grants_are_kept_by_tenant_and_known_by_what_they_allow() -> No
     assert first == same != other
     assert first.startswith("grt_")
     assert (keys.use_id("1-0", "0f"), keys.using_id("1-0"), keys.giving_id(1)) == ("use-1-0-0f", "use-1-0", "give-1")
+
+
+def test_a_child_has_the_same_id_after_a_crash_or_a_reset_and_another_one_for_another_call() -> None:
+    one = keys.child_id("boss", "1-0", "abc")
+    assert one == keys.child_id("boss", "1-0", "abc") == "boss/child-1-0-abc"
+    assert len({one, keys.child_id("boss", "1-1", "abc"), keys.child_id("boss", "1-0", "abd")}) == 3
+
+
+def test_the_id_of_a_long_parent_stays_within_what_the_engine_takes() -> None:
+    long = keys.child_id("b" * 701, "1-0", "abc")
+    assert len(long) < 100
+    assert long != keys.child_id("c" * 701, "1-0", "abc")
+    assert keys.child_id("b" * 700, "1-0", "abc").startswith("b" * 700)
+
+
+def test_what_a_child_spends_is_held_beside_the_call() -> None:
+    assert keys.child_hold("1-0") != keys.act_id("1-0")
+    assert keys.delegate_id("1-0") == "delegate-1-0"

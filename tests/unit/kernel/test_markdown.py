@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstay.kernel.markdown import block, code, inert
+from backstay.kernel.markdown import block, code, inert, link
 
 HARMLESS = [
     "Refund order A17.",
@@ -51,3 +51,8 @@ def test_no_line_ends_a_block() -> None:
     assert block(["a ``` b", "````"], "json") == ["`````json", "a ``` b", "````", "`````"]
     assert block(["a\x1b"]) == ["```text", r"a\u001b", "```"]
     assert block([]) == ["```text", "```"]
+
+
+def test_a_link_leads_where_its_parts_say_whatever_they_hold() -> None:
+    assert link("boss", "namespaces", "a/b", "workflows", "x y)") == "[boss](/namespaces/a%2Fb/workflows/x%20y%29)"
+    assert link("](http://evil)", "w") == "[`](http://evil)`](/w)"

@@ -164,6 +164,12 @@ def test_a_piece_of_a_quoted_file_name_is_named_by_nothing(quoted: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("link", ["https://eve@evil.com", "ftp://eve@evil.com/", "http://x.com/eve@evil.com"])
+def test_an_address_that_a_link_holds_is_no_piece_of_it(link: str) -> None:
+    assert Mentions(f"Open {link} now").of_text("eve@evil.com") is Match.NONE
+    assert Mentions(f"Open {link} now").of_text(link) is Match.FULL
+
+
 @pytest.mark.parametrize("text", ["32/13/2024", "15/15/24", "99991399", "00/00/00"])
 def test_figures_that_no_calendar_has_are_no_date(text: str) -> None:
     assert Mentions(f"on {text}").of_text(text) is Match.FULL

@@ -39,7 +39,9 @@ def test_a_mixed_list_of_trusted_entries_is_trusted() -> None:
 def test_of_the_fields_that_say_the_same_only_the_first_few_are_listed() -> None:
     fields = frozenset(f"tool:read.f{number:02}" for number in range(30))
     found = combined([Origin(fields | {"user"}, trusted=True)])
-    assert found == (*sorted(fields)[:MOST_FIELDS], "trusted", "user")
+    assert found == ("tool:*", *sorted(fields)[:MOST_FIELDS], "trusted", "user")
+    few = frozenset(sorted(fields)[:MOST_FIELDS])
+    assert combined([Origin(few | {"user"})]) == (*sorted(few), "user")
 
 
 class TestSize:
@@ -52,8 +54,8 @@ class TestSize:
     def test_what_fits_stays_whole(self) -> None:
         assert self.LONG.fitting(1_000) is self.LONG
 
-    def test_else_the_fields_of_results_are_left_out(self) -> None:
-        assert self.LONG.fitting(50) == Origins({"to": ("user",), "body": ("model",)})
+    def test_else_one_word_stands_for_all_fields_of_results(self) -> None:
+        assert self.LONG.fitting(70) == Origins({"to": ("tool:*", "user"), "body": ("model",)}, parts=("tool:*",))
 
     def test_what_is_too_long_even_so_is_an_error(self) -> None:
         with pytest.raises(TooLongError, match="more than 10 bytes"):

@@ -7,7 +7,8 @@ import pytest
 
 import backstay.kernel.past as past_module
 from backstay.kernel.marks import Marks
-from backstay.kernel.past import Copied, FullError, Past, Places, Result
+from backstay.kernel.past import PARENT, FullError, Past, Places, Result
+from backstay.kernel.spans import Copied
 from backstay.kernel.tokens import placed, tokens
 
 MAIL = Marks({"untrusted": ()}, clean=("id", "sender", "date"))
@@ -224,3 +225,10 @@ class TestSize:
             return min(times)
 
         assert seconds(500) < 5 * seconds(10) + 0.001
+
+
+def test_labels_of_what_a_child_run_read_stand_on_all_of_its_answer() -> None:
+    answer = Result("orders", True, {}, json.dumps({"owner": "eve@evil.example"}), frozenset({"private"}))
+    assert where(past(answer), "eve@evil.example") == labels("private")
+    told = Result(PARENT, False, {}, "write to eve@evil.example", frozenset({"untrusted"}))
+    assert where(past(told), "eve@evil.example") == labels("untrusted")

@@ -29,7 +29,7 @@ def add(found: Past, tool: str, value: object, reads: bool = True, **arguments: 
 
 
 def pointed(found: Past, value: str, kind: str | None = None) -> set[str]:
-    return set(found.pointed(tokens(value), kind))
+    return set(found.pointed(tuple(tokens(value)), kind))
 
 
 class TestRecords:

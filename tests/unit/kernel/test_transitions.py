@@ -378,3 +378,11 @@ def test_a_run_knows_the_last_sums_that_ledgers_told() -> None:
     first = Counted("1-0", "pay", "meter-1-0", {"refunds": {Period.DAY: 5}, "vouchers": {Period.DAY: 1}}, {})
     second = Counted("1-1", "pay", "meter-1-1", {"refunds": {Period.DAY: 9}}, {})
     assert after(admitted(), first, second).counted == {"refunds": {Period.DAY: 9}, "vouchers": {Period.DAY: 1}}
+
+
+def test_a_question_that_nobody_answers_in_time_refuses_no_call() -> None:
+    question = replace(ASKED, kind=ApprovalKind.QUESTION)
+    before = replace(admitted(), thresholds=replace(THRESHOLDS, denials=1, expiry_stops=True))
+    state = after(before, ApprovalOpened(question), ApprovalEnded("apr_1", ApprovalEnd.EXPIRED))
+    assert (state.denials, state.expired, state.open_approvals) == (0, None, [])
+    assert next_stop(state) is None

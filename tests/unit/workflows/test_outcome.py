@@ -3,7 +3,8 @@
 import pytest
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 
-from workflows.outcome import waited_in_vain
+from backstay.contracts import names
+from workflows.outcome import nothing_done, unfinished, waited_in_vain
 from workflows.run.running import activity_error
 
 
@@ -34,3 +35,21 @@ def test_no_attempt_began_where_it_only_waited(kind: TimeoutType) -> None:
 )
 def test_an_attempt_began_otherwise(error: ActivityError) -> None:
     assert not waited_in_vain(error)
+
+
+@pytest.mark.parametrize("kind", [names.TOOL_LOST, names.UNREACHED])
+def test_a_read_whose_server_was_lost_to_the_end_has_failed_and_says_how(kind: str) -> None:
+    error = failed(ApplicationError("the server died in the call", type=kind))
+    assert unfinished("read", error) == ("failed", "failed: the server died in the call")
+
+
+@pytest.mark.parametrize("effect", ["write", "once"])
+def test_an_effect_whose_server_was_lost_to_the_end_is_unknown(effect: str) -> None:
+    error = failed(ApplicationError("the server died in the call", type=names.TOOL_LOST))
+    status, text = unfinished(effect, error)  # pyright: ignore[reportArgumentType]
+    assert (status, text) == ("unknown", "the outcome is unknown: the server died in the call")
+
+
+def test_a_call_that_was_never_sent_has_done_nothing() -> None:
+    never = ApplicationError("mcp_unreachable: nobody listens", type=names.UNREACHED, non_retryable=True)
+    assert nothing_done(failed(never)) is never

@@ -21,14 +21,14 @@ def test_a_list_and_the_cells_and_the_lines_of_files_are_values(toml: Path) -> N
     (toml.parent / "ids.txt").write_text("# ids\nA-17, B\n\n")
     table: dict[str, str | list[str]] = {"staff": ["@acme.com"], "payees": "payees.csv", "ids": "ids.txt"}
     staff, payees, ids = load_registers(table, toml, org=True)
-    assert (staff.name, staff.org, staff.has(tokens("ann@acme.com"))) == ("staff", True, True)
-    assert [payees.has(tokens(text)) for text in ("Parcels, Ltd", "DE89370400440532013000", "Ann", "name")] == [
+    assert (staff.name, staff.org, staff.has(tuple(tokens("ann@acme.com")))) == ("staff", True, True)
+    assert [payees.has(tuple(tokens(text))) for text in ("Parcels, Ltd", "DE89370400440532013000", "Ann", "name")] == [
         True,
         True,
         True,
         False,
     ]
-    assert (ids.has(tokens("A-17, B")), ids.has(tokens("B"))) == (True, False)
+    assert (ids.has(tuple(tokens("A-17, B"))), ids.has(tuple(tokens("B")))) == (True, False)
 
 
 def test_a_file_that_is_not_there_is_named(toml: Path) -> None:

@@ -54,9 +54,8 @@ def test_times_that_fit_load(toml: str, agent_folder: Callable[..., Path]) -> No
 
 
 def test_the_ceiling_of_the_organisation_counts_too(tmp_path: Path, agent_folder: Callable[..., Path]) -> None:
-    toml = COUNTED + 'seconds = 86_400\n[approval]\nexpires_after = "24h"\n'
-    agent = load_agent(agent_folder(toml=toml) / "clerk")
-    (tmp_path / "org.toml").write_text("[budget]\nseconds = 900\n")
+    agent = load_agent(agent_folder(toml=COUNTED + '[approval]\nexpires_after = "10m"\n') / "clerk")
+    (tmp_path / "org.toml").write_text("[budget]\nseconds = 300\n")
     given = Settings.model_validate({"openai_api_key": "none"})
-    with pytest.raises(ConfigurationError, match=r"900"):
+    with pytest.raises(ConfigurationError, match=r"expires_after` \(10m\) is longer than the run.* `seconds` \(300\)"):
         Catalog({"clerk": agent}, given, load_organisation([tmp_path]))

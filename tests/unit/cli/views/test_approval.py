@@ -1,5 +1,6 @@
 """What a person sees of open approvals, on lines that no model can steer."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -41,10 +42,11 @@ def printed(renderable: RenderableType, width: int = 200) -> str:
 
 
 def test_one_approval_is_shown_with_all_that_a_person_needs() -> None:
-    shown = printed(facts("r1", pending()))
+    shown = printed(facts("r1", pending(approvers=["alice@example.com", "bob"])))
     for word in ("ap-1", "issue_refund", 'order_id = "A17"', "amount = 120", "more than 100 USD", "refund-above-100"):
         assert word in shown
     assert "2 of finance (yes so far: alice)" in shown
+    assert re.search(r"^may answer +alice@example.com, bob +$", shown, re.MULTILINE)
     assert "3 h 1 min" in shown
 
 

@@ -78,10 +78,11 @@ async def typed(run: FakeRun, *lines: str, kind: str = "action") -> list[tuple[A
         (["no", "too much"], [("deny", "ap-1", "ann", "too much")]),
         (["n", ""], [("deny", "ap-1", "ann", None)]),
         (["edit", '{"amount": 5}'], [("edit", "ap-1", "ann", {"amount": 5})]),
-        (["edit", "", "later"], []),
+        (["edit", "", "later", "yes"], []),
         (["edit", "no json", "yes"], [("approve", "ap-1", "ann")]),
-        (["later"], []),
-        ([""], []),
+        (["later", "yes"], []),
+        (["L", "yes"], []),
+        (["", "yes"], []),
         ([], []),
         (["perhaps", "yes"], [("approve", "ap-1", "ann")]),
     ],
@@ -102,5 +103,11 @@ async def test_an_unknown_outcome_has_its_own_answers() -> None:
     ]
 
 
-async def test_what_has_no_answers_yet_is_not_asked() -> None:
-    assert await typed(FakeRun(), "yes", kind="question") == []
+async def test_a_question_is_answered_with_the_words_as_they_are_typed() -> None:
+    said = ("answer", "ap-1", "ann", "Yes, the blue one")
+    assert await typed(FakeRun(), "Yes, the blue one", kind="question") == [said]
+    assert await typed(FakeRun(refuses=True), "no such choice", "Yes, the blue one", kind="question") == [
+        ("answer", "ap-1", "ann", "no such choice"),
+        said,
+    ]
+    assert await typed(FakeRun(), " ", kind="question") == await typed(FakeRun(), kind="question") == []

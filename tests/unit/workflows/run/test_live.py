@@ -8,6 +8,7 @@ from backstay.contracts.status import PageRequest
 from workflows.run.appeal import Appeals
 from workflows.run.approve import Approvals
 from workflows.run.calls import Calls
+from workflows.run.delegate import Children
 from workflows.run.draw import Purse
 from workflows.run.hold import HoldParts
 from workflows.run.ledgers import RunLedgers
@@ -40,7 +41,9 @@ PARTS = {
         "news": "news",
         "last_decision": "last_decision",
         "answer": AT_THE_END,
+        "labels": "labels",
         "told": FOR_THE_PAGE,
+        "knows_all": ONLY_REPLAYED,
     },
     "record": {
         "state": "state",
@@ -90,8 +93,16 @@ PARTS = {
         "_run": MADE_ANEW,
         "_approvals": MADE_ANEW,
         "_parts": MADE_ANEW,
+        "_children": MADE_ANEW,
         "_room": NONE_UNDER_WAY,
         "_together": ONLY_REPLAYED,
+    },
+    "children": {
+        "_run": MADE_ANEW,
+        "_spec": "admission",
+        "_room": NONE_UNDER_WAY,
+        "_shares": NONE_UNDER_WAY,
+        "_orders": NONE_UNDER_WAY,
     },
     "appeals": {"_run": MADE_ANEW, "_approvals": MADE_ANEW, "_asking": NONE_UNDER_WAY},
     "ledgers": {"_run": MADE_ANEW, "_known": "ledgers", "_freed": NONE_UNDER_WAY, "_telling": NONE_UNDER_WAY},
@@ -154,7 +165,8 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
         "clock": run.clock,
         "running": run.running,
         "publisher": Publisher(run.request, lambda: standing_of(run.record), lambda: True),
-        "calls": Calls(run, approvals, HoldParts(purse, meters, appeals, approvals.standing)),
+        "calls": Calls(run, approvals, HoldParts(purse, meters, appeals, approvals.standing), Children(run)),
+        "children": Children(run),
         "appeals": appeals,
         "ledgers": ledgers,
         "meters": meters,

@@ -140,6 +140,11 @@ def test_the_state_is_told_in_words(status: dict[str, Any], latest: Latest, word
     assert any(line.startswith(f"**State:** {words} · ") for line in page(latest=latest, **status))
 
 
+def test_a_run_that_its_budget_ended_says_why_in_figures() -> None:
+    why = "the next decision may cost up to 0.012, 0.004 is left: raise usd or lower max_output_tokens"
+    assert f"**Why:** {why}" in page(state="closed", stop_reason="budget_exhausted", stop_explained=why)
+
+
 def test_trouble_and_the_requester_are_told() -> None:
     assert "**Trouble:** no worker serves it" in page(trouble="no worker serves it")
     request = RunRequest(goal="go", requested_by="ann@example.com")

@@ -1,0 +1,1 @@
+"""MCP servers: their tools as tools of agents, over stdio and HTTP."""
