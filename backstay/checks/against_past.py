@@ -120,9 +120,7 @@ class AgainstPast:
     async def _before(self, run: PastRun, question: Question) -> "folders.past.Before | None":
         """Returns what the run had read when it proposed the calls; None where no rule wants it, or nobody knows."""
         given = question.given
-        if self._conversations is None or run.archived or not self._candidate.serves(given.agent):
-            return None
-        if self._candidate.gate.sourcing(given.agent) is None:
+        if self._conversations is None or run.archived or not self._traces(given):
             return None
         try:
             return await self._conversations.before(run.ref, given.facts.step, given.decision)
@@ -147,8 +145,9 @@ class AgainstPast:
             return was
         if was.code is Code.POLICY_ERROR and not was.rules:
             return "policy failed on it then, and no rule decided"
-        if not self._candidate.serves(given.agent):
-            return f"the candidate has no agent `{given.agent}`"
+        for agent in _whose_rules(given):
+            if not self._candidate.serves(agent):
+                return f"the candidate has no agent `{agent}`"
         tool = self._candidate.tool(given.agent, call.tool)
         if tool is None:
             return f"the candidate's agent `{given.agent}` has no tool `{call.tool}`"
@@ -177,7 +176,7 @@ class AgainstPast:
             origins: where its values come from; where it is not there, it is found in what the run had read.
         """
         candidate = self._candidate
-        if candidate.gate.sourcing(past.given.agent) is not None and past.before is None and not origins:
+        if self._traces(past.given) and past.before is None and not origins:
             return (
                 f"its rules read where values come from, and the {past.run.source} does not tell what the run had read"
             )
@@ -191,8 +190,17 @@ class AgainstPast:
             return "what it adds to meters is not what was recorded"
         return reviewed.verdict, reviewed.call
 
+    def _traces(self, given: AuthorizeInput) -> bool:
+        """Tells whether rules over calls read where values come from."""
+        return any(self._candidate.gate.sourcing(agent) is not None for agent in _whose_rules(given))
+
     def _unrecorded(self, past: "_Past", judged: PolicyCall, tool: Tool) -> list[str]:
         """Names what rules over a call depend on and its history does not tell."""
+        each = (self._lacking(past, replace(judged, agent=agent), tool) for agent in _whose_rules(past.given))
+        return list(dict.fromkeys(name for names in each for name in names))
+
+    def _lacking(self, past: "_Past", judged: PolicyCall, tool: Tool) -> list[str]:
+        """Names what the rules of one agent depend on and the history of a call does not tell."""
         bundle = self._candidate.gate.bundle(judged.agent)
         evaluation = folders.judge.evaluation_of(bundle, judged)
         if isinstance(evaluation, Verdict):
@@ -242,6 +250,11 @@ class _Past:
         """The meters that are known to have been counted."""
         admitted = self.run.admission.exposure if self.run.admission else {}
         return frozenset([*admitted, *self.given.facts.exposure, *self.was.exposure])
+
+
+def _whose_rules(given: AuthorizeInput) -> list[str]:
+    """Lists the agents whose rules judge a call: its own, and those of the runs above."""
+    return [given.agent, *(one.agent for one in given.above)]
 
 
 def _most_telling(each: Sequence[Tried]) -> Tried:

@@ -16,13 +16,14 @@ from backstay.adapters.engine.executions import described
 from backstay.contracts.history import RunRef
 from backstay.errors import ArchiveError, CodecError
 from backstay.kernel.audit import AuditHead, verify
-from backstay.kernel.keys import run_key
+from backstay.kernel.keys import is_child_id, run_key
 
 from .past_runs import PastRun, Unread
 from .recorded import Recording, questions_of
 
 NO_MANIFEST = "it is no manifest of this version of Backstay, or was changed"
 NO_BEGINNING = "the archive lacks the beginning of the run"
+HANDED_DOWN = "its run was begun by another one, and the archive does not have what that handed down"
 _NO_RECORD = "its records are spelled in another way than this version of Backstay does"
 _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
@@ -136,7 +137,8 @@ async def _run(archive: Store, chain: Sequence[Manifest], key: str) -> PastRun |
                 return Unread(part.name, "its records do not lead to its head")
             records += found
             items += [dict(one) for one in await archive.lines(part, "transcript")]
-        trouble = "" if chain[0].start == AuditHead() else NO_BEGINNING
+        below = HANDED_DOWN if is_child_id(last.run_id) else ""
+        trouble = below if chain[0].start == AuditHead() else NO_BEGINNING
         recording = Recording(ref, key, last.agent, last.tenant, records, items, trouble)
         return PastRun(ref, questions_of(recording), archived=True)
     except (ArchiveError, CodecError) as error:

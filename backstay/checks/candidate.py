@@ -7,7 +7,7 @@ from pathlib import Path
 from backstay.adapters.agent.folder import Agent, tools_version, version_of
 from backstay.adapters.agent.organisation import load_organisation
 from backstay.app import folders
-from backstay.app.application import agents_of, policy_folders
+from backstay.app.application import agents_of, check_known, policy_folders
 from backstay.app.rules import gate_of
 from backstay.contracts.policy import AuthorizeInput
 from backstay.errors import ConfigurationError
@@ -61,7 +61,7 @@ def candidate_of(
         settings: where agents and rules lie that the candidate does not bring.
         policies: folders of rules, in place of those of the settings; the shipped ones stay.
         agents: folders of agents, in place of those of the settings.
-        only: names of the agents that are read; default: all.
+        only: names of agents that it must have.
 
     Raises:
         ConfigurationError: there is no such agent or folder, a folder of policies holds none, or the rules cannot be
@@ -70,7 +70,9 @@ def candidate_of(
     _check(policies)
     brings = {**({"policies": [*policies]} if policies else {}), **({"agents": [*agents]} if agents else {})}
     wanted = settings.model_copy(update=brings)
-    found = agents_of(wanted, only)
+    # All of them: the rules of an agent hold for the runs below its own too.
+    found = agents_of(wanted)
+    check_known(only, found)
     gate = gate_of(found.values(), load_organisation(policy_folders(wanted)))
     return Candidate(gate, found, {name: _versions(agent, settings) for name, agent in found.items()})
 

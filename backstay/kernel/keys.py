@@ -6,12 +6,14 @@ over attempts, worker crashes, continue-as-new and resets, and different for eve
 
 import hashlib
 import hmac
+import re
 from urllib.parse import quote
 
 _DECIDE = "decide-"
 _ACT = "act-"
 _KEPT = "kept-"
 _CHILD = "child-"
+_OF_CHILD = re.compile(r"/child-\d+-\d+-[0-9a-f]{16}\Z")
 _RECONCILE = "reconcile-"
 LAST_ANSWER = "last-answer"
 """The name of the hold that a run keeps back for its last answer."""
@@ -76,6 +78,11 @@ def child_id(parent: str, call_id: str, content: str) -> str:
     """
     named = parent if len(parent.encode("utf-8", "surrogatepass")) <= _LONGEST_PARENT else _sha256(parent)
     return f"{named}/{_CHILD}{call_id}-{content}"
+
+
+def is_child_id(workflow_id: str) -> bool:
+    """Tells whether a workflow id is spelled as a `child_id`."""
+    return _OF_CHILD.search(workflow_id) is not None
 
 
 def reconcile_id(call_id: str) -> str:

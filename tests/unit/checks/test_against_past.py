@@ -1,6 +1,7 @@
 """A candidate judges past calls with what was recorded then; what was not recorded, nobody knows."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from backstay.client.verdicts import JudgedCall
 from backstay.contracts.admission import Admission
 from backstay.contracts.conversation import Decided, Said
 from backstay.contracts.decision import Decision, ProposedCall
+from backstay.contracts.delegate import Above
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, Consent, RunFacts
 from backstay.errors import HistoryError
@@ -267,6 +269,22 @@ async def test_sources_that_the_candidate_would_tell_otherwise_leave_a_call_unkn
     said = Origins({"to": ("user",), "amount": ("model",)}, targets=("user",))
     found = await desk.one(TARGETS, verdict(ALLOW, Code.PERMITTED, origins=said), calls=[call])
     assert (found.now, "say otherwise where its values come from" in found.why) == (None, True)
+
+
+async def test_rules_of_a_run_above_hold_for_the_calls_below(desk: Desk) -> None:
+    above = {"above": [Above(agent="boss", version="sha256:b")]}
+    released = verdict(ALLOW, Code.PERMITTED)
+    assert (await desk.one("", released, **above)).why == "the candidate has no agent `boss`"
+    shutil.copytree(desk.agents / "clerk", desk.agents / "boss")
+    assert not (await desk.one("", released, **above)).changed
+    for rules, why in (
+        (f'@id("large") {LARGE}', ""),
+        (DAY, "the sum of `paid` by day"),
+        (TARGETS, "what the run had read"),
+    ):
+        (desk.agents / "boss" / "policy.cedar").write_text(rules)
+        found = await desk.one("", released, **above)
+        assert (found.changed, why in found.why) == (not why, True)
 
 
 async def test_a_call_that_was_judged_twice_is_told_once(desk: Desk) -> None:

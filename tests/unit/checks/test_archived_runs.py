@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from backstay.adapters.archive.store import Store, archive_of
 from backstay.checks import archived_runs as module
 from backstay.checks.archived_runs import (
+    HANDED_DOWN,
     NO_BEGINNING,
     NO_MANIFEST,
     Sought,
@@ -26,7 +27,7 @@ from backstay.contracts.history import RunRef
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
 from backstay.kernel.events import Admitted, CallJudged, Decided, DecisionKind, Event
-from backstay.kernel.keys import run_key
+from backstay.kernel.keys import child_id, run_key
 from backstay.kernel.stop import Thresholds
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.settings import Settings
@@ -154,6 +155,12 @@ async def test_a_run_without_its_beginning_is_told_and_its_calls_are_unknown(arc
     await lost.part(*judged(2), said=(decided(2),))
     [run] = await runs(archive)
     assert [(one.given.calls[0].call_id, one.unknown) for one in run.questions] == [("2-0", NO_BEGINNING)]
+
+
+async def test_a_run_that_another_one_began_is_told_and_its_calls_are_unknown(archive: Store) -> None:
+    await whole(Kept(archive, child_id("run-1", "1-0", "0123456789abcdef")))
+    [run] = await runs(archive)
+    assert [one.unknown for one in run.questions] == [HANDED_DOWN] * 2
 
 
 async def test_a_part_that_was_changed_is_named(archive: Store, tmp_path: Path) -> None:

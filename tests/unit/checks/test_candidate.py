@@ -88,6 +88,13 @@ def test_a_folder_that_brings_no_rules_is_refused(
     assert says in str(raised.value)
 
 
+def test_agents_beside_the_named_one_are_read_too_because_their_rules_hold_below(
+    agents: Path, agent_folder: Callable[..., Path]
+) -> None:
+    agent_folder("boss", "", TOOLS)
+    assert candidate_of(Settings(agents=[agents]), [], [agents], ["clerk"]).serves("boss")
+
+
 def test_an_agent_that_is_not_there_is_refused(agents: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no agent `clark`"):
         candidate_of(Settings(agents=[agents]), [rules(tmp_path / "new")], [], ["clark"])

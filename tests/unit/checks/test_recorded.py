@@ -1,12 +1,15 @@
 """What policy was asked is found again in the records of a run, as its history has it, or is said to be unknown."""
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from backstay import kernel
 from backstay.checks.past_runs import Question
 from backstay.checks.recorded import (
     AT_THE_BOUNDARY,
@@ -16,6 +19,7 @@ from backstay.checks.recorded import (
     OTHER_VERSION,
     Recording,
     event_of,
+    kinds,
     questions_of,
 )
 from backstay.contracts.history import RunRef
@@ -52,7 +56,8 @@ from workflows.run.record import Record
 from .histories import past
 
 ALL = PageRequest(limit=10_000)
-WHOLE = ["archived", "budget_exhausted", "completed", "deadline", "denied_beside", "equal_calls", "killed", "paused"]
+WHOLE = ["archived", "asked", "budget_exhausted", "completed", "deadline", "delegated", "denied_beside", "equal_calls"]
+WHOLE += ["killed", "paused"]
 HELD_BACK = {"granted": {BY_GRANT}}
 ALLOW, DENY, ASK = Outcome.ALLOW, Outcome.DENY, Outcome.REQUIRE_APPROVAL
 
@@ -237,6 +242,13 @@ def test_a_verdict_of_another_version_cannot_be_read(evidence: Evidence) -> None
     evidence.records.append({"seq": 9, "at": "2026-11-30T13:00:00Z", "event": "call_judged", "facts": {"call": "1-0"}})
     with pytest.raises(ArchiveError, match=OTHER_VERSION):
         evidence.questions()
+
+
+def test_every_event_of_the_kernel_is_known() -> None:
+    for module in pkgutil.iter_modules(kernel.__path__, "backstay.kernel."):
+        importlib.import_module(module.name)
+    ours = [one for one in Event.__subclasses__() if one.__module__.startswith("backstay.kernel.")]
+    assert {one.name() for one in ours} == kinds().keys()
 
 
 def test_a_record_reads_back_as_its_event_and_older_ones_lack_what_came_later() -> None:

@@ -164,6 +164,14 @@ def test_the_id_of_a_long_parent_stays_within_what_the_engine_takes() -> None:
     assert keys.child_id("b" * 700, "1-0", "abc").startswith("b" * 700)
 
 
+def test_the_id_of_a_child_run_is_known_as_one() -> None:
+    child = keys.child_id("boss", "12-3", keys.short_digest("what it asks for"))
+    assert keys.is_child_id(child)
+    assert keys.is_child_id(keys.child_id(child, "1-0", keys.short_digest("")))
+    others = ("boss", "boss/child-1-0", f"{child}x", "child-1-0-0123456789abcdef")
+    assert not any(map(keys.is_child_id, others))
+
+
 def test_what_a_child_spends_is_held_beside_the_call() -> None:
     assert keys.child_hold("1-0") != keys.act_id("1-0")
     assert keys.delegate_id("1-0") == "delegate-1-0"
