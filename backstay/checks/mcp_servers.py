@@ -47,7 +47,7 @@ class NamedServer:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a server lists now, and how that differs from what a worker here pinned last; or why nobody knows."""
+    """Holds what a server lists now, and how that differs from what a worker here pinned last; or why nobody knows."""
 
     server: NamedServer
     listing: Listing

@@ -198,7 +198,7 @@ async def _histories(client: Client, links: Iterable[RunRef], pushed: deque[RunR
 
 @dataclass(slots=True)
 class _Notes:
-    """What was heard of one replayed link, in order; a question that has no answer yet, or never got one, has None."""
+    """Keeps what one replayed link asked, in order; a question that has no answer yet, or never got one, has None."""
 
     questions: list[tuple[AuthorizeInput, list[Verdict] | None]] = field(
         default_factory=list[tuple[AuthorizeInput, list[Verdict] | None]]

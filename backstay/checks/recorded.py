@@ -118,7 +118,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a call: its last verdict, who said yes to it, and why nobody knows what is asked next."""
+    """Tells what is known of a call: its last verdict, who said yes to it, and why nobody knows what is asked next."""
 
     verdict: Verdict
     approved_by: tuple[str, ...] = ()

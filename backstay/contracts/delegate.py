@@ -24,7 +24,7 @@ Seconds = Annotated[int, Field(ge=0, le=10**9, strict=True)]
 
 
 class DelegateSpec(Contract):
-    """How a run may delegate, as it was admitted.
+    """Says how a run may delegate, as it was admitted.
 
     `depth` is how many levels of child runs there may be below it, `at_once` how many children run side by side, and
     `hand_over` says that the answer of a child is the run's own.
@@ -93,7 +93,7 @@ class Above(Contract):
 
 
 class ParentRun(Contract):
-    """What a run hands down to its child.
+    """Holds what a run hands down to its child.
 
     `goal` is what a person asked for: that of the first run above. `limits` are carved from the parent's budget.
     `depth` is how many levels there may be below the child. `tools` are those that every run above has. `labels` are
@@ -174,7 +174,7 @@ def _named_parent(given: object) -> str | None:
 
 
 class ParentOrder(Contract):
-    """What a parent wants of its child: the same as was wanted of itself.
+    """Tells what a parent wants of its child: the same as was wanted of itself.
 
     Attributes:
         do: `pause`, `resume`, `stop`, `freeze` or `thaw`; the last three are those of an incident.
@@ -190,7 +190,7 @@ class ParentOrder(Contract):
 
 
 class ChildStanding(Contract):
-    """What a child tells its parent: that it waits for people, or does not any more.
+    """Tells a parent that its child waits for people, or does not any more.
 
     Attributes:
         call_id: the call that asked for the child.

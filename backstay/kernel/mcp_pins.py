@@ -12,7 +12,7 @@ from .mcp_schema import Schema, UnfitError, shown_schema
 from .mcp_words import cleaned
 
 PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution")
-"""What a tool is pinned by. A change of anything else, such as an icon, changes no call."""
+"""The parts that a tool is pinned by. A change of anything else, such as an icon, changes no call."""
 _TASKS_ONLY = "required"
 
 
@@ -41,7 +41,7 @@ class ListedTool:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a server lists: the tools that can be used, and why others cannot, each by name."""
+    """Lists what a server has: the tools that can be used, and why others cannot, each by name."""
 
     tools: Mapping[str, ListedTool] = field(default_factory=dict[str, ListedTool])
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -54,7 +54,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is otherwise than at an earlier look, by name."""
+    """Names what is otherwise than at an earlier look."""
 
     changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()

@@ -177,7 +177,7 @@ async def test_a_tool_that_changed_since_the_admission_is_not_called(
 ) -> None:
     agents = desk(agent_folder)
     with (agents / "desk" / "agent.toml").open("a") as file:
-        file.write('[model]\ngive_up_after = "1s"\n')
+        file.write('[model]\ngive_up_after = "5s"\n')
     script = [Reply(calls=[Call("mail", {"to": "a"})]), Reply(calls=[Call("mail", {"to": "b"})]), Reply("ok")]
     async with local_runtime(script, agents=agents, client=client, worker=False) as runtime:
         async with runtime.serving():

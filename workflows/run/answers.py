@@ -16,7 +16,7 @@ from .messages import Messages
 
 
 class Answers:
-    """What people answer a run.
+    """Takes what people answer a run.
 
     Each message is read, and refused where it answers nothing or does not count. Where a proof is to be verified that
     comes last: nothing is verified for a message that is refused anyway, and it is looked at again afterwards, because

@@ -41,7 +41,7 @@ class ChildHold(CallHold):
         super().__init__(run, parts, tool, call.call_id, None)
         self.call = call
         self.limits: Limits | None = None
-        """What the child may spend, while that is held for it."""
+        """The limits of the child, while they are held for it."""
         self._share = share
         self._carved = False
         """True once the share was used: after that it is carved anew from what is left."""

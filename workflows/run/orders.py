@@ -18,7 +18,7 @@ from .record import Record
 
 
 class Orders:
-    """What people tell a run to do."""
+    """Does what people tell a run to do."""
 
     def __init__(self, record: Record, clock: Clock, messages: Messages) -> None:
         self._record = record

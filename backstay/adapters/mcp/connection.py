@@ -83,7 +83,7 @@ class Connection:
 
     @property
     def discovered(self) -> DiscoverResult | None:
-        """What the server said of itself, where it needs no handshake and keeps nothing of a connection."""
+        """Holds what the server said of itself, where it needs no handshake and keeps nothing of a connection."""
         return self._session().discover_result
 
     async def open(self, era: Era) -> None:

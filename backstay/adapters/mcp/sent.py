@@ -10,7 +10,7 @@ RequestId = int | str
 
 @dataclass(slots=True)
 class Sent:
-    """What is known of one request.
+    """Tells what is known of one request.
 
     Attributes:
         written: its first byte may have reached the server.
