@@ -130,6 +130,20 @@ async def test_an_approver_at_a_terminal_is_asked_and_a_yes_releases_the_call(pl
     assert "completed" in shown
 
 
+async def test_an_approver_who_watches_at_a_terminal_is_asked_too(place: Place) -> None:
+    run_id = fresh("pay")
+    assert (await place.backstay("run", "pay", "-a", "payer", "--id", run_id, "--no-wait")).code == 0
+    shown = await on_a_terminal(
+        place,
+        *("watch", run_id, "--by", "alice@example.com"),
+        types=[("edit, later)?", "yes")],
+        TERM="xterm",
+    )
+    assert "waiting for finance (alice@example.com" in shown
+    assert "approved: the call goes ahead" in shown
+    assert "completed" in shown
+
+
 async def test_an_approver_at_a_terminal_may_change_the_arguments_which_others_release(place: Place) -> None:
     run_id = fresh("pay")
     first = asyncio.create_task(
