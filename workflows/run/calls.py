@@ -80,7 +80,7 @@ class Calls:
     async def perform(self, decision: Decision) -> None:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
-        if len(decision.calls) > 1:
+        if len(decision.calls) > 1 or any(is_long_denied(call.arguments) for call in decision.calls):
             # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
             # and would find no answer there to what was asked only in the next task.
             run.knows_all = workflow.patched(BEFORE_VERDICTS)

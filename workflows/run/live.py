@@ -37,7 +37,7 @@ class LiveRun:
         self.told: dict[str, CallTold] = {}
         """The calls of the last decision, for people, by call id."""
         self.knows_all = False
-        """True where a decision of several calls was begun by a worker that knows all changes below."""
+        """True where the calls of a decision were begun by a worker that knows all changes of the runtime so far."""
 
     @property
     def state(self) -> RunState:

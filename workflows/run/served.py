@@ -91,7 +91,7 @@ class _Search:
         since = self.began = self.began or now
         # No worker is looked for while a stop holds the activity.
         self._unserved = None if kind == names.HELD else self._unserved or now
-        if self._unserved not in (None, since) and workflow.patched(HELD_BEFORE):
+        if self._unserved not in (None, since) and self._run.knows(HELD_BEFORE):
             since = self._unserved or since
         return since + _patience(self._run, kind) - now
 
@@ -102,7 +102,7 @@ async def _held_in_its_queue(run: LiveRun, error: ActivityError, frozen: timedel
     The engine may hold the queue for as long as the stop lasts, and counts that time like any other.
     """
     held = waited_in_vain(error) and run.clock.frozen_for() > frozen
-    return held and workflow.patched(HELD_IN_ITS_QUEUE) and await run.running.go_ahead()
+    return held and run.knows(HELD_IN_ITS_QUEUE) and await run.running.go_ahead()
 
 
 async def _waited(run: LiveRun, trouble: str, time: timedelta) -> bool:

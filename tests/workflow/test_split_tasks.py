@@ -1,0 +1,59 @@
+"""A worker that has a run in no memory takes it over, wherever the tasks of its workflow were split."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+
+from backstay.contracts.names import AGENT_RUN
+from backstay.testing import Call, Reply
+from backstay.testing.runtime import local_runtime
+
+TOML = '[approval]\nrequire = { pay = "finance" }\ngroups = { finance = ["alice"] }\n'
+RULE = '@id("abroad") forbid(principal, action == Action::"pay", resource) unless { context.facts.country == "DE" };\n'
+TOOLS = """
+import time
+from backstay.tools import tool
+
+def country(amount):
+    time.sleep({seconds})
+    return "DE"
+
+@tool(effect="write", facts={{"country": ("String", country)}})
+def pay(amount: int) -> str:
+    \"\"\"Pays.\"\"\"
+    return "paid"
+"""
+TASK = timedelta(seconds=1)
+"""The time limit of a task: one whose local activity takes four fifths of it is completed, and another one begun."""
+
+
+async def asked(handle: WorkflowHandle[Any, Any], calls: int) -> None:
+    async with asyncio.timeout(60):
+        while len((await handle.query("status"))["pending_approvals"]) != calls:
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_verdicts_that_outlast_a_task_are_replayed_as_they_were(
+    client: Client, agent_folder: Callable[..., Path], calls: int
+) -> None:
+    # All verdicts together come just when the task is completed for their sake.
+    agents = agent_folder(toml=TOML, tools=TOOLS.format(seconds=0.8 / calls))
+    (agents / "clerk" / "policy.cedar").write_text(RULE)
+    script = [Reply(calls=[Call("pay", {"amount": number}) for number in range(calls)]), Reply("done")]
+    async with local_runtime(script, agents=agents, client=client, worker=False) as runtime:
+        queue, run_id = runtime.settings.task_queue, f"split-{runtime.settings.task_queue}"
+        async with runtime.serving():
+            handle = await client.start_workflow(
+                AGENT_RUN, {"goal": "pay", "agent": "clerk"}, id=run_id, task_queue=queue, task_timeout=TASK
+            )
+            await asked(handle, calls)
+        async with runtime.serving():
+            await asked(handle, calls)
+            await handle.execute_update("kill", {"by": "olga", "reason": "enough"})
+            assert (await asyncio.wait_for(handle.result(), 60))["stop_reason"] == "killed"
