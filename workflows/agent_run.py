@@ -26,6 +26,7 @@ from backstay.kernel.stopping import wraps_up
 from . import options
 from .messages import fitting, invalid_input, occupied, repetitions, started_by
 from .reporting import report
+from .run import changes
 from .run.accepted import ACCEPTED
 from .run.admit import ask_admission, begin
 from .run.answers import Answers
@@ -69,6 +70,8 @@ class AgentRun:
         request = repetitions() or occupied() or read_start(args, started_by())
         self._request = None if isinstance(request, list) else request
         self._problems = request if isinstance(request, list) else []
+        if self._request is not None:
+            changes.begin()
         self._record = Record(workflow.now, workflow.info().workflow_id, self._request)
         self._clock = Clock(self._record, workflow.now, workflow.info().start_time, closed_by_engine())
         self._running = Running(self._record, options.shared_fairly(self._request.tenant if self._request else ""))

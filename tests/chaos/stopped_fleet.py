@@ -20,6 +20,7 @@ from backstay.client import control_plane
 from backstay.client.connection import connect
 from backstay.client.fleet import Waiting, waiting_approvals
 from backstay.contracts import names
+from backstay.contracts.run import RunResult
 from backstay.kernel.control import Incident
 from backstay.kernel.keys import incident_workflow_id
 from backstay.testing import Call, Failure, Reply, Request, ScriptedModel
@@ -220,12 +221,12 @@ class StoppedFleet:
         return int(who[-1].partition("@")[0]) if who else None
 
     async def refused(self, name: str) -> str | None:
-        """Starts a run that is refused, and returns the type of its failure."""
+        """Starts a run that is refused, and returns the type of its failure, or why it stopped if nothing was begun."""
         try:
-            await (await self.start(name)).result()
+            result = RunResult.model_validate(await (await self.start(name)).result())
         except WorkflowFailureError as error:
             return error.cause.type if isinstance(error.cause, ApplicationError) else repr(error.cause)
-        return None
+        return result.stop_reason if result.steps == 0 else None
 
     async def approve(self, one: Waiting) -> None:
         """Approves a call that waits for a person."""

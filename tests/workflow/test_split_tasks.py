@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
 from backstay.contracts.names import AGENT_RUN
@@ -57,3 +58,18 @@ async def test_verdicts_that_outlast_a_task_are_replayed_as_they_were(
             await asked(handle, calls)
             await handle.execute_update("kill", {"by": "olga", "reason": "enough"})
             assert (await asyncio.wait_for(handle.result(), 60))["stop_reason"] == "killed"
+
+
+async def test_a_run_takes_down_in_its_first_task_all_that_it_knows(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=TOML, tools=TOOLS.format(seconds=0))
+    async with local_runtime([Reply("done")], agents=agents, client=client) as runtime:
+        queue = runtime.settings.task_queue
+        given = {"goal": "pay", "agent": "clerk"}
+        handle = await client.start_workflow(AGENT_RUN, given, id=f"known-{queue}", task_queue=queue)
+        await handle.result()
+        history = await handle.fetch_history()
+    kinds = [event.event_type for event in history.events]
+    scheduled = kinds.index(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+    assert kinds[:scheduled].count(EventType.EVENT_TYPE_MARKER_RECORDED) == 1

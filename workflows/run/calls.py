@@ -32,6 +32,7 @@ from .act import STOPPED, Ended, act
 from .approve import Approvals
 from .ask import ask
 from .authorize import Judged, judge
+from .changes import knows
 from .child_hold import ChildHold
 from .delegate import Children
 from .hold import CallHold, HoldParts
@@ -83,7 +84,7 @@ class Calls:
         if len(decision.calls) > 1 or any(is_long_denied(call.arguments) for call in decision.calls):
             # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
             # and would find no answer there to what was asked only in the next task.
-            run.knows_all = workflow.patched(BEFORE_VERDICTS)
+            run.knows_all = knows(BEFORE_VERDICTS)
         judged = await self._judged(decision.calls)
         run.told.clear()
         for one in judged:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
 from temporalio.workflow import ActivityConfig
 
@@ -31,6 +30,7 @@ from backstay.kernel.reply import Reading, read_reply
 from .. import options
 from ..outcome import nothing_done
 from .appeal import Appeals
+from .changes import knows
 from .draw import Purse
 from .live import LiveRun
 from .news import SHOWN_WEIGHED, News
@@ -145,7 +145,7 @@ def _change_to_cheaper(run: LiveRun) -> None:
     cheaper, present = run.admission.model.near_limit, run.state.price
     if cheaper is None or cheaper.name in run.state.models:
         return
-    if cheaper.price and present and cheaper.price.exceeds(present) and workflow.patched(NOT_DEARER):
+    if cheaper.price and present and cheaper.price.exceeds(present) and knows(NOT_DEARER):
         return
     run.apply(ModelChanged(cheaper.name, cheaper.price, "near_limit"))
 
@@ -191,7 +191,7 @@ def _refuse(run: LiveRun, decision: Decision, reading: Reading) -> None:
     """Tells the model why its reply cannot be used; each of its calls gets that as its result."""
     problem = reading.problem or "your reply cannot be used"
     shown = list(_shortened(decision))
-    if shown and workflow.patched(SHOWN_WEIGHED):
+    if shown and knows(SHOWN_WEIGHED):
         for text in shown:
             run.news.weigh(text)
     for call in decision.calls:

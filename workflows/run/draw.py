@@ -6,7 +6,6 @@ A run without such a limit does nothing of this: no activity, no event.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from temporalio import workflow
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
@@ -20,6 +19,7 @@ from backstay.kernel.money import format_usd
 from backstay.kernel.plan import open_decision
 
 from .. import options
+from .changes import knows
 from .ledgers import RunLedgers
 from .live import LiveRun
 from .words import summary
@@ -151,7 +151,7 @@ class Purse:
 
         A worker that knows no limits holds it in none, and yet the run was admitted under limits: both are told.
         """
-        if not result.held and workflow.patched(TOLD_ANYWAY):
+        if not result.held and knows(TOLD_ANYWAY):
             return self._ledgers.all
         return [one.ledger for one in result.held]
 

@@ -6,6 +6,7 @@ from backstay.kernel.events import HistoryFull
 from backstay.kernel.history import nearly_full
 from backstay.kernel.stopping import interruption
 
+from .changes import knows
 from .messages import Messages
 from .record import Record
 
@@ -20,6 +21,6 @@ async def guard(record: Record, messages: Messages) -> None:
         lambda: nearly_full(info.get_current_history_size(), info.get_current_history_length(), messages.signals)
     )
     ends = record.closed or interruption(record.state)
-    if not ends and workflow.patched(CLOSES_IN_TIME):
+    if not ends and knows(CLOSES_IN_TIME):
         size, events = info.get_current_history_size(), info.get_current_history_length()
         record.apply(HistoryFull(size, events, messages.signals))

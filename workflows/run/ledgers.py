@@ -20,6 +20,7 @@ from backstay.kernel.ledger import Holder
 from backstay.kernel.ledger_sums import Crossing
 
 from ..outcome import nothing_done
+from .changes import knows
 from .live import LiveRun
 from .measure import limit_neared
 from .served import lost
@@ -132,7 +133,7 @@ async def _signal(tenant: str | None, name: str, told: Contract) -> None:
 def _is_held(error: ActivityError) -> bool:
     """Tells whether nobody knows now what is in force: that passes, and the run waits for it."""
     failure = nothing_done(error)
-    return failure is not None and failure.type == names.HELD and workflow.patched(WAITS)
+    return failure is not None and failure.type == names.HELD and knows(WAITS)
 
 
 def _trouble(error: ActivityError) -> str:

@@ -10,6 +10,7 @@ from backstay.kernel.events import Event
 from backstay.kernel.keys import run_key
 from backstay.kernel.run_state import RunState
 
+from .changes import knows
 from .clock import Clock
 from .news import News
 from .record import Record
@@ -52,7 +53,7 @@ class LiveRun:
 
     def knows(self, change: str) -> bool:
         """Tells whether the run is carried on with a change of the runtime; recorded runs may be older than it."""
-        return self.knows_all or workflow.patched(change)
+        return self.knows_all or knows(change)
 
     def apply(self, event: Event) -> None:
         """Lets an event happen."""

@@ -16,6 +16,7 @@ from backstay.kernel.events import MessageRefused
 from backstay.kernel.history import MOST_UPDATES
 
 from ..messages import fitting, invalid_input
+from .changes import knows
 from .clock import Clock
 from .prove import Proofs
 from .record import Record
@@ -59,7 +60,7 @@ class Messages:
             ApplicationError: in the replay of a run that once refused this kill.
         """
         fits = not isinstance(read_message(Kill, args), list)
-        return Kill.of(args) if fits or workflow.patched(ANY_KILL) else self.read(names.KILL, Kill, args)
+        return Kill.of(args) if fits or knows(ANY_KILL) else self.read(names.KILL, Kill, args)
 
     def refused(self, name: str, code: str, text: str, by: str | None = None) -> ApplicationError:
         """Takes a refusal down, and returns the error that says it."""
@@ -112,7 +113,7 @@ class Messages:
             raise self.refused(name, "Frozen", text, vote.by)
         if refusal := approval.refuses(vote.by, self._clock.now_ms()):
             raise self.refused(name, refusal.code, refusal.text, vote.by)
-        if not approval.lists(vote.by) and not workflow.patched(ONE_PERSON):
+        if not approval.lists(vote.by) and not knows(ONE_PERSON):
             # Only the replay of a run that refused this spelling of a member once.
             raise self.refused(name, "NotInGroup", "only members may answer", vote.by)
 

@@ -15,6 +15,7 @@ from backstay.kernel.person import people_keys, person_key
 from backstay.kernel.proof import PER_PERSON, Doubts, proof_id
 
 from .. import options
+from .changes import knows
 from .clock import Clock
 from .record import Record
 from .running import Running
@@ -61,11 +62,11 @@ class Proofs:
         if self.stance in (None, "unverifiable"):
             # Only the replay of a run that once took a vote with any proof counts it without one.
             once_refused = not isinstance(message, Vote)
-            return _UNVERIFIABLE if once_refused or workflow.patched(NO_BLIND_TRUST) else None
+            return _UNVERIFIABLE if once_refused or knows(NO_BLIND_TRUST) else None
         return await self._verified(name, message, message.proof)
 
     async def _verified(self, name: str, message: Vote | Hold | Grant, proof: str) -> Refusal | None:
-        by_form = workflow.patched(BY_FORM)
+        by_form = knows(BY_FORM)
         known = proof_id(proof) if by_form else proof
         if known is None:
             return _NO_PROOF
