@@ -61,6 +61,8 @@ class Settings(BaseSettings):
         codec_keys: keys that encrypt payloads, as `id:base64`; the first encrypts, all decrypt.
         codec_keys_file: a file with those keys, instead of `codec_keys`.
         codec_strict: a worker refuses payloads of activities that are not encrypted.
+        payload_store: where payloads of more than 128 kB lie: a folder that all workers and clients share, or
+            `s3://bucket/prefix`.
         openai_api_key: the model's key; the variable is `OPENAI_API_KEY`.
         openai_base_url: the model's server; the variable is `OPENAI_BASE_URL`.
     """
@@ -99,6 +101,7 @@ class Settings(BaseSettings):
     codec_keys: str | None = Field(default=None, repr=False)
     codec_keys_file: Path | None = None
     codec_strict: bool = False
+    payload_store: str | None = None
     openai_api_key: str | None = Field(default=None, validation_alias="OPENAI_API_KEY", repr=False)
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
 

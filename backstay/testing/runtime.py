@@ -84,7 +84,7 @@ async def local_runtime(
             **settings,
         }
         wanted = Settings(**given)
-        if wanted.codec_keys or wanted.codec_keys_file:
+        if wanted.codec_keys or wanted.codec_keys_file or wanted.payload_store:
             config: dict[str, Any] = {**client.config(), "data_converter": data_converter(wanted)}
             client = Client(**config)
         runtime = LocalRuntime(client, model, wanted)

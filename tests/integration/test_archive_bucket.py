@@ -1,4 +1,4 @@
-"""A bucket keeps evidence: a real server of buckets, spoken to over HTTP."""
+"""A bucket keeps evidence and large payloads: a real server of buckets, spoken to over HTTP."""
 
 from __future__ import annotations
 
@@ -90,3 +90,13 @@ async def test_the_evidence_of_a_run_with_an_odd_id_lies_in_its_own_folder_of_a_
     [manifest], broken = await archive.manifests()
     assert (manifest.run_id, broken) == ("refund/A 17:\u00fc+%", [])
     assert await archive.whole(manifest) is None
+
+
+async def test_a_run_keeps_its_large_payloads_in_a_bucket(client: Client, bucket: str) -> None:
+    long = "hello " * 50_000
+    async with local_runtime([Reply(long)], client=client, payload_store=bucket) as runtime:
+        handle = await runtime.start({"goal": "hello"})
+        assert (await handle.result())["answer"] == long
+        execution = (await handle.describe()).raw_description.workflow_execution_info
+    assert execution.history_size_bytes < 30_000
+    assert len(await place_of(bucket).names("")) > 1

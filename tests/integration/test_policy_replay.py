@@ -272,7 +272,7 @@ def nowhere(agent_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pyte
         (["--policies", "fixed", "--since", "soon"], "is no time to begin at"),
         (["--policies", "fixed", "--since", "2999-01-01"], "`2999-01-01` has yet to come"),
         (["--policies", "fixed", "--archive", ""], "`--archive` names no place"),
-        (["--policies", "fixed", "--archive", "ftp://host"], "there is no archive of the kind `ftp`"),
+        (["--policies", "fixed", "--archive", "ftp://host"], "there is no place of the kind `ftp`"),
         (["--policies", "fixed", "--archive", "empty"], "the archive holds no evidence of any run"),
         (["--policies", "fixed", "--archive", "missing"], "the archive holds no evidence of any run"),
         (["--policies", "fixed", "--agent", "tlil"], "there is no agent `tlil`"),

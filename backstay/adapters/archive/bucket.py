@@ -8,15 +8,14 @@ from obstore.store import S3Store
 
 from backstay.errors import ArchiveError, ConfigurationError
 
-VARIABLE = "BACKSTAY_ARCHIVE"
 _MEND = "write `s3://bucket/prefix`, and set AWS_ENDPOINT_URL, AWS_REGION and credentials as other programs read them"
 
 
 class Bucket:
     """A bucket, or a part of one."""
 
-    def __init__(self, written: str) -> None:
-        """Takes `s3://bucket/prefix`.
+    def __init__(self, written: str, variable: str = "BACKSTAY_ARCHIVE") -> None:
+        """Takes `s3://bucket/prefix`, and the setting that names it.
 
         Raises:
             ConfigurationError: the address or a variable cannot be used.
@@ -24,7 +23,7 @@ class Bucket:
         try:
             self._store = S3Store.from_url(written, retry_config={"max_retries": 0})  # retries belong to the engine
         except BaseError as error:
-            raise ConfigurationError(_words(error), where=f"`{VARIABLE}`", mend=_MEND) from None
+            raise ConfigurationError(_words(error), where=f"`{variable}`", mend=_MEND) from None
 
     async def put(self, name: str, data: bytes) -> None:
         """Keeps a file; the server itself refuses to write over one, where it knows conditional writes."""

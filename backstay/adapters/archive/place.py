@@ -1,4 +1,4 @@
-"""The places that keep evidence: a folder, or a bucket. What lies there is never written over."""
+"""The places that keep evidence and large payloads: a folder, or a bucket. What lies there is never written over."""
 
 import asyncio
 import contextlib
@@ -51,8 +51,12 @@ class Place(Protocol):
         ...
 
 
-def place_of(written: str) -> Place:
+def place_of(written: str, variable: str = VARIABLE) -> Place:
     """Returns the place that a setting names: a folder, or `s3://bucket/prefix`.
+
+    Args:
+        written: the setting.
+        variable: its name, for errors.
 
     Raises:
         ConfigurationError: it is neither, or what a bucket needs is not installed.
@@ -62,10 +66,10 @@ def place_of(written: str) -> Place:
         require("archive")
         from .bucket import Bucket  # its library is loaded only where there is a bucket
 
-        return Bucket(written)
+        return Bucket(written, variable)
     if found and scheme != "file":
         mend = "write a folder, or `s3://bucket/prefix`"
-        raise ConfigurationError(f"there is no archive of the kind `{scheme}`", where=f"`{VARIABLE}`", mend=mend)
+        raise ConfigurationError(f"there is no place of the kind `{scheme}`", where=f"`{variable}`", mend=mend)
     return Folder(Path(written.removeprefix("file://")))
 
 

@@ -35,12 +35,11 @@ from temporalio.converter import (
 from backstay.errors import CodecError
 from backstay.kernel.keys import is_of_control
 
-from .tolerant import ENCRYPTED
+from .tolerant import ENCRYPTED, REFUSED
 
 ENCODING_KEY = "encoding"
 KEY_ID_KEY = "encryption-key-id"
 PLACE_KEY = "bound-to"
-REFUSED = b"binary/refused"
 _NONCE_BYTES = 12
 _UNBOUND = b"backstay/aes-256-gcm/1:"
 _BOUND = b"backstay/aes-256-gcm/2:"

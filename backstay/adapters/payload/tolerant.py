@@ -10,6 +10,10 @@ ENCRYPTED: Final = b"binary/encrypted"
 """The encoding of payloads that are encrypted; where there are keys, none gets here."""
 
 
+REFUSED: Final = b"binary/refused"
+"""The encoding of payloads that a worker refuses to read."""
+
+
 class Unreadable:
     """A stand-in for a payload that is not JSON; it matches no model, so validation refuses it."""
 

@@ -88,5 +88,5 @@ async def test_a_setting_names_a_folder(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_place_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no archive of the kind `ftp`"):
+    with pytest.raises(ConfigurationError, match="no place of the kind `ftp`"):
         place_of("ftp://example.com")
