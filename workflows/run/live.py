@@ -1,5 +1,7 @@
 """One admitted run: the parts that share its state."""
 
+import functools
+
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
@@ -45,7 +47,7 @@ class LiveRun:
         """The state the kernel decides by."""
         return self.record.state
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The run's own part of every idempotency key: stable over crashes, continue-as-new and resets."""
         info = workflow.info()
