@@ -27,17 +27,22 @@ from backstay.telemetry import activities as spans
 
 from .conversation import Conversations
 from .heartbeat import beating, cancelled_by_the_run
+from .verdicts import EarlyJudge
 
 _OF_ANOTHER_QUEUE = "of another task queue"
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Holds the sources of a decision: conversations of runs, the models that are asked, and what holds them back."""
+    """Holds the sources of a decision: conversations of runs, the models that are asked, and what holds them back.
+
+    `judge` judges its calls at once; None where another worker has to.
+    """
 
     conversations: Conversations
     models: Models
     control: Control
+    judge: EarlyJudge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,7 @@ class Decide:
             bills=bill.bills,
             model=reply.model,
             price=reply.price,
+            judged=asking.judge.verdicts(opening, given, decision, reply) if asking.judge and not bill.lost else None,
         )
 
 

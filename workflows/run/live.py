@@ -5,7 +5,7 @@ import functools
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
-from backstay.contracts.decision import Observation
+from backstay.contracts.decision import Beforehand, EarlyVerdicts, Observation
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
 from backstay.kernel.events import Event
@@ -34,6 +34,8 @@ class LiveRun:
         self.news = News()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
+        self.early: tuple[Beforehand, EarlyVerdicts] | None = None
+        """The verdicts that came with the last decision, and what policy was told for them."""
         self.answer: str | None = None
         self.labels: set[str] = set()
         """The labels of what child runs have read."""

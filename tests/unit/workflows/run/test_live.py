@@ -45,6 +45,7 @@ PARTS = {
         "labels": "labels",
         "told": FOR_THE_PAGE,
         "knows_all": ONLY_REPLAYED,
+        "early": NONE_UNDER_WAY,
     },
     "record": {
         "state": "state",
