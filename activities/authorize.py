@@ -1,6 +1,7 @@
 """Judges the calls of one decision, before anything is done."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 
 from temporalio import activity
@@ -46,10 +47,21 @@ class Authorize:
         except UnservedError as error:
             raise ApplicationError(str(error), type=error.code, non_retryable=True) from None
         before = await self._before(given)
+        review = functools.partial(self._reviewed, Tally(given), before)
+        return self._result(given, await self._reviewer.in_time(given, given.calls, review))
+
+    def at_once(self, given: AuthorizeInput) -> AuthorizeResult | None:
+        """Returns the same verdicts at once; None where they may take a moment, or another worker has to judge."""
+        try:
+            self._reviewer.check_served(given, given.calls)
+        except UnservedError:
+            return None
+        review = functools.partial(self._reviewed, Tally(given), None)
+        reviewed = self._reviewer.in_brief(given, given.calls, review)
+        return None if reviewed is None else self._result(given, reviewed)
+
+    def _result(self, given: AuthorizeInput, reviewed: Sequence[Reviewed]) -> AuthorizeResult:
         room = WORDS_BYTES // max(1, len(given.calls))
-        reviewed = await self._reviewer.in_time(
-            given, given.calls, functools.partial(self._reviewed, Tally(given), before)
-        )
         verdicts = [_briefly(one.verdict, room) for one in reviewed]
         members = self._reviewer.members(given.agent, verdicts, given.above)
         return AuthorizeResult(verdicts=verdicts, identities=[one.identity for one in reviewed], members=members)

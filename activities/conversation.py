@@ -6,14 +6,14 @@ input repeats its digest, because another attempt may have won.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
-from backstay.contracts.conversation import Decided, Item, Observed, Said
+from backstay.contracts.conversation import Decided, Item, Observed, Said, Written
 from backstay.contracts.decision import DecideInput, Decision, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
 from backstay.errors import ForeignRunError, HistoryError
@@ -21,6 +21,7 @@ from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
 from .past import Before, RunPast, past_of
+from .told import told
 from .weight import weight
 
 READ_AT_ONCE = 20
@@ -31,7 +32,9 @@ READ_AT_ONCE = 20
 class _Conversation:
     """The conversation of one run: `items` end with the decision of `step`; `weight` is its bytes of memory.
 
-    `past` has what the results said, where somebody asks where values come from.
+    `told` has all items before that decision as the model reads them, and `written` what the model's adapter has made
+    of them. `past` has what the results said, where somebody asks where values come from. `begun` counts how often the
+    conversation was begun anew.
     """
 
     opening: Opening
@@ -42,9 +45,12 @@ class _Conversation:
     results: dict[str, str] = field(default_factory=dict[str, str])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     past: RunPast | None = None
+    told: list[Item] = field(default_factory=list[Item])
+    written: Written = field(default_factory=Written)
+    begun: int = 0
 
     @classmethod
-    def begun(cls, opening: Opening) -> "_Conversation":
+    def of(cls, opening: Opening) -> "_Conversation":
         """Returns a conversation that holds the goal alone."""
         goal: list[Item] = [Said(opening.goal)]
         return cls(opening, goal, weight(opening) + _total(goal))
@@ -57,10 +63,18 @@ class _Conversation:
     def decided(self, step: int, new: list[Item], decision: Decision) -> None:
         """Adds what was new to a decision, and the decision."""
         self._drop_results()
-        told = [*new, Decided(decision)]
-        self.weight += _total(told)
-        self.items += told
+        self.told += self.as_told(new)
+        added = [*new, Decided(decision)]
+        self.weight += _total(added)
+        self.items += added
         self.step = step
+
+    def as_told(self, new: list[Item]) -> tuple[Item, ...]:
+        """Returns the last decision and what came of it, as the model reads them.
+
+        INVARIANT: what is told of a decision depends on its own results alone, and those are all of them.
+        """
+        return told([*self.items[len(self.told) :], *new])
 
     def acted(self, call_id: str, text: str) -> None:
         """Adds a result that no decision was told yet."""
@@ -72,10 +86,39 @@ class _Conversation:
         self._drop_results()
         self.weight -= _total(self.items[1:])
         self.items, self.step = self.items[:1], 0
+        self.told, self.written = [], Written()
+        self.begun += 1
+
+    @property
+    def extra(self) -> int:
+        """The bytes of what is made anew from the items where it is dropped."""
+        return self.written.weight + (self.past.weight if self.past else 0)
+
+    def drop_extra(self) -> None:
+        """Drops what is made anew when somebody asks for it."""
+        self.past, self.written = None, Written()
 
     def _drop_results(self) -> None:
         self.weight -= _total(self.results.values())
         self.results.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Holds the conversation as a decision is asked with it.
+
+    Attributes:
+        items: as the model reads them; the first `settled` will never change.
+        new: those of them that the decision before was not told yet.
+        written: what the model's adapter has made of the settled ones.
+        place: where it goes on from, in the memory of the worker.
+    """
+
+    items: tuple[Item, ...]
+    settled: int
+    new: list[Item]
+    written: Written
+    place: tuple[int, int]
 
 
 class Conversations:
@@ -86,13 +129,23 @@ class Conversations:
         self._capacity = capacity
         self._held = 0
         self._runs: OrderedDict[RunRef, _Conversation] = OrderedDict()
-        self._pasts: OrderedDict[RunRef, _Conversation] = OrderedDict()
+        self._extras: OrderedDict[RunRef, _Conversation] = OrderedDict()
+
+    @property
+    def held(self) -> int:
+        """The bytes that all conversations take together, about; a running total, because it is asked for often."""
+        return self._held
+
+    @property
+    def runs(self) -> Mapping[RunRef, int]:
+        """The runs that are remembered, the first to be forgotten first, each with its bytes."""
+        return {run: kept.counted for run, kept in self._runs.items()}
 
     async def opening(self, run: RunRef) -> Opening:
         """Reads who asked for what, and what was admitted."""
         return (await self._of(run)).opening
 
-    async def conversation(self, run: RunRef, given: DecideInput) -> list[Item]:
+    async def conversation(self, run: RunRef, given: DecideInput) -> Asked:
         """Returns the whole conversation that a decision is asked with.
 
         Raises:
@@ -104,7 +157,8 @@ class Conversations:
             if new is None:
                 new = await self._read(run, kept, given)
             self._fit(run, kept)
-            return [*kept.items, *new]
+            items = (*kept.told, *kept.as_told(new))
+            return Asked(items, len(kept.told), new, kept.written, (kept.begun, len(kept.items)))
 
     async def call(self, run: RunRef, given: ActInput) -> ProposedCall:
         """Returns a call as the model proposed it.
@@ -137,9 +191,6 @@ class Conversations:
         async with kept.lock:
             items = await self._until(run, kept, step, decision)
             past = kept.past = kept.past or past_of(kept.opening)
-            if self._runs.get(run) is kept:
-                self._pasts[run] = kept
-                self._pasts.move_to_end(run)
             self._fit(run, kept)
         before = Before(items, past)
         if past.unread(before.results) > READ_AT_ONCE:
@@ -160,12 +211,24 @@ class Conversations:
             new = await self._read(run, kept, given)
         return [*kept.items, *new, Decided(decided)]
 
-    def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
+    def decided(self, run: RunRef, given: DecideInput, asked: Asked, decision: Decision) -> None:
         """Remembers a decision that this worker got from the model, if it continues what is remembered."""
         kept = self._runs.get(run)
-        if kept is not None and kept.items == conversation[: len(kept.items)]:
-            kept.decided(given.step, conversation[len(kept.items) :], decision)
+        if kept is not None and not kept.lock.locked() and (kept.begun, len(kept.items)) == asked.place:
+            kept.decided(given.step, asked.new, decision)
             self._fit(run, kept)
+
+    def answered(self, run: RunRef) -> None:
+        """Forgets the words of a run that has answered: it will ask nothing more.
+
+        Its opening is kept while there is room, because what a run does at its end may read that; but not for long.
+        """
+        kept = self._runs.get(run)
+        if kept is not None and not kept.lock.locked():
+            kept.forget()
+            kept.drop_extra()
+            self._fit(run, kept)
+            self._runs.move_to_end(run, last=False)
 
     def acted(self, run: RunRef, call_id: str, text: str) -> None:
         """Remembers a result that this worker produced."""
@@ -198,17 +261,17 @@ class Conversations:
             recorded = await self._history.since(run, 0)
         if given.step not in recorded.inputs:
             raise HistoryError("the history does not show this decision yet")
+        texts = {call_id: result.text for call_id, result in recorded.results.items()}
         for step in range(kept.step + 1, given.step):
             if step not in recorded.decisions:
                 continue  # that request brought no decision; the next one is told the same
-            new = _news(_recorded_input(recorded, step), _texts(recorded))
-            kept.decided(step, new, recorded.decisions[step])
-        return _news(given, _texts(recorded))
+            kept.decided(step, _news(_recorded_input(recorded, step), texts), recorded.decisions[step])
+        return _news(given, texts)
 
     async def _of(self, run: RunRef) -> _Conversation:
         kept = self._runs.get(run)
         if kept is None:
-            kept = self._runs.setdefault(run, _Conversation.begun(await self._opening(run)))
+            kept = self._runs.setdefault(run, _Conversation.of(await self._opening(run)))
         self._runs.move_to_end(run)
         self._fit(run, kept)
         return kept
@@ -222,21 +285,24 @@ class Conversations:
     def _fit(self, run: RunRef, kept: _Conversation) -> None:
         """Counts the growth of a run, and forgets the runs unused for longest until the rest fits.
 
-        What results said goes first: it is made anew from the conversation.
+        What is made anew from a conversation goes first.
         """
         if self._runs.get(run) is not kept:
             return  # forgotten meanwhile, while somebody still read it
-        weighs = kept.weight + (kept.past.weight if kept.past else 0)
+        weighs = kept.weight + kept.extra
         self._held += weighs - kept.counted
         kept.counted = weighs
-        while self._held > self._capacity and self._pasts:
-            _, heavy = self._pasts.popitem(last=False)
-            heavy.past = None
+        if kept.extra or kept.past is not None:
+            self._extras[run] = kept
+            self._extras.move_to_end(run)
+        while self._held > self._capacity and self._extras:
+            _, heavy = self._extras.popitem(last=False)
+            heavy.drop_extra()
             self._held += heavy.weight - heavy.counted
             heavy.counted = heavy.weight
         while self._held > self._capacity and self._runs:
             forgetting, forgotten = self._runs.popitem(last=False)
-            self._pasts.pop(forgetting, None)
+            self._extras.pop(forgetting, None)
             self._held -= forgotten.counted
 
 
@@ -244,10 +310,6 @@ def _recorded_input(recorded: Recorded, step: int) -> DecideInput:
     if step not in recorded.inputs:
         raise HistoryError(f"the history holds no input of step {step}")
     return recorded.inputs[step]
-
-
-def _texts(recorded: Recorded) -> dict[str, str]:
-    return {call_id: result.text for call_id, result in recorded.results.items()}
 
 
 def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:

@@ -27,18 +27,22 @@ from backstay.telemetry import activities as spans
 
 from .conversation import Conversations
 from .heartbeat import beating, cancelled_by_the_run
-from .told import told
+from .verdicts import EarlyJudge
 
 _OF_ANOTHER_QUEUE = "of another task queue"
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Holds the sources of a decision: conversations of runs, the models that are asked, and what holds them back."""
+    """Holds the sources of a decision: conversations of runs, the models that are asked, and what holds them back.
+
+    `judge` judges its calls at once; None where another worker has to.
+    """
 
     conversations: Conversations
     models: Models
     control: Control
+    judge: EarlyJudge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +171,12 @@ class Decide:
             model=opening.admission.model.named(given.model),
             instructions=opening.admission.instructions,
             tools=tuple(opening.admission.tools),
-            conversation=told(conversation),
+            conversation=conversation.items,
             max_output_tokens=given.max_output_tokens,
             idempotency_key=keys.decision_key(opening.run_key, given.step),
             offers=not given.last,
+            settled=conversation.settled,
+            written=conversation.written,
         )
         if self._queued is not None:
             await self._queued.turns.take(self._queued.account)
@@ -184,7 +190,10 @@ class Decide:
             )
             answered(reply)
         decision = _read(reply.decision, opening.admission.tools)
-        asking.conversations.decided(run, given, conversation, decision)
+        if _ends(decision) or given.last:
+            asking.conversations.answered(run)
+        else:
+            asking.conversations.decided(run, given, conversation, decision)
         return DecideResult(
             decision=decision,
             usage=reply.usage,
@@ -192,6 +201,7 @@ class Decide:
             bills=bill.bills,
             model=reply.model,
             price=reply.price,
+            judged=asking.judge.verdicts(opening, given, decision, reply) if asking.judge and not bill.lost else None,
         )
 
 
@@ -203,6 +213,12 @@ def _read(decision: Decision, tools: Sequence[ToolSpec]) -> Decision:
     if problem is None and not calls and decision.text and spells_call(decision.text, parameters, parameters):
         problem = WRITTEN
     return decision.model_copy(update={"calls": calls, "problem": problem})
+
+
+def _ends(decision: Decision) -> bool:
+    """Tells whether a run asks nothing after a decision, because it is an answer; one that asks reads its history."""
+    usable = decision.finish == "stop" and decision.problem is None
+    return usable and not decision.calls and bool((decision.text or "").strip())
 
 
 def _has_point(call: ProposedCall) -> bool:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from activities import serves as serves
     from activities import sweep as sweep
     from activities import trip as trip
+    from activities import verdicts as verdicts
     from activities import verify as verify
     from policies import explain as explain
     from policies import gate as gate
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from workflows import reporting as reporting
     from workflows import tenant_grants as tenant_grants
     from workflows import tenant_ledger as tenant_ledger
+    from workflows.run import early as early
 
 PACKAGE = Path(__file__).parents[1]
 FLAT = not (PACKAGE / "workflows").is_dir()
@@ -100,6 +102,7 @@ _HOMES = {
     "serves": "activities.serves",
     "sweep": "activities.sweep",
     "trip": "activities.trip",
+    "verdicts": "activities.verdicts",
     "verify": "activities.verify",
     "advice": "policies.bundle.advice",
     "build": "policies.bundle.build",
@@ -124,6 +127,7 @@ _HOMES = {
     "provider_quota": "workflows.provider_quota",
     "reporting": "workflows.reporting",
     "tenant_ledger": "workflows.tenant_ledger",
+    "early": "workflows.run.early",
 }
 
 if not TYPE_CHECKING:  # seen by a type checker, it would make any misspelt name an `Any`

@@ -342,7 +342,8 @@ def _activities(
     conversations = folders.conversation.Conversations(history, app.settings.conversation_cache_mb * 1_000_000)
     effect_ids = folders.claim.EffectIds(key)
     preparer = folders.prepare.Preparer(conversations, reviewer, secrets, control, reports)
-    asking = folders.decide.Asking(conversations, models, control)
+    authorize = folders.authorize.Authorize(conversations, reviewer)
+    asking = folders.decide.Asking(conversations, models, control, folders.verdicts.EarlyJudge(authorize))
     at_once = folders.at_once.AtOnce(allowances, control)
     holds = folders.hold.Holds(ledgers, notifier)
     standing = folders.grants.Grants(conversations, grants)
@@ -352,7 +353,7 @@ def _activities(
         folders.enqueue.Enqueue(conversations, at_once, ledgers).enqueue,
         folders.look.Look(at_once, runs_of_ledgers).look,
         folders.decide.Decide(asking, alarms).decide,
-        folders.authorize.Authorize(conversations, reviewer).authorize,
+        authorize.authorize,
         folders.notify.Notify(conversations, notifier).notify,
         folders.verify.Verify(proofs).verify,
         folders.delegate.Delegate(starts).delegate,

@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
@@ -266,6 +266,8 @@ class _Heard(Interceptor):
     ) -> type[WorkflowInboundInterceptor] | None:
         """Returns the interceptor of a workflow."""
         notes = self._notes
+        functions = cast("dict[str, Any]", input.unsafe_extern_functions)  # pyright: ignore[reportUnknownMemberType]
+        functions[folders.early.LISTENS] = lambda given, result: notes[workflow.info().run_id].asked(given)(result)
 
         class Inbound(WorkflowInboundInterceptor):
             def init(self, outbound: WorkflowOutboundInterceptor) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
@@ -15,6 +16,17 @@ from backstay.kernel.keys import decided_step
 from backstay.kernel.verdict import Outcome, Verdict
 
 _LOCAL_ACTIVITY = "core_local_activity"
+_BETWEEN = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+        EventType.EVENT_TYPE_MARKER_RECORDED,
+        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+    }
+)
+"""What may stand between a decision and the verdicts that a run has asked for itself, in place of the early ones."""
 T = TypeVar("T")
 
 
@@ -49,8 +61,12 @@ async def judged_calls(client: Client, run_id: str, link: str | None = None) -> 
     """
     found: dict[str, JudgedCall] = {}
     step, decision = 0, None
+    early: set[str] = set()
+    """The digests of verdicts that came with the last decision, while the run may still have asked for others."""
     scheduled: dict[int, int] = {}
     async for event in client.get_workflow_handle(run_id, run_id=link).fetch_history_events():
+        if event.event_type not in _BETWEEN:
+            early = set()
         if event.HasField("activity_task_scheduled_event_attributes"):
             activity_id = event.activity_task_scheduled_event_attributes.activity_id
             if (decided := decided_step(activity_id)) is not None:
@@ -59,11 +75,23 @@ async def judged_calls(client: Client, run_id: str, link: str | None = None) -> 
             done = event.activity_task_completed_event_attributes
             if done.scheduled_event_id in scheduled:
                 step = scheduled[done.scheduled_event_id]
-                decision = (await _decoded(client, done.result.payloads, DecideResult)).decision
+                result = await _decoded(client, done.result.payloads, DecideResult)
+                decision = result.decision
+                judged = _paired(decision, result.judged.verdicts if result.judged else ())
+                early = {verdict.digest for _, verdict in judged}
+                found |= {verdict.digest: JudgedCall(run_id, step, call, verdict) for call, verdict in judged}
         elif event.HasField("marker_recorded_event_attributes"):
             for call, verdict in await _verdicts(client, event, decision):
-                found.setdefault(verdict.digest, JudgedCall(run_id, step, call, verdict))
+                one = JudgedCall(run_id, step, call, verdict)
+                if found.setdefault(verdict.digest, one) is not one and verdict.digest in early:
+                    found[verdict.digest] = one
     return list(found.values())
+
+
+def _paired(decision: Decision | None, verdicts: Sequence[Verdict]) -> Sequence[tuple[ProposedCall, Verdict]]:
+    """Pairs the calls of a decision with their verdicts; none where those are not about all of them."""
+    calls = decision.calls if decision else ()
+    return tuple(zip(calls, verdicts, strict=True)) if len(calls) == len(verdicts) else ()
 
 
 async def _verdicts(
@@ -76,8 +104,7 @@ async def _verdicts(
     about: dict[str, Any] = await _decoded(client, marker.details["data"].payloads, dict[str, Any])
     if about.get("activity_type") != names.AUTHORIZE:
         return ()
-    verdicts = (await _decoded(client, marker.details["result"].payloads, AuthorizeResult)).verdicts
-    return tuple(zip(decision.calls, verdicts, strict=True)) if len(verdicts) == len(decision.calls) else ()
+    return _paired(decision, (await _decoded(client, marker.details["result"].payloads, AuthorizeResult)).verdicts)
 
 
 async def _decoded(client: Client, payloads: Sequence[Payload], kind: type[T]) -> T:

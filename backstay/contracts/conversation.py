@@ -1,6 +1,6 @@
 """The conversation of a run in words both model APIs share, and one request to a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backstay.kernel.price import Price
 
@@ -39,11 +39,24 @@ class Observed:
 Item = Said | Decided | Observed
 
 
+@dataclass(slots=True)
+class Written:
+    """Holds what an adapter has written of a conversation so far, so that it writes each item once.
+
+    `of` is the adapter's own, and `weight` its bytes of memory. Whoever keeps the conversation keeps it too, and may
+    drop it at any time.
+    """
+
+    of: object = None
+    weight: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One request to a model. `idempotency_key` is the same for every attempt at one decision.
 
-    `tools` are those of the run; `offers` is False where none of them may be called any more.
+    `tools` are those of the run; `offers` is False where none of them may be called any more. The first `settled` items
+    are the same in all later requests that have the same `written`.
     """
 
     model: ModelSpec
@@ -53,6 +66,8 @@ class ModelRequest:
     max_output_tokens: int
     idempotency_key: str
     offers: bool = True
+    settled: int = 0
+    written: Written = field(default_factory=Written, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from pydantic import Field
 from backstay.kernel.arguments import Unreadable, read_arguments, whole_numbers
 from backstay.kernel.audit import canonical
 from backstay.kernel.keys import short_digest
+from backstay.kernel.meter import Bound
 from backstay.kernel.price import Lost, Price, Usage
+from backstay.kernel.verdict import Verdict
 
 from .problems import Contract
 
@@ -137,12 +139,28 @@ class Observation(Contract):
     labels: list[str] = Field(default_factory=list[str])
 
 
+class Beforehand(Contract):
+    """The facts of a run from before a decision that policy reads, so that its calls are judged as soon as it is made.
+
+    `recent` has the calls of each tool in the last 60 seconds, `exposure` the sum of each meter, and `bounds` the
+    limits of meters.
+    """
+
+    spent_usd: int
+    tool_calls: int
+    recent: dict[str, int] = Field(default_factory=dict[str, int])
+    taint: list[str] = Field(default_factory=list[str])
+    exposure: dict[str, int] = Field(default_factory=dict[str, int])
+    bounds: dict[str, list[Bound]] = Field(default_factory=dict[str, list[Bound]])
+
+
 class DecideInput(Contract):
     """The input of `decide`: the news since the last decision, and what may be spent.
 
     `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
     decision before this one, for the same use as an observation's. `last` asks for the last answer, without tools.
-    `model` names the model to ask; None is the one that the run was admitted with.
+    `model` names the model to ask; None is the one that the run was admitted with. `beforehand` is there where calls
+    may be judged at once.
     """
 
     step: int
@@ -154,6 +172,7 @@ class DecideInput(Contract):
     notes: list[str] = Field(default_factory=list[str])
     last: bool = False
     model: str | None = None
+    beforehand: Beforehand | None = None
 
 
 class LostAttempts(Contract):
@@ -170,10 +189,33 @@ class LostAttempts(Contract):
         return Lost(self.lost_attempts, tuple(bill.counted() for bill in self.bills))
 
 
+class Verdicts(Contract):
+    """One verdict per call, in the order asked, and the members of the groups that the verdicts name.
+
+    `identities` has a digest for each call that fits its tool, equal for calls that the tool cannot tell apart, and an
+    empty text for each other call. Histories from before have none.
+    """
+
+    verdicts: list[Verdict]
+    identities: list[str] = Field(default_factory=list[str])
+    members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+
+
+class EarlyVerdicts(Verdicts):
+    """The verdicts over the calls of a decision that came with it, and what they rest on.
+
+    `now` is the time in seconds since the epoch, `spent_usd` the run's spend with this decision, in micro-dollars.
+    """
+
+    now: int
+    spent_usd: int
+
+
 class DecideResult(LostAttempts):
     """The result of `decide`; `decision` is None where the attempt was cancelled before a reply came.
 
     `model` is the model that replied, and `price` its known price where that is another model than was asked for.
+    `judged` has the verdicts over its calls, where policy was asked at once.
     """
 
     lost_attempts: int = 0
@@ -181,3 +223,4 @@ class DecideResult(LostAttempts):
     usage: BilledUsage | None = None
     model: str | None = None
     price: Price | None = None
+    judged: EarlyVerdicts | None = None

@@ -14,10 +14,9 @@ from backstay.kernel.meter import Bound
 from backstay.kernel.origins import Origins
 from backstay.kernel.run_state import RunState
 from backstay.kernel.standing import Use
-from backstay.kernel.verdict import Verdict
 
 from .admission import ToolSpec
-from .decision import ProposedCall
+from .decision import Beforehand, ProposedCall, Verdicts
 from .delegate import Above
 from .problems import Contract
 
@@ -71,6 +70,25 @@ class RunFacts(Contract):
             },
             taint=sorted(state.taint),
             exposure=dict(sums),
+        )
+
+    @classmethod
+    def after(cls, before: Beforehand, step: int, spent_usd: int, calls: Sequence[ProposedCall]) -> "RunFacts":
+        """Returns the facts of a run once a decision is made, from those before it.
+
+        Args:
+            before: the facts before.
+            step: the step of the decision.
+            spent_usd: the spend with the decision.
+            calls: its calls, of which none is held yet.
+        """
+        return cls(
+            step=step,
+            spent_usd=spent_usd,
+            tool_calls=before.tool_calls,
+            tool_calls_60s={call.tool: before.recent.get(call.tool, 0) for call in calls},
+            taint=before.taint,
+            exposure=before.exposure,
         )
 
 
@@ -152,13 +170,5 @@ class AuthorizeInput(Contract):
     above: list[Above] = Field(default_factory=list[Above])
 
 
-class AuthorizeResult(Contract):
-    """One verdict per call, in the order asked, and the members of the groups that the verdicts name.
-
-    `identities` has a digest for each call that fits its tool, equal for calls that the tool cannot tell apart, and an
-    empty text for each other call. Histories from before have none.
-    """
-
-    verdicts: list[Verdict]
-    identities: list[str] = Field(default_factory=list[str])
-    members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+class AuthorizeResult(Verdicts):
+    """The result of `authorize`."""

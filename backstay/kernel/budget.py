@@ -265,6 +265,10 @@ class Budget:
         names = [name for _, name in self._window(tool, at_ms)]
         return names.index(before) if before in names else len(names)
 
+    def calls_in_windows(self, at_ms: int) -> dict[str, int]:
+        """Counts the calls of each tool held in the 60 seconds before a time; tools without any are left out."""
+        return {tool: count for tool in self.recent if (count := len(self._window(tool, at_ms)))}
+
     def _window(self, tool: str, at_ms: int) -> tuple[Held, ...]:
         return tuple(held for held in self.recent.get(tool, ()) if held[0] > at_ms - WINDOW_MS)
 

@@ -122,17 +122,24 @@ def settle_decision(
     unbilled_calls = min(lost.attempts + (1 if replied and usage is None else 0), held.attempts)
     each = _attempts(state, 1, held.input_tokens, held.max_output_tokens)
     unbilled = _times(each, unbilled_calls)
-    amount = sum((_above(each, _billed(state, bill)) for bill in lost.bills), unbilled)
+    amount = sum((_above(each, billed(state.price, bill)) for bill in lost.bills), unbilled)
     if usage is None:
         context = held.input_tokens + (held.max_output_tokens if replied else 0)
     else:
         context = usage.input_tokens + usage.output_tokens
-        amount += _billed(state, usage, served)
+        amount += billed(state.price, usage, served)
     return DecisionSettled(held.step, replace(amount, steps=1), unbilled.usd, lost.attempts, context)
 
 
-def _billed(state: RunState, usage: Usage, served: Price | None = None) -> Amount:
-    prices = [price for price in (state.price, served) if price] if state.price else []
+def billed(asked: Price | None, usage: Usage, served: Price | None = None) -> Amount:
+    """Returns what one reply costs, where the provider has billed it.
+
+    Args:
+        asked: the price of the model that was asked; None where nothing counts money.
+        usage: the bill.
+        served: the price of the model that replied, where that is another one.
+    """
+    prices = [price for price in (asked, served) if price] if asked else []
     cost = max([usage.usd, *(price.cost(usage) for price in prices)]) if prices else 0
     return Amount(model_calls=1, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, usd=cost)
 

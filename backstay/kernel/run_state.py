@@ -77,7 +77,12 @@ class RunState:
     @property
     def waits_for_people(self) -> bool:
         """Tells whether the run, or a child run, waits for people."""
-        return bool(self.open_approvals) or any(child.waits for child in self.children.values())
+        return bool(self.open_approvals) or self.child_waits
+
+    @property
+    def child_waits(self) -> bool:
+        """Tells whether a child run waits for people."""
+        return any(child.waits for child in self.children.values())
 
     @property
     def open_approvals(self) -> list[Approval]:

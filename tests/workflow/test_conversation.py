@@ -223,6 +223,7 @@ async def test_a_late_step_costs_no_more_history_than_an_early_one(workshop: Ope
     async with workshop([*script, Reply("done")], LONG) as shop:
         steps = await long_run(shop)
     assert max(len(step) for step in steps[:-1]) <= 14
+    assert median(len(step) for step in steps[:-1]) <= 12
     early, late = steps[5:15], steps[-12:-2]
     assert abs(median(map(size_of, early)) - median(map(size_of, late))) <= 64
     for kind in ("decide", "act"):

@@ -15,7 +15,6 @@ from backstay.kernel.incident_events import AlarmRaised
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
-from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Verdict
 
 from .. import options
@@ -69,7 +68,7 @@ async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Rele
     call, tool, tried = released.call, hold.tool, _Tried()
     ended = await _executed(run, hold, released, tried)
     # While the tool and people are asked the run may be killed, paused or run out of time.
-    while ended.status == "unknown" and not interruption(run.state):
+    while ended.status == "unknown" and not run.record.interrupted:
         if tool.untrusted:
             run.apply(Tainted(call.tool))  # it was begun: its words count, also where another try is refused
         if ended.shared is not None:
@@ -143,7 +142,7 @@ async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tr
         failure = nothing_done(error)
         if failure is not None and failure.type == names.UNREACHED:
             # The run goes on: the model may do without that server. Attempts of before were none, or would be told.
-            if interruption(run.state):
+            if run.record.interrupted:
                 return Ended("cancelled", STOPPED, begun=False)
             return Ended("failed", f"failed: {failure.message}")
         if lost(run, error):

@@ -179,7 +179,7 @@ class Approvals:
     def raised(self, event: Granted) -> None:
         """Closes the questions for more that a grant has answered: whatever waits looks for room again."""
         raised = {setting_of(dimension) for dimension, _ in amounts_of(event.added)}
-        for one in self._run.state.open_approvals:
+        for one in self._run.record.waiting:
             if one.kind is ApprovalKind.BUDGET and self._run.record.asked[one.approval_id]["dimension"] in raised:
                 comment = f"{event.by} granted {words_of(event.added)}"
                 self._run.apply(ApprovalEnded(one.approval_id, ApprovalEnd.ANSWERED, None, comment))
@@ -254,7 +254,7 @@ class Approvals:
 
     def has_room(self, edit: Edit, call: ProposedCall) -> bool:
         """Tells whether the arguments of all waiting calls still fit into one message; shrinking always does."""
-        waiting = {one.approval_id: _size(self._calls[one.approval_id]) for one in self._run.state.open_approvals}
+        waiting = {one.approval_id: _size(self._calls[one.approval_id]) for one in self._run.record.waiting}
         before = waiting.pop(edit.approval_id)
         return _size(call) <= max(before, WAITING_BYTES - sum(waiting.values()))
 

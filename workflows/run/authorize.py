@@ -18,6 +18,7 @@ from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .. import options
 from ..outcome import nothing_done
+from .early import early_verdicts
 from .live import LiveRun
 from .running import activity_error, unreadable
 from .served import lost, served
@@ -47,7 +48,10 @@ async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[st
         calls: the calls.
         counted: what ledgers told of those that they count, by id.
     """
-    return await _judged(run, question(run, calls, counted))
+    asked = question(run, calls, counted)
+    if (early := early_verdicts(run, asked)) is not None:
+        return _answers(run, asked.calls, early)
+    return await _judged(run, asked)
 
 
 async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted: Metered | None) -> Judged:

@@ -72,7 +72,7 @@ class Clock:
         """Starts or stops counting the time in which the run waits for people, or is frozen."""
         state, now = self._record.state, self._now()
         self._frozen.heed(bool(state.frozen), now)
-        self._waited.heed(state.waits_for_people and not state.frozen, now)
+        self._waited.heed(self._record.waits_for_people and not state.frozen, now)
 
     def begins_to_queue(self) -> None:
         """Stops counting, because the run waits until it may be one of those at once."""
@@ -171,7 +171,7 @@ class Clock:
 
     def _stands_still(self) -> bool:
         state = self._record.state
-        return bool(state.frozen) or (self.excludes_waiting and state.waits_for_people)
+        return bool(state.frozen) or (self.excludes_waiting and self._record.waits_for_people)
 
     def _ends(self) -> list[int]:
         ends = [] if self.wait_at_most is None else [self._closes, self._deadline_at]

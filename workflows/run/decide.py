@@ -32,6 +32,7 @@ from ..outcome import nothing_done
 from .appeal import Appeals
 from .changes import knows
 from .draw import Purse
+from .early import beforehand
 from .live import LiveRun
 from .news import SHOWN_WEIGHED, News
 from .served import lost, served
@@ -110,6 +111,7 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         notes=run.news.notes,
         last=last,
         model=run.state.models[-1] if run.state.models else None,
+        beforehand=None if last else beforehand(run),
     )
     for note in given.notes:
         run.record.say(TranscriptItem(kind="note", text=note))
@@ -135,6 +137,7 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         return None
     usage = result.usage.counted() if result.usage else None
     replied = result.decision is not None
+    run.early = (given.beforehand, result.judged) if given.beforehand and result.judged else None
     settled = settle_decision(run.state, usage, result.lost(), replied, result.price)
     run.apply(replace(settled, model=result.model))
     return result

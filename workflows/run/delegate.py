@@ -34,7 +34,6 @@ from backstay.kernel.draw import Paid, within_drawn
 from backstay.kernel.keys import child_id, delegate_id, short_digest
 from backstay.kernel.markdown import inert
 from backstay.kernel.run_state import RunState
-from backstay.kernel.stopping import interruption
 from backstay.kernel.verdict import Outcome
 
 from .. import options
@@ -181,7 +180,7 @@ class Children:
         self._run.labels.update(result.labels)
         text, _ = shortened(end.words, RESULT_BYTES)
         status = "completed" if end.answered else "failed"
-        if status == "failed" and interruption(self._run.state):
+        if status == "failed" and self._run.record.interrupted:
             status = "cancelled"
         answer = result.answer if end.answered else None
         return Ended(status, text, labels=tuple(result.labels), answer=answer)

@@ -80,13 +80,13 @@ class Family:
 
     def _heed(self) -> None:
         """Tells the parent soon, where the run begins to wait for people, or has ceased to."""
-        waits = self._record.state.waits_for_people and not self._record.closed
+        waits = self._record.waits_for_people and not self._record.closed
         if waits != self._waits and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
 
     async def _tell(self) -> None:
         parent = self._parent
-        while parent is not None and self._waits != (waits := self._record.state.waits_for_people):
+        while parent is not None and self._waits != (waits := self._record.waits_for_people):
             if self._record.closed:
                 return  # the parent learns of the end itself
             self._waits = waits

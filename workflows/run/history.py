@@ -4,7 +4,6 @@ from temporalio import workflow
 
 from backstay.kernel.events import HistoryFull
 from backstay.kernel.history import nearly_full
-from backstay.kernel.stopping import interruption
 
 from .changes import knows
 from .messages import Messages
@@ -20,7 +19,7 @@ async def guard(record: Record, messages: Messages) -> None:
     await workflow.wait_condition(
         lambda: nearly_full(info.get_current_history_size(), info.get_current_history_length(), messages.signals)
     )
-    ends = record.closed or interruption(record.state)
+    ends = record.closed or record.interrupted
     if not ends and knows(CLOSES_IN_TIME):
         size, events = info.get_current_history_size(), info.get_current_history_length()
         record.apply(HistoryFull(size, events, messages.signals))

@@ -1,9 +1,11 @@
 """One admitted run: the parts that share its state."""
 
+import functools
+
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
-from backstay.contracts.decision import Observation
+from backstay.contracts.decision import Beforehand, EarlyVerdicts, Observation
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
 from backstay.kernel.events import Event
@@ -32,6 +34,8 @@ class LiveRun:
         self.news = News()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
+        self.early: tuple[Beforehand, EarlyVerdicts] | None = None
+        """The verdicts that came with the last decision, and what policy was told for them."""
         self.answer: str | None = None
         self.labels: set[str] = set()
         """The labels of what child runs have read."""
@@ -45,7 +49,7 @@ class LiveRun:
         """The state the kernel decides by."""
         return self.record.state
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The run's own part of every idempotency key: stable over crashes, continue-as-new and resets."""
         info = workflow.info()

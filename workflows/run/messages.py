@@ -159,4 +159,4 @@ class Messages:
 
     def state(self) -> MessageState:
         """Returns what an accepted message answers."""
-        return MessageState(state=open_state(self._record.state))
+        return MessageState(state=open_state(self._record))

@@ -14,10 +14,9 @@ from backstay.contracts.delegate import ParentOrder
 from backstay.contracts.messages import Kill
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import plain
-from backstay.kernel.run_state import RunState
-from backstay.kernel.stopping import interruption
 
 from .live import LiveRun
+from .record import Record
 
 Handle = workflow.ChildWorkflowHandle[Any, Any] | workflow.ExternalWorkflowHandle[Any]
 
@@ -31,9 +30,9 @@ class _Wanted:
     frozen: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, state: RunState) -> "_Wanted":
+    def of(cls, record: Record) -> "_Wanted":
         """Returns what is wanted of the children of a run."""
-        return cls(interruption(state), state.paused, state.frozen)
+        return cls(record.interrupted, record.state.paused, record.state.frozen)
 
 
 @dataclass(slots=True)
@@ -67,13 +66,13 @@ class OrdersBelow:
         """Tells all children, where something else is wanted of them than before."""
         if not self.below:
             return
-        wanted = _Wanted.of(self._run.state)
+        wanted = _Wanted.of(self._run.record)
         for child in self.below.values():
             if child.told != wanted and (child.telling is None or child.telling.done()):
                 child.telling = asyncio.create_task(self._tell(child))
 
     async def _tell(self, child: Below) -> None:
-        while child.told != (wanted := _Wanted.of(self._run.state)):
+        while child.told != (wanted := _Wanted.of(self._run.record)):
             before, child.told = child.told, wanted
             for name, message in self._messages(before, wanted):
                 # A child that has ended takes none; its end is known soon.

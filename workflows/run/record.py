@@ -1,7 +1,7 @@
 """The record of a run: its state, its audit trail and its transcript."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,12 +17,13 @@ from backstay.contracts.trouble import ModelTrouble
 from backstay.kernel.approval import Approval, ApprovalEnd
 from backstay.kernel.audit import AuditHead, canonical
 from backstay.kernel.budget import Limits
+from backstay.kernel.child_events import ChildRun
 from backstay.kernel.events import Event
 from backstay.kernel.excerpt import SHOWN
 from backstay.kernel.money import format_usd
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop
-from backstay.kernel.stopping import next_stop
+from backstay.kernel.stopping import interrupts, next_stop
 
 
 class Follower(Protocol):
@@ -57,6 +58,9 @@ class Record:
         self._request = request
         self._limits: tuple[Limits, LimitsInForce] | None = None
         self._last_stop: Stop | None = None
+        self._strongest: tuple[RunState, Stop | None] | None = None
+        self._waiting: tuple[Mapping[str, Approval], list[Approval]] | None = None
+        self._child_waits: tuple[Mapping[str, ChildRun], bool] | None = None
         self._records = _Pages()
         self._items = _Pages()
         self._heeding: list[Callable[[], None]] = []
@@ -71,7 +75,37 @@ class Record:
     @property
     def stop(self) -> Stop | None:
         """The reason why the run ends, once there is one."""
-        return self._last_stop or next_stop(self.state)
+        return self._last_stop or self.strongest
+
+    @property
+    def strongest(self) -> Stop | None:
+        """The strongest reason to stop that holds now, whatever has ended the run."""
+        # Found once for each state: it is asked for many times in each task of the workflow.
+        if self._strongest is None or self._strongest[0] is not self.state:
+            self._strongest = (self.state, next_stop(self.state))
+        return self._strongest[1]
+
+    @property
+    def interrupted(self) -> bool:
+        """True where running activities must be cancelled, and nothing new is begun."""
+        return interrupts(self.state, self.strongest)
+
+    @property
+    def waiting(self) -> list[Approval]:
+        """The approvals that wait for people, the oldest first."""
+        # Found once for each change of approvals: a long run has many, and nearly all have ended.
+        if self._waiting is None or self._waiting[0] is not self.state.approvals:
+            self._waiting = (self.state.approvals, self.state.open_approvals)
+        return self._waiting[1]
+
+    @property
+    def waits_for_people(self) -> bool:
+        """True where the run, or a child run, waits for people."""
+        if self.waiting:
+            return True
+        if self._child_waits is None or self._child_waits[0] is not self.state.children:
+            self._child_waits = (self.state.children, self.state.child_waits)
+        return self._child_waits[1]
 
     @property
     def over(self) -> bool:
@@ -147,10 +181,10 @@ class Record:
 
     def pending(self) -> list[PendingApproval]:
         """Returns the open approvals as people see them."""
-        if not self.state.open_approvals:
+        if not self.waiting:
             return []
         run = self._asking()
-        return [self._shown(approval, run) for approval in self.state.open_approvals]
+        return [self._shown(approval, run) for approval in self.waiting]
 
     def shown(self, approval: Approval) -> PendingApproval:
         """Returns an approval as people see it: with the arguments it is about, and the run that asks."""

@@ -17,7 +17,7 @@ from backstay.kernel.keys import LAST_ANSWER
 from backstay.kernel.run_state import RunState
 from backstay.kernel.shortage import explained
 from backstay.kernel.stop import Stop
-from backstay.kernel.stopping import interrupts, next_stop
+from backstay.kernel.stopping import interrupts
 
 from .children import children_of, ended_children, labels_of
 from .clock import Clock
@@ -46,7 +46,7 @@ def standing_of(record: Record) -> Standing:
     """Returns where a run stands."""
     state, stop = record.state, record.stop
     return Standing(
-        state="closed" if record.closed else open_state(state),
+        state="closed" if record.closed else open_state(record),
         step=state.step,
         usd=state.budget.spent.usd,
         stop_reason=stop.reason.value if stop else None,
@@ -69,7 +69,7 @@ def status_of(record: Record, clock: Clock, run: LiveRun | None, seen_at: dateti
     last = state.budget.holds.get(LAST_ANSWER)
     seconds = clock.seconds() if seen_at is None else clock.seconds_at(seen_at)
     return RunStatusView(
-        state="closed" if record.closed else open_state(state),
+        state="closed" if record.closed else open_state(record),
         step=state.step,
         agent_version=run.admission.agent_version if run else None,
         spent=Spent.by(state.budget, seconds),
@@ -137,9 +137,9 @@ def latest_of(record: Record, run: LiveRun | None) -> Latest:
     )
 
 
-def open_state(state: RunState) -> State:
+def open_state(record: Record) -> State:
     """Returns the word for where an open run stands."""
-    stop = next_stop(state)
+    state, stop = record.state, record.strongest
     if interrupts(state, stop):
         return "stopping"
     if not state.admitted:
@@ -148,4 +148,4 @@ def open_state(state: RunState) -> State:
         return "stopping"
     if state.stands_still:
         return "paused"
-    return "waiting_approval" if state.waits_for_people else "running"
+    return "waiting_approval" if record.waits_for_people else "running"

@@ -11,7 +11,6 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.problems import Contract
-from backstay.kernel.stopping import interruption
 
 from .record import Record
 
@@ -28,7 +27,7 @@ class Running:
 
     def heed(self) -> None:
         """Cancels what is under way, where the run was interrupted."""
-        if self._handles and interruption(self._record.state):
+        if self._handles and self._record.interrupted:
             for handle in self._handles.values():
                 handle.cancel()
 
@@ -56,13 +55,13 @@ class Running:
 
     async def go_ahead(self) -> bool:
         """Waits while the run is paused or frozen; returns False where it was interrupted."""
-        await workflow.wait_condition(lambda: not self._record.state.stands_still or interruption(self._record.state))
-        return not interruption(self._record.state)
+        await workflow.wait_condition(lambda: not self._record.state.stands_still or self._record.interrupted)
+        return not self._record.interrupted
 
     async def interrupted_within(self, time: timedelta) -> bool:
         """Waits for a time, or until the run is interrupted; tells whether it was."""
         try:
-            await workflow.wait_condition(lambda: interruption(self._record.state), timeout=time)
+            await workflow.wait_condition(lambda: self._record.interrupted, timeout=time)
         except TimeoutError:
             return False
         return True

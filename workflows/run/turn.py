@@ -14,7 +14,6 @@ from backstay.contracts import names
 from backstay.contracts.ledger import EnqueueInput, EnqueueResult, LedgerRef
 from backstay.kernel.keys import enqueue_id
 from backstay.kernel.ledger_queue import Place
-from backstay.kernel.stopping import interruption
 
 from .. import options
 from .ledgers import RunLedgers
@@ -79,7 +78,7 @@ class Turn:
         record.waits_for(words)
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._called or interruption(record.state),
+                lambda: self._called or record.interrupted,
                 timeout=pause,
                 timeout_summary="before the run asks again for its turn",
             )

@@ -1,8 +1,9 @@
 """Reads a run's own history from Temporal: forwards for its start, backwards for recent events."""
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -32,7 +33,10 @@ from backstay.kernel.keys import act_id, run_key
 from .executions import listed
 
 PAGE_EVENTS = 30
+"""The events of the first page, because what is read is mostly recent."""
 OPENING_EVENTS = 12
+MOST_EVENTS = 256
+"""The most events that the engine puts on a page."""
 T = TypeVar("T")
 Request = TypeVar("Request", GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryReverseRequest)
 _Page = GetWorkflowExecutionHistoryResponse | GetWorkflowExecutionHistoryReverseResponse
@@ -123,7 +127,7 @@ class RunHistory:
         decisions: dict[int, Decision] = {}
         results: dict[str, ToolResult] = {}
         completed: dict[int, Sequence[Payload]] = {}
-        async for event in self._backwards(run):
+        async for event in self._backwards(run, whole=step == 0):
             if event.HasField("activity_task_completed_event_attributes"):
                 done = event.activity_task_completed_event_attributes
                 completed[done.scheduled_event_id] = done.result.payloads
@@ -254,32 +258,53 @@ class RunHistory:
         read = self._client.workflow_service.get_workflow_execution_history
         return self._events(run, read, GetWorkflowExecutionHistoryRequest, OPENING_EVENTS)
 
-    def _backwards(self, run: RunRef) -> AsyncIterator[HistoryEvent]:
+    def _backwards(self, run: RunRef, *, whole: bool = False) -> AsyncIterator[HistoryEvent]:
         read = self._client.workflow_service.get_workflow_execution_history_reverse
-        return self._events(run, read, GetWorkflowExecutionHistoryReverseRequest, PAGE_EVENTS)
+        return self._events(
+            run, read, GetWorkflowExecutionHistoryReverseRequest, MOST_EVENTS if whole else PAGE_EVENTS, ahead=whole
+        )
 
     async def _events(
-        self, run: RunRef, read: Callable[[Request], Awaitable[_Page]], request: type[Request], page_size: int
-    ) -> AsyncIterator[HistoryEvent]:
-        """Yields every event of every page.
+        self,
+        run: RunRef,
+        read: Callable[[Request], Awaitable[_Page]],
+        request: type[Request],
+        page_size: int,
+        *,
+        ahead: bool = False,
+    ) -> AsyncGenerator[HistoryEvent]:
+        """Yields every event of every page: the first of that size, all others as large as the engine makes them.
+
+        With `ahead` the next page is asked for while the present one is read.
 
         Raises:
             HistoryError: Temporal could not be asked.
             HistoryGoneError: Temporal knows no such run.
         """
         execution = WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id)
-        asked = request(namespace=self._client.namespace, execution=execution, maximum_page_size=page_size)
-        while True:
+
+        async def page_of(token: bytes, size: int) -> _Page:
+            asked = request(namespace=self._client.namespace, execution=execution, maximum_page_size=size)
+            asked.next_page_token = token
             try:
-                page = await read(asked)
+                return await read(asked)
             except RPCError as error:
                 kind = HistoryGoneError if error.status in _NO_SUCH_RUN else HistoryError
                 raise kind(f"the engine could not be asked: {error.message}") from error
-            for event in page.history.events:
-                yield event
-            asked.next_page_token = page.next_page_token
-            if not page.next_page_token:
-                return
+
+        page = await page_of(b"", page_size)
+        while True:
+            token = page.next_page_token
+            following = asyncio.create_task(page_of(token, MOST_EVENTS)) if token and ahead else None
+            try:
+                for event in page.history.events:
+                    yield event
+                if not token:
+                    return
+                page = await (following or page_of(token, MOST_EVENTS))
+            finally:
+                if following is not None:
+                    following.cancel()
 
 
 def _continues_another(started: WorkflowExecutionStartedEventAttributes, run: RunRef) -> bool:

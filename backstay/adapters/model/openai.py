@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import quote
 
 import openai
@@ -16,16 +14,20 @@ from backstay.errors import ModelError
 
 from .dialect import Dialect, Wire, dialect_of
 from .function_names import named
+from .openai_body import encoded
 from .openai_errors import as_model_error, body_of, line, shown
 from .openai_reply import read_bad_call, read_reply, unreadable
 from .openai_request import render
-from .refused import mended
+from .refused import is_refusal, mended
 
 # A reply is stored whole, and Temporal refuses payloads above two megabytes.
 MAX_BYTES = 1_500_000
 _NO_KEY = "none"
 _CONNECT_SECONDS = 10.0
 _MOST_MENDS = 6
+_PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
+_NOT_READ = {"X-Stainless-Raw-Response": "stream"}
+"""Tells the client to hand over a response before its body is read; it says the same of itself."""
 _SAFE_IN_A_HEADER = "!#$&'()*+,/:;=?@[]~"
 _AS_THE_HOST_SAYS = Wire()
 _LOG = logging.getLogger("backstay.model")
@@ -93,11 +95,11 @@ class OpenAIModel:
         refused: dict[Dialect, str] = {}
         before: Exception | None = None
         while True:
-            body = render(request, dialect)
             try:
-                reply = named(read_reply(request.model.api, await self._body(request, body), call_id), request.tools)
+                reply = named(read_reply(request.model.api, await self._body(request, dialect), call_id), request.tools)
             except Exception as error:
-                mend = mended(dialect, body, error) if len(refused) < _MOST_MENDS else None
+                mends = len(refused) < _MOST_MENDS and is_refusal(error)
+                mend = mended(dialect, render(request, dialect), error) if mends else None
                 if mend is None:
                     raise
                 if mend.dialect in refused:
@@ -110,24 +112,22 @@ class OpenAIModel:
                 _LOG.warning("`%s` at %s refuses %s: it is asked otherwise from now on", request.model.name, host, what)
             return reply
 
-    async def _body(self, request: ModelRequest, body: dict[str, Any]) -> bytes:
-        async with self._sent(request, body) as response:
-            return await _collected(response.iter_bytes())
-
-    def _sent(
-        self, request: ModelRequest, body: dict[str, Any]
-    ) -> AbstractAsyncContextManager[openai.AsyncAPIResponse[Any]]:
-        """Sends the request and returns its response, not yet read."""
-        # The body goes in `extra_body`, because the client's transform of typed parameters takes quadratic time.
-        client = self._opened()
-        headers = {"Idempotency-Key": quote(request.idempotency_key, safe=_SAFE_IN_A_HEADER, errors="replace")}
-        if request.model.api == "chat":
-            return client.chat.completions.with_streaming_response.create(
-                model=request.model.name, messages=[], extra_body=body, extra_headers=headers
-            )
-        return client.responses.with_streaming_response.create(
-            model=request.model.name, extra_body=body, extra_headers=headers
+    async def _body(self, request: ModelRequest, dialect: Dialect) -> bytes:
+        # The body goes as bytes: the client's transform of typed parameters takes quadratic time, and most of the
+        # conversation is encoded already.
+        body = encoded(request, dialect)
+        key = quote(request.idempotency_key, safe=_SAFE_IN_A_HEADER, errors="replace")
+        headers = {"Idempotency-Key": key, **_NOT_READ}
+        response = await self._opened().post(
+            _PATHS[request.model.api],
+            cast_to=openai.AsyncAPIResponse[bytes],
+            content=body,
+            options={"headers": headers, "security": {"bearer_auth": True}},
         )
+        try:
+            return await _collected(response.iter_bytes())
+        finally:
+            await response.close()
 
     def _opened(self) -> openai.AsyncOpenAI:
         if self._client is None:

@@ -2,11 +2,11 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backstay.contracts.admission import ToolSpec
+from backstay.contracts.admission import Api, ToolSpec
 from backstay.contracts.conversation import Decided, Item, ModelRequest, Observed, Said
 from backstay.contracts.decision import Decision, ProposedCall
 from backstay.kernel import keys
@@ -17,6 +17,19 @@ from .openai_items import Items
 
 _LONGEST_NAME = 64
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+_NONE: Set[str] = frozenset()
+
+
+ITEMS: Mapping[Api, str] = {"chat": "messages", "responses": "input"}
+"""The field of a body that holds the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallIds:
+    """The ids that earlier calls of a conversation have on the wire, by their own ids, and as a set."""
+
+    by_call: dict[str, str] = field(default_factory=dict[str, str])
+    taken: set[str] = field(default_factory=set[str])
 
 
 def render(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
@@ -26,64 +39,95 @@ def render(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
         request: the request to write.
         dialect: how the server wants it.
     """
-    wire = _Written.of(request, dialect)
-    body = _chat(request, wire) if request.model.api == "chat" else _response(request, wire)
+    items = [*first_items(request), *WireItems.of(request, dialect, request.conversation).entries()]
+    return {ITEMS[request.model.api]: items, **frame(request, dialect)}
+
+
+def frame(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
+    """Returns the body of a request without its conversation and the model's name; it is never empty."""
+    body = _chat(request, dialect) if request.model.api == "chat" else _response(request, dialect)
     if request.tools and request.offers and dialect.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = dialect.parallel_tool_calls
     return body
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """The conversation as one dialect has it: its items, and the id and the name of each call."""
+def first_items(request: ModelRequest) -> list[dict[str, Any]]:
+    """Returns what stands before the conversation: the instructions, in the chat API."""
+    if request.model.api != "chat" or not request.instructions:
+        return []
+    return [{"role": "system", "content": _clean(request.instructions)}]
 
+
+@dataclass(frozen=True, slots=True)
+class WireItems:
+    """Some items of a conversation as one dialect has them, and the id and the name of each call among them."""
+
+    api: Api
     dialect: Dialect
-    items: list[Item]
-    ids: dict[str, str]
-    names: dict[str, str]
+    items: Sequence[Item]
+    ids: Mapping[str, str]
+    names: Mapping[str, str]
+    earlier: CallIds
 
     @classmethod
-    def of(cls, request: ModelRequest, dialect: Dialect) -> "_Written":
-        """Writes the conversation of a request."""
+    def of(
+        cls, request: ModelRequest, dialect: Dialect, items: Sequence[Item], earlier: CallIds | None = None
+    ) -> "WireItems":
+        """Writes items of a request.
+
+        Args:
+            request: the request.
+            dialect: how the server wants it.
+            items: its conversation, or a part that begins where no note is joined to what stands before.
+            earlier: the ids of calls before those items.
+        """
+        before = earlier or CallIds()
         offered = {tool.name: tool.shown_as for tool in request.tools}
-        items = [item for item in request.conversation if not _is_empty(item)]
-        calls = [call for item in items if isinstance(item, Decided) for call in item.decision.calls]
+        said = [item for item in items if not is_empty(item)]
+        calls = [call for item in said if isinstance(item, Decided) for call in item.decision.calls]
         return cls(
+            request.model.api,
             dialect,
-            _joined(items) if dialect.notes == "joined" else items,
-            wire_ids(calls, dialect.ids),
+            _joined(said) if dialect.notes == "joined" else said,
+            wire_ids(calls, dialect.ids, before.taken),
             {call.call_id: _name(call.tool, offered) for call in calls},
+            before,
         )
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Returns the items as the body has them."""
+        if self.api == "chat":
+            return [_message(item, self) for item in self.items]
+        return [entry for item in self.items for entry in _response_items(item, self)]
 
     def id(self, call_id: str) -> str:
         """Returns the id of a call on the wire."""
-        return self.ids.get(call_id) or keys.wire_id(call_id)
+        return self.ids.get(call_id) or self.earlier.by_call.get(call_id) or keys.wire_id(call_id)
 
 
-def wire_ids(calls: Iterable[ProposedCall], grammar: str) -> dict[str, str]:
+def wire_ids(calls: Iterable[ProposedCall], grammar: str, before: Set[str] = _NONE) -> dict[str, str]:
     """Returns an id for each call: the server's own where it is fit and no earlier call has it, else a made one.
 
     Args:
         calls: the calls of a conversation in its order, so that a later call changes no earlier id.
         grammar: the ids that the server takes, as a regular expression.
+        before: the ids of calls before those.
     """
     fit = re.compile(grammar)
     ids: dict[str, str] = {}
     taken: set[str] = set()
     for call in calls:
         own = call.wire_id
-        if own is None or own in taken or not fit.fullmatch(own):
+        if own is None or own in taken or own in before or not fit.fullmatch(own):
             made = (keys.wire_id(call.call_id, again) for again in itertools.count())
-            own = next(id for id in made if id not in taken)
+            own = next(id for id in made if id not in taken and id not in before)
         taken.add(own)
         ids[call.call_id] = own
     return ids
 
 
-def _response(request: ModelRequest, wire: _Written) -> dict[str, Any]:
-    dialect = wire.dialect
+def _response(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
     body: dict[str, Any] = {"instructions": _clean(request.instructions)} if request.instructions else {}
-    body["input"] = [part for item in wire.items for part in _response_items(item, wire)]
     if request.tools and request.offers:
         strict = {"strict": False} if dialect.strict else {}
         body["tools"] = [{"type": "function", **_function(tool), **strict} for tool in request.tools]
@@ -96,7 +140,7 @@ def _response(request: ModelRequest, wire: _Written) -> dict[str, Any]:
     return body
 
 
-def _response_items(item: Item, wire: _Written) -> Iterable[dict[str, Any]]:
+def _response_items(item: Item, wire: WireItems) -> Iterable[dict[str, Any]]:
     items = Items(wire.dialect.whole_items, wire.dialect.withheld)
     if isinstance(item, Said):
         return [{"role": "user", "content": _clean(item.text)}]
@@ -109,20 +153,16 @@ def _response_items(item: Item, wire: _Written) -> Iterable[dict[str, Any]]:
     return items.of(item.decision, _clean(item.decision.text or ""), calls)
 
 
-def _chat(request: ModelRequest, wire: _Written) -> dict[str, Any]:
-    messages: list[dict[str, Any]] = []
-    if request.instructions:
-        messages.append({"role": "system", "content": _clean(request.instructions)})
-    messages += [_message(item, wire) for item in wire.items]
-    body: dict[str, Any] = {"messages": messages}
+def _chat(request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
+    body: dict[str, Any] = {}
     if request.tools and request.offers:
-        strict = {"strict": False} if wire.dialect.strict else {}
+        strict = {"strict": False} if dialect.strict else {}
         body["tools"] = [{"type": "function", "function": {**_function(tool), **strict}} for tool in request.tools]
-    body[wire.dialect.output_limit] = request.max_output_tokens
+    body[dialect.output_limit] = request.max_output_tokens
     return body
 
 
-def _message(item: Item, wire: _Written) -> dict[str, Any]:
+def _message(item: Item, wire: WireItems) -> dict[str, Any]:
     if isinstance(item, Said):
         return {"role": "user", "content": _clean(item.text)}
     if isinstance(item, Observed):
@@ -140,7 +180,7 @@ def _message(item: Item, wire: _Written) -> dict[str, Any]:
     return message
 
 
-def _tool_calls(decision: Decision, wire: _Written) -> Iterable[dict[str, Any]]:
+def _tool_calls(decision: Decision, wire: WireItems) -> Iterable[dict[str, Any]]:
     extras = (part.extra for part in decision.parts if part.kind == "call")
     for call, extra in itertools.zip_longest(decision.calls, extras, fillvalue=None):
         if call is None:
@@ -167,7 +207,7 @@ def _joined(items: Iterable[Item]) -> list[Item]:
     return joined
 
 
-def _is_empty(item: Item) -> bool:
+def is_empty(item: Item) -> bool:
     """Tells whether an item is a decision without text and calls; servers refuse an empty message."""
     return isinstance(item, Decided) and not item.decision.text and not item.decision.calls
 

@@ -30,6 +30,11 @@ class Mended:
     refused: str
 
 
+def is_refusal(error: Exception) -> bool:
+    """Tells whether a server said what it refuses; `mended` needs the request's body only then."""
+    return any(_told(error))
+
+
 def mended(dialect: Dialect, body: dict[str, Any], error: Exception) -> Mended | None:
     """Returns a dialect without what a server refused; None where it refused something else.
 

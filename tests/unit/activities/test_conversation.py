@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import random
 import tracemalloc
 
 import pytest
@@ -12,7 +13,7 @@ from activities.conversation import Conversations
 from activities.past import Asked, Before
 from activities.weight import weight
 from backstay.contracts.call import ActInput, ToolResult
-from backstay.contracts.conversation import Decided, Item, Observed, Said
+from backstay.contracts.conversation import Decided, Item, Observed, Said, Written
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall, short_digest
 from backstay.contracts.history import RunRef
 from backstay.errors import HistoryError
@@ -66,6 +67,11 @@ def two_steps(world: World) -> DecideInput:
     return third
 
 
+async def told(memory: Conversations, run: RunRef, given: DecideInput) -> list[Item]:
+    """The conversation that a decision is asked with."""
+    return list((await memory.conversation(run, given)).items)
+
+
 WHOLE: list[Item] = [GOAL, Decided(PAY), PAID, Decided(MAIL), SENT, Said("hurry")]
 
 
@@ -81,28 +87,27 @@ async def remembers_two_steps(world: World) -> None:
 
 
 async def test_a_run_begins_with_its_goal_and_what_it_is_told(world: World) -> None:
-    told = await world.conversations.conversation(RUN, asked(1, notes=("be brief",)))
-    assert told == [GOAL, Said("be brief")]
+    assert await told(world.conversations, RUN, asked(1, notes=("be brief",))) == [GOAL, Said("be brief")]
     assert world.history.reads == []
 
 
 async def test_what_a_worker_did_itself_is_remembered_without_a_look_at_the_history(world: World) -> None:
     third = two_steps(world)
     await remembers_two_steps(world)
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert (world.history.reads, world.history.openings_read) == ([], [RUN])
 
 
 async def test_a_worker_that_remembers_nothing_reads_the_whole_history(world: World) -> None:
     third = two_steps(world)
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert world.history.reads == [0]
 
 
 async def test_what_was_read_once_is_remembered(world: World) -> None:
     third = two_steps(world)
     await world.conversations.conversation(RUN, third)
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert world.history.reads == [0, 2]
 
 
@@ -111,7 +116,7 @@ async def test_a_result_of_another_worker_is_read_from_where_memory_ends(world: 
     second = asked(2, PAY, {"1-0": "paid"})
     record(world, 2, second)
     world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), PAY)
-    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), PAID]
+    assert await told(world.conversations, RUN, second) == [GOAL, Decided(PAY), PAID]
     assert world.history.reads == [1]
 
 
@@ -119,14 +124,14 @@ async def test_a_result_that_is_not_the_recorded_one_is_not_trusted(world: World
     third = two_steps(world)
     await remembers_two_steps(world)
     world.conversations.acted(RUN, "2-0", "sent by an attempt that lost")
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert world.history.reads == [2]
 
 
 async def test_a_decision_that_is_not_the_recorded_one_is_not_trusted(world: World) -> None:
     third = two_steps(world)
     world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), OTHER)
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert world.history.reads == [1, 0]
 
 
@@ -134,26 +139,27 @@ async def test_a_memory_that_ran_ahead_of_the_history_starts_anew(world: World) 
     third = two_steps(world)
     await remembers_two_steps(world)
     second = asked(2, PAY, {"1-0": "paid"})
-    assert await world.conversations.conversation(RUN, second) == WHOLE[:3]
-    assert await world.conversations.conversation(RUN, third) == WHOLE
+    assert await told(world.conversations, RUN, second) == WHOLE[:3]
+    assert await told(world.conversations, RUN, third) == WHOLE
     assert world.history.reads == [0, 1]
 
 
 async def test_a_first_decision_that_is_asked_again_forgets_the_answer_that_was_lost(world: World) -> None:
     await remembers_two_steps(world)
-    assert await world.conversations.conversation(RUN, asked(1)) == [GOAL]
+    assert await told(world.conversations, RUN, asked(1)) == [GOAL]
     assert world.history.reads == []
 
 
 async def test_a_decision_that_goes_on_from_something_else_is_not_remembered(world: World) -> None:
-    await world.conversations.conversation(RUN, asked(1))
-    world.conversations.decided(RUN, asked(1), [Said("another goal")], OTHER)
-    world.conversations.decided(RunRef("unknown", "run"), asked(1), [GOAL], OTHER)
+    before = await world.conversations.conversation(RUN, asked(1))
+    await world.conversations.conversation(RUN, asked(1))  # another attempt, which begins anew
+    world.conversations.decided(RUN, asked(1), before, OTHER)
+    world.conversations.decided(RunRef("unknown", "run"), asked(1), before, OTHER)
     world.conversations.acted(RunRef("unknown", "run"), "1-0", "paid")
     second = asked(2, PAY, {"1-0": "paid"})
     record(world, 1, asked(1), PAY, {"1-0": "paid"})
     record(world, 2, second)
-    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), PAID]
+    assert await told(world.conversations, RUN, second) == [GOAL, Decided(PAY), PAID]
 
 
 async def test_a_step_without_a_decision_is_left_out(world: World) -> None:
@@ -161,13 +167,13 @@ async def test_a_step_without_a_decision_is_left_out(world: World) -> None:
     record(world, 2, asked(2, PAY, {"1-0": "paid"}))
     third = asked(3, seen={"1-0": "paid"}, notes=("the reply was lost",))
     record(world, 3, third)
-    assert await world.conversations.conversation(RUN, third) == [GOAL, Decided(PAY), PAID, Said("the reply was lost")]
+    assert await told(world.conversations, RUN, third) == [GOAL, Decided(PAY), PAID, Said("the reply was lost")]
 
 
 async def test_what_the_run_itself_made_of_a_call_stands_in_the_input(world: World) -> None:
     world.conversations.decided(RUN, asked(1), await world.conversations.conversation(RUN, asked(1)), PAY)
     second = asked(2, PAY).model_copy(update={"observations": [Observation(call_id="1-0", text="denied")]})
-    assert await world.conversations.conversation(RUN, second) == [GOAL, Decided(PAY), Observed("1-0", "denied")]
+    assert await told(world.conversations, RUN, second) == [GOAL, Decided(PAY), Observed("1-0", "denied")]
     assert world.history.reads == []
 
 
@@ -188,7 +194,7 @@ async def test_a_history_that_lags_behind_is_an_error_that_is_tried_again(world:
 
 async def test_two_attempts_at_once_build_one_conversation(world: World) -> None:
     third = two_steps(world)
-    both = await asyncio.gather(*(world.conversations.conversation(RUN, third) for _ in range(2)))
+    both = await asyncio.gather(*(told(world.conversations, RUN, third) for _ in range(2)))
     assert both == [WHOLE, WHOLE]
 
 
@@ -273,8 +279,9 @@ async def test_a_worker_without_room_reads_everything_every_time(world: World) -
     memory = Conversations(world.history, capacity=0)
     third = two_steps(world)
     for _ in range(2):
-        assert await memory.conversation(RUN, third) == WHOLE
-        memory.decided(RUN, third, WHOLE, OTHER)
+        whole = await memory.conversation(RUN, third)
+        assert list(whole.items) == WHOLE
+        memory.decided(RUN, third, whole, OTHER)
     assert (world.history.openings_read, world.history.reads) == ([RUN, RUN], [0, 0])
 
 
@@ -282,8 +289,99 @@ async def test_a_refusal_is_remembered_and_read_from_the_history(world: World) -
     seen = [Observation(call_id="1-0", text="no", refused=True, denied=True)]
     record(world, 1, asked(1), PAY)
     record(world, 2, asked(2, PAY).model_copy(update={"observations": seen}))
-    items = await world.conversations.conversation(RUN, world.history.inputs[2])
+    items = await told(world.conversations, RUN, world.history.inputs[2])
     assert items[-1] == Observed("1-0", "no", refused=True, denied=True)
+
+
+async def test_what_will_never_change_is_settled_and_the_last_decision_is_not_yet(world: World) -> None:
+    third = two_steps(world)
+    assert (await world.conversations.conversation(RUN, asked(1))).settled == 0
+    await remembers_two_steps(world)
+    whole = await world.conversations.conversation(RUN, third)
+    assert list(whole.items[whole.settled :]) == [Decided(MAIL), SENT, Said("hurry")]
+
+
+async def test_of_long_words_that_were_refused_the_beginning_is_told_in_every_later_step(world: World) -> None:
+    long = ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": "' + "x" * 100_000 + '"}')
+    refused = [Observation(call_id="1-0", text="no", refused=True)]
+    begun = await world.conversations.conversation(RUN, asked(1))
+    world.conversations.decided(RUN, asked(1), begun, Decision(calls=[long]))
+    second_input = asked(2, Decision(calls=[long])).model_copy(update={"observations": refused})
+    second = await world.conversations.conversation(RUN, second_input)
+    world.conversations.decided(RUN, second_input, second, MAIL)
+    third = await world.conversations.conversation(RUN, asked(3, MAIL))
+    for items in (second.items, third.items):
+        assert isinstance(items[1], Decided)
+        assert len(items[1].decision.calls[0].arguments) < 300
+    assert second.items == third.items[: len(second.items)]
+
+
+async def written_of(memory: Conversations, runs: list[RunRef]) -> list[Written]:
+    """What adapters have written of runs whose first step a worker has taken: 5 kB each."""
+    found: list[Written] = []
+    for run in runs:
+        begun = await memory.conversation(run, asked(1))
+        begun.written.weight = 5_000
+        memory.decided(run, asked(1), begun, PAY)
+        found.append(begun.written)
+    return found
+
+
+async def test_what_an_adapter_has_written_is_kept_with_the_conversation_and_goes_first(world: World) -> None:
+    runs = [RunRef(f"run-{number}", "r") for number in range(2)]
+    for run in runs:
+        world.history.openings[run] = opening()
+    roomy = Conversations(world.history, capacity=1_000_000)
+    await written_of(roomy, runs)
+    memory = Conversations(world.history, capacity=roomy.held + 3_000)
+    written = await written_of(memory, runs)
+    memory.acted(runs[1], "1-0", "x" * 4_000)
+    second = asked(2, PAY)
+    assert (await memory.conversation(runs[0], second)).written is not written[0]
+    assert (await memory.conversation(runs[1], second)).written is written[1]
+    assert world.history.reads == []
+
+
+async def test_a_conversation_that_begins_anew_has_nothing_written(world: World) -> None:
+    first = await world.conversations.conversation(RUN, asked(1))
+    assert (await world.conversations.conversation(RUN, asked(1))).written is not first.written
+
+
+async def test_a_run_that_has_answered_keeps_no_words_and_is_the_first_to_go(world: World) -> None:
+    await remembers_two_steps(world)
+    other = RunRef("other", "r")
+    world.history.openings[other] = opening()
+    memory = world.conversations
+    await memory.opening(other)
+    before = memory.held
+    memory.answered(RUN)
+    memory.answered(RunRef("unknown", "r"))
+    assert memory.held < before
+    assert list(memory.runs) == [RUN, other]
+    assert await memory.opening(RUN) == opening(*(tool.spec for tool in world.tools.values()))
+    assert world.history.openings_read == [RUN, other]
+
+
+async def test_what_is_held_is_the_sum_of_what_is_remembered(world: World) -> None:
+    chance = random.Random(7)
+    memory = Conversations(world.history, capacity=40_000)
+    refs = [RunRef(f"run-{number}", "r") for number in range(9)]
+    for ref in refs:
+        world.history.openings[ref] = opening()
+    for _ in range(2_000):
+        ref = chance.choice(refs)
+        match chance.randrange(4):
+            case 0:
+                begun = await memory.conversation(ref, asked(1))
+                begun.written.weight = chance.randrange(3_000)
+                memory.decided(ref, asked(1), begun, PAY)
+            case 1:
+                memory.acted(ref, f"1-{chance.randrange(3)}", "x" * chance.randrange(4_000))
+            case 2:
+                memory.answered(ref)
+            case _:
+                await memory.opening(ref)
+        assert memory.held == sum(memory.runs.values()) <= 40_000
 
 
 class TestBefore:

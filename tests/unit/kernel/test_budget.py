@@ -147,6 +147,7 @@ def test_the_window_slides_call_by_call() -> None:
 def test_the_calls_of_the_last_minute_are_counted_tool_by_tool_with_a_rate_or_without() -> None:
     budget = held(Budget(), "x", Amount(tools={"mail": 2, "pay": 1}), at_ms=7)
     assert [budget.calls_in_window(tool, WINDOW_MS + 6) for tool in ("mail", "pay", "buy")] == [2, 1, 0]
+    assert budget.calls_in_windows(WINDOW_MS + 6) == {"mail": 2, "pay": 1}
     assert budget.calls_in_window("mail", WINDOW_MS + 7) == 0
 
 

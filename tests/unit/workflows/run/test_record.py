@@ -1,7 +1,11 @@
+import pytest
+
 from backstay.contracts.status import PageRequest, TranscriptItem
 from backstay.kernel.audit import AuditHead, verify
 from backstay.kernel.events import Killed, Paused, Resumed
+from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop, StopReason
+from backstay.kernel.stopping import interruption, next_stop
 from workflows.run.record import Record
 
 from .conftest import Time
@@ -55,3 +59,22 @@ def test_what_a_run_waits_for_is_shown_to_whoever_heeds_it_until_it_waits_no_mor
     record.waits_no_more("a worker")
     record.waits_no_more("a worker")
     assert seen == [["a worker"], ["a worker", "a worker"], ["a worker"], []]
+
+
+def test_what_a_run_waits_for_and_why_it_stops_is_found_once_for_each_state(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[RunState] = []
+
+    def finding(state: RunState) -> Stop | None:
+        found.append(state)
+        return next_stop(state)
+
+    monkeypatch.setattr("workflows.run.record.next_stop", finding)
+    for event in (Paused("ann"), Killed("bob", "why")):
+        record.apply(event)
+        before = len(found)
+        assert [(record.stop, record.interrupted, record.over) for _ in range(5)] == 5 * [
+            (next_stop(record.state), interruption(record.state), isinstance(event, Killed))
+        ]
+        assert len(found) - before <= 1

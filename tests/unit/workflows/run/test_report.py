@@ -38,7 +38,7 @@ def test_one_word_says_where_an_admitted_run_stands(
     record.apply(admitted(admission))
     for event in events:
         record.apply(event)
-    assert open_state(record.state) == word
+    assert open_state(record) == word
 
 
 def test_a_closed_run_says_so_with_its_reason(run: LiveRun, admission: Admission) -> None:
