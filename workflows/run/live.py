@@ -32,6 +32,8 @@ class LiveRun:
         self.news = News()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
+        self.decided = 0
+        """The step of the last recorded decision."""
         self.answer: str | None = None
         self.labels: set[str] = set()
         """The labels of what child runs have read."""
