@@ -14,8 +14,9 @@ from temporalio.exceptions import ApplicationError
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
 from backstay.contracts.conversation import Decided, Item, Observed, Said, Written
-from backstay.contracts.decision import DecideInput, Decision, ProposedCall
+from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
+from backstay.contracts.recall import RecallInput, Recollection
 from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
@@ -34,7 +35,7 @@ class _Conversation:
 
     `told` has all items before that decision as the model reads them, and `written` what the model's adapter has made
     of them. `past` has what the results said, where somebody asks where values come from. `begun` counts how often the
-    conversation was begun anew.
+    conversation was begun anew. `founded` has what it began with; None until it is known.
     """
 
     opening: Opening
@@ -48,12 +49,31 @@ class _Conversation:
     told: list[Item] = field(default_factory=list[Item])
     written: Written = field(default_factory=Written)
     begun: int = 0
+    founded: Recollection | None = None
 
     @classmethod
     def of(cls, opening: Opening) -> "_Conversation":
-        """Returns a conversation that holds the goal alone."""
+        """Returns a conversation that holds the goal alone; that of a later link is empty until it is founded."""
         goal: list[Item] = [Said(opening.goal)]
-        return cls(opening, goal, weight(opening) + _total(goal))
+        if opening.continues is not None:
+            return cls(opening, [], weight(opening))
+        return cls(opening, goal, weight(opening) + _total(goal), founded=Recollection(tuple(goal)))
+
+    @property
+    def began_at(self) -> int:
+        """The step of the last decision that the conversation began with; 0 in the first link of a chain."""
+        return self.founded.step if self.founded else 0
+
+    def found(self, recollection: Recollection) -> None:
+        """Begins with what earlier links have said and read."""
+        self.founded = recollection
+        self.weight += _total(recollection.items)
+        self._begin(recollection)
+
+    def _begin(self, recollection: Recollection) -> None:
+        self.items, self.step = list(recollection.items), recollection.step
+        for call_id, text in recollection.results.items():
+            self.acted(call_id, text)
 
     @property
     def last(self) -> Decision | None:
@@ -82,12 +102,13 @@ class _Conversation:
         self.results[call_id] = text
 
     def forget(self) -> None:
-        """Forgets all but the goal; the history has the rest."""
+        """Forgets all but what the conversation began with; the history has the rest."""
+        founded = self.founded or Recollection(())
         self._drop_results()
-        self.weight -= _total(self.items[1:])
-        self.items, self.step = self.items[:1], 0
+        self.weight -= _total(self.items[len(founded.items) :])
         self.told, self.written = [], Written()
         self.begun += 1
+        self._begin(founded)
 
     @property
     def extra(self) -> int:
@@ -153,12 +174,44 @@ class Conversations:
         """
         kept = await self._of(run)
         async with kept.lock:
+            await self._found(run, kept)
             new = self._remembered(kept, given)
             if new is None:
                 new = await self._read(run, kept, given)
             self._fit(run, kept)
             items = (*kept.told, *kept.as_told(new))
             return Asked(items, len(kept.told), new, kept.written, (kept.begun, len(kept.items)))
+
+    async def left(self, run: RunRef, given: RecallInput) -> Recollection:
+        """Returns the conversation of the links before one, as the last of them has left it.
+
+        Raises:
+            HistoryError: a history lacks something that it must hold; another try may find it.
+            HistoryGoneError: the engine has forgotten the link before.
+        """
+        opening = await self.opening(run)
+        if opening.continues is None:
+            raise HistoryError("no link comes before the first one")
+        before = RunRef(run.workflow_id, opening.continues)
+        kept = await self._of(before)
+        async with kept.lock:
+            await self._found(before, kept)
+            last = kept.last
+            known = kept.step == given.step and (last is None or last.digest(kept.step) == given.decision)
+            if not known or not _remembers(kept, given.observations):
+                if kept.step >= given.step:
+                    kept.forget()
+                recorded = await self._caught_up(before, kept, given.step + 1)
+                for call_id, text in _texts(recorded).items():
+                    kept.acted(call_id, text)
+            self._fit(before, kept)
+            last = kept.last
+            if kept.step != given.step or (last is not None and last.digest(kept.step) != given.decision):
+                raise HistoryError("the history of the link before does not lead to its last decision")
+            wanted = [seen.call_id for seen in given.observations if seen.text is None]
+            if missing := [call_id for call_id in wanted if call_id not in kept.results]:
+                raise HistoryError(f"the history of the link before holds no result of call {missing[0]}")
+            return Recollection(tuple(kept.items), kept.step, {one: kept.results[one] for one in wanted})
 
     async def call(self, run: RunRef, given: ActInput) -> ProposedCall:
         """Returns a call as the model proposed it.
@@ -189,6 +242,7 @@ class Conversations:
         """
         kept = await self._of(run)
         async with kept.lock:
+            await self._found(run, kept)
             items = await self._until(run, kept, step, decision)
             past = kept.past = kept.past or past_of(kept.opening)
             self._fit(run, kept)
@@ -238,35 +292,49 @@ class Conversations:
             self._fit(run, kept)
 
     def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Item] | None:
-        if given.step == 1:
+        if given.step == kept.began_at + 1:
             kept.forget()  # an earlier attempt may have left a decision that was never recorded
-            return _news(given, {})
+            return _news(given, kept.results)
         last = kept.last
         if kept.step != given.step - 1 or last is None or last.digest(kept.step) != given.previous:
             return None
-        for seen in given.observations:
-            known = kept.results.get(seen.call_id)
-            if seen.text is None and (known is None or short_digest(known) != seen.digest):
-                return None
-        return _news(given, kept.results)
+        return _news(given, kept.results) if _remembers(kept, given.observations) else None
 
     async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Item]:
         """Reads the history from the last remembered step on, or from the start where that step differs from it."""
         if kept.step >= given.step:
             kept.forget()
-        recorded = await self._history.since(run, kept.step)
-        last = kept.last
-        if last is not None and recorded.decisions.get(kept.step) != last:
-            kept.forget()
-            recorded = await self._history.since(run, 0)
+        recorded = await self._caught_up(run, kept, given.step)
         if given.step not in recorded.inputs:
             raise HistoryError("the history does not show this decision yet")
-        texts = {call_id: result.text for call_id, result in recorded.results.items()}
-        for step in range(kept.step + 1, given.step):
-            if step not in recorded.decisions:
+        return _news(given, {**_handed(kept), **_texts(recorded)})
+
+    async def _caught_up(self, run: RunRef, kept: _Conversation, step: int) -> Recorded:
+        """Reads the decisions before a step that are not remembered; returns what was read."""
+        recorded = await self._history.since(run, kept.step)
+        last = kept.last
+        if kept.step > kept.began_at and recorded.decisions.get(kept.step) != last:
+            kept.forget()
+            recorded = await self._history.since(run, kept.step)
+        texts = {**_handed(kept), **_texts(recorded)}
+        for number in range(kept.step + 1, step):
+            if number not in recorded.decisions:
                 continue  # that request brought no decision; the next one is told the same
-            kept.decided(step, _news(_recorded_input(recorded, step), texts), recorded.decisions[step])
-        return _news(given, texts)
+            new = _news(_recorded_input(recorded, number), texts)
+            kept.decided(number, new, recorded.decisions[number])
+        return recorded
+
+    async def _found(self, run: RunRef, kept: _Conversation) -> None:
+        """Reads what earlier links have handed on; the caller holds the conversation's lock."""
+        if kept.founded is None:
+            kept.found(await self._history.recalled(run))
+            self._leave(RunRef(run.workflow_id, kept.opening.continues or ""))
+
+    def _leave(self, before: RunRef) -> None:
+        """Forgets the link before, which nobody asks for any more."""
+        self._extras.pop(before, None)
+        if (forgotten := self._runs.pop(before, None)) is not None:
+            self._held -= forgotten.counted
 
     async def _of(self, run: RunRef) -> _Conversation:
         kept = self._runs.get(run)
@@ -310,6 +378,24 @@ def _recorded_input(recorded: Recorded, step: int) -> DecideInput:
     if step not in recorded.inputs:
         raise HistoryError(f"the history holds no input of step {step}")
     return recorded.inputs[step]
+
+
+def _remembers(kept: _Conversation, observations: Iterable[Observation]) -> bool:
+    """Tells whether the results that the history has of calls are known here."""
+    for seen in observations:
+        known = kept.results.get(seen.call_id)
+        if seen.text is None and (known is None or short_digest(known) != seen.digest):
+            return False
+    return True
+
+
+def _handed(kept: _Conversation) -> Mapping[str, str]:
+    """Returns the results that the link before has handed on."""
+    return kept.founded.results if kept.founded else {}
+
+
+def _texts(recorded: Recorded) -> dict[str, str]:
+    return {call_id: result.text for call_id, result in recorded.results.items()}
 
 
 def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:

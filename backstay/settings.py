@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         ui: address of the Temporal UI, for links; a local development server is found without it.
         conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
+        link_events: after so many events of its history a run continues as new, in the next link of its chain.
         slots: `fixed`, 100 activities at once; or `resources`, as many as fit while less than 80 % of the memory and
             90 % of the CPU are in use; or other parts, as `memory=0.7,cpu=0.8`; default: `fixed`.
         prometheus: `host:port` where a worker serves its metrics.
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     ui: str | None = None
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
+    link_events: int = Field(default=4_000, ge=20, le=20_000)
     slots: Annotated[Targets | None, NoDecode] = None
     prometheus: str | None = None
     health: str | None = None

@@ -10,8 +10,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
+from backstay.contracts.carry import Carried, Start, read_link
 from backstay.contracts.deeds import PAYLOADS
-from backstay.contracts.delegate import parent_of, read_start
+from backstay.contracts.delegate import parent_of
 from backstay.contracts.incident import IncidentOrder
 from backstay.contracts.messages import Edit, MessageState
 from backstay.contracts.problems import Contract
@@ -21,7 +22,7 @@ from backstay.contracts.trace import Trace, Untraced
 from backstay.contracts.trouble import ModelTrouble
 from backstay.kernel.events import CancelRequested, Closed
 from backstay.kernel.stop import RunStatus, Stop
-from backstay.kernel.stopping import wraps_up
+from backstay.kernel.stopping import interruption, wraps_up
 
 from . import options
 from .messages import fitting, invalid_input, occupied, repetitions, started_by
@@ -34,6 +35,8 @@ from .run.appeal import Appeals
 from .run.approve import Approvals
 from .run.archive import Archiving
 from .run.calls import Calls
+from .run.carry import Parts, Watchers, carried_from, carry_on, recall
+from .run.chain import Chain
 from .run.clock import Clock, closed_by_engine, wall_clock
 from .run.decide import decide, wrap_up
 from .run.delegate import Children
@@ -67,22 +70,29 @@ class AgentRun:
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
-        request = repetitions() or occupied() or read_start(args, started_by())
-        self._request = None if isinstance(request, list) else request
-        self._problems = request if isinstance(request, list) else []
+        # Cron and retries have a run before them too; what a link hands on is believed from continue-as-new alone.
+        continued = workflow.info().continued_run_id is not None
+        start = repetitions() or occupied() or read_link(args, started_by(), continued=continued)
+        self._request = start.request if isinstance(start, Start) else None
+        self._carried = start.carried if isinstance(start, Start) else None
+        self._problems = start if isinstance(start, list) else []
         if self._request is not None:
             changes.begin()
         self._record = Record(workflow.now, workflow.info().workflow_id, self._request)
         self._clock = Clock(self._record, workflow.now, workflow.info().start_time, closed_by_engine())
         self._running = Running(self._record, options.shared_fairly(self._request.tenant if self._request else ""))
-        self._admission: Admission | None = None
+        self._admission: Admission | None = self._carried.admission if self._carried else None
         self._turn: Turn | None = None
         self._run: LiveRun | None = None  # from its turn on
         self._ledgers: RunLedgers | None = None
         self._archiving: Archiving | None = None
+        self._parts: Parts | None = None
+        self._rolls = False
+        """True once nothing is under way any more, and another link goes on."""
         requester = self._request.requested_by if self._request else None
         self._proofs = Proofs(self._record, self._clock, self._running, requester)
         self.messages = Messages(self._record, self._clock, self._problems, self._proofs)
+        self._chain = Chain(self.messages, self._carried)
         parent = parent_of(self._request) if self._request else None
         self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages)
@@ -103,13 +113,29 @@ class AgentRun:
         if self._request is not None:
             self._publisher = Publisher(self._request, lambda: standing_of(self._record), self._has_attributes)
             self._record.heed(self._publisher.heed)
-            self._record.follow(RunReports(workflow.info().workflow_id, self._request, report))
-            self._record.follow(Measured(self._record, self._clock, tell))
+            reports = RunReports(workflow.info().workflow_id, self._request, report)
+            measured = Measured(self._record, self._clock, tell)
+            self._record.follow(reports)
+            self._record.follow(measured)
+            self._watchers = Watchers(self._chain, self._proofs, self._family, reports)
+            if self._carried is not None:
+                self._carry_on(self._carried, measured)
+
+    def _carry_on(self, carried: Carried, measured: Measured) -> None:
+        """Goes on where the link before has left off; messages may come before the run's first step."""
+        self._record.carry_on(carried)
+        self._clock.carry_on(carried)
+        self._watchers.proofs.carry_on(carried.proofs)
+        self._watchers.family.paused_by_parent = carried.paused_by_parent
+        self._watchers.reports.carry_on(carried)
+        measured.carry_on(carried)
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
         """Runs the agent; the result is a `RunResult` as plain JSON."""
         clear_start_claims()
+        if self._carried is not None and self._publisher is not None:
+            self._publisher.heed()
         if self._request is None:
             self._record.close(None)
             raise invalid_input(self._problems)
@@ -125,7 +151,7 @@ class AgentRun:
 
     async def _governed(self, request: RunRequest) -> dict[str, Any]:
         work = asyncio.create_task(self._work(request))
-        guarding = asyncio.create_task(guard(self._record, self.messages))
+        guarding = asyncio.create_task(guard(self._record, self.messages, self._chain))
         try:
             await workflow.wait_condition(work.done)
         except asyncio.CancelledError:
@@ -136,6 +162,8 @@ class AgentRun:
         finally:
             guarding.cancel()
         stop = await work
+        if self._rolls and not self._record.over and (handed := self._handed_on(request)) is not None:
+            workflow.continue_as_new(handed)
         await self._end(stop)
         if stop is None:
             raise ApplicationError("the run ended without a reason", type="InternalError", non_retryable=True)
@@ -146,34 +174,44 @@ class AgentRun:
 
     async def _work(self, request: RunRequest) -> Stop | None:
         """Runs the step loop; returns None where the engine cancelled the run."""
-        admission = await ask_admission(request, self._record, self._running)
+        carried = self._carried
+        admission = carried.admission if carried else await ask_admission(request, self._record, self._running)
         if admission is not None:
             self._admission = admission
             self._clock.admit(admission)
             self._proofs.stance = admission.proofs
             run = LiveRun(request.unsigned(), admission, record=self._record, clock=self._clock, running=self._running)
             ledgers = self._ledgers = RunLedgers(run)
-            self._archiving = Archiving(run)
+            archiving = self._archiving = Archiving(run)
             self._turn = Turn(run, ledgers)
-            if not admission.queues or await self._turn.come():
+            if carried or not admission.queues or await self._turn.come():
                 approvals = Approvals(run)
                 self._run, self._answers.approvals = run, approvals
                 self._orders.begin(run, approvals)
-                begin(run)
-                await self._steps(run, approvals, ledgers)
+                parts = Parts(run, approvals, ledgers, archiving, Purse(run, ledgers), Meters(run, ledgers))
+                await self._steps(parts, carried)
         return None if self._record.state.cancelled else self._record.stop
 
-    async def _steps(self, run: LiveRun, approvals: Approvals, ledgers: RunLedgers) -> None:
-        appeals = Appeals(run, approvals)
-        purse = Purse(run, ledgers)
+    async def _steps(self, parts: Parts, carried: Carried | None) -> None:
+        run, purse = parts.run, parts.purse
+        self._parts = parts
+        if carried is None:
+            begin(run)
+        else:
+            carry_on(parts, carried)
+        appeals = Appeals(run, parts.approvals)
         children = self._family.children = Children(run)
-        parts = HoldParts(purse, Meters(run, ledgers), appeals, approvals.standing)
-        calls = Calls(run, approvals, parts, children)
+        holds = HoldParts(purse, parts.meters, appeals, parts.approvals.standing)
+        calls = Calls(run, parts.approvals, holds, children)
         deadline = asyncio.create_task(self._clock.deadline())
         try:
+            if carried is not None and await recall(run):
+                self._chain.opens()
             await purse.open()
             # While the ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
             while self._record.stop is None and not self._record.state.cancelled:
+                if await self._rolls_over(parts):
+                    return
                 if await self._running.go_ahead():
                     await self._step(run, calls, appeals, purse)
             if wraps_up(self._record.state) and await self._running.go_ahead():
@@ -182,6 +220,31 @@ class AgentRun:
             self._clock.check_deadline()
         finally:
             deadline.cancel()
+
+    async def _rolls_over(self, parts: Parts) -> bool:
+        """Waits while the run stands still, and tells whether another link goes on: then nothing is under way."""
+        chain, admission, record = self._chain, parts.run.admission, self._record
+        if admission.links is None:
+            return False
+        # A run that stands still for long may be sent many messages meanwhile.
+        await workflow.wait_condition(
+            lambda: not record.state.stands_still or interruption(record.state) or chain.due(admission)
+        )
+        if record.over or not chain.due(admission):
+            return False
+        if self._handed_on(parts.run.request) is None:
+            chain.put_off()
+            return False
+        settling = asyncio.create_task(parts.settled())
+        await workflow.wait_condition(lambda: record.over or (settling.done() and workflow.all_handlers_finished()))
+        self._rolls = not record.over
+        return self._rolls
+
+    def _handed_on(self, request: RunRequest) -> dict[str, Any] | None:
+        """Returns the input of the next link; None where the run has too much to take along."""
+        if self._parts is None:
+            return None
+        return carried_from(self._parts, self._watchers).handed_on(request.unsigned())
 
     async def _step(self, run: LiveRun, calls: Calls, appeals: Appeals, purse: Purse) -> None:
         with self.trace.step(self._status):

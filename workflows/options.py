@@ -67,6 +67,14 @@ ARCHIVE_LAST: ActivityConfig = {
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5)),
 }
 
+# A link needs all of the conversation, however long it takes to read it.
+RECALL: ActivityConfig = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "heartbeat_timeout": HEARTBEAT,
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
 RECONCILE: ActivityConfig = {
     "start_to_close_timeout": timedelta(minutes=5),
     "heartbeat_timeout": HEARTBEAT,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from activities import past as past
     from activities import perform as perform
     from activities import prepare as prepare
+    from activities import recall as recall
     from activities import reconcile as reconcile
     from activities import reserve as reserve
     from activities import review as review
@@ -96,6 +97,7 @@ _HOMES = {
     "past": "activities.past",
     "perform": "activities.perform",
     "prepare": "activities.prepare",
+    "recall": "activities.recall",
     "reconcile": "activities.reconcile",
     "reserve": "activities.reserve",
     "review": "activities.review",

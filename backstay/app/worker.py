@@ -358,6 +358,7 @@ def _activities(
         folders.verify.Verify(proofs).verify,
         folders.delegate.Delegate(starts).delegate,
         folders.archive.Archive(conversations, evidence, archive).archive,
+        folders.recall.Recall(conversations).recall,
         folders.act.Act(preparer, effects, effect_ids, history, attempts).act,
         folders.reconcile.Reconcile(preparer).reconcile,
         folders.reserve.Reserve(conversations, allowances, holds).reserve,

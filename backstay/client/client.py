@@ -27,6 +27,7 @@ from temporalio.service import RPCError
 
 from backstay.adapters.engine.errors import in_our_words, result_of_failure, takes_no_update
 from backstay.adapters.engine.executions import described
+from backstay.adapters.engine.links import pages
 from backstay.client.connection import connect
 from backstay.client.earlier import joined
 from backstay.client.overview import Overview, overview_of
@@ -34,6 +35,7 @@ from backstay.client.run import Run
 from backstay.client.signing import Signer, proven, proven_start
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, GrantedVoteResult, VoteResult
+from backstay.contracts.history import RunRef
 from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantResult, Hold, Kill, MessageState, Vote
 from backstay.contracts.problems import Contract, problems_of
 from backstay.contracts.run import RunRequest, RunResult, plain
@@ -296,8 +298,8 @@ class BackstayClient:
         recent = datetime.now(UTC) - timedelta(seconds=_POLL_SECONDS)
         return sum(poller.last_access_time.ToDatetime(UTC) > recent for poller in answer.pollers)
 
-    def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
-        return self.temporal.get_workflow_handle(run_id)
+    def _handle(self, run_id: str, link: str = "") -> WorkflowHandle[Any, Any]:
+        return self.temporal.get_workflow_handle(run_id, run_id=link or None)
 
     async def _ended(self, run_id: str) -> Any:
         handle = self._handle(run_id)
@@ -309,10 +311,10 @@ class BackstayClient:
                     raise
             await asyncio.sleep(_PAUSED_SECONDS)
 
-    async def _query(self, run_id: str, name: str, *given: Any) -> Any:
+    async def _query(self, run_id: str, name: str, *given: Any, link: str = "") -> Any:
         timeout = timedelta(seconds=self.patience)
         async with self._answering(run_id):
-            return await self._handle(run_id).query(name, args=given, rpc_timeout=timeout)
+            return await self._handle(run_id, link).query(name, args=given, rpc_timeout=timeout)
 
     @contextlib.asynccontextmanager
     async def _answering(self, run_id: str) -> AsyncGenerator[None]:
@@ -329,12 +331,15 @@ class BackstayClient:
             raise
 
     async def _items(self, run_id: str, name: str, after: int) -> AsyncGenerator[dict[str, Any]]:
-        at: int | None = after
-        while at is not None:
-            page = Page.model_validate(await self._query(run_id, name, plain(PageRequest(after=at))))
-            for item in page.items:
-                yield item
-            at = page.next
+        async def ask(link: RunRef, at: int) -> Page:
+            given = plain(PageRequest(after=at))
+            return Page.model_validate(await self._query(run_id, name, given, link=link.run_id))
+
+        with in_our_words(self.temporal, run_id):
+            async with contextlib.aclosing(pages(self.temporal, RunRef(run_id, ""), ask, after)) as read:
+                async for page in read:
+                    for item in page.items:
+                        yield item
 
     async def _send(self, run_id: str, name: str, model: type[Contract], **given: str | None) -> MessageState:
         return MessageState.model_validate(await self._update(run_id, name, model, given))

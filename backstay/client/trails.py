@@ -88,10 +88,7 @@ async def _before(
 
 async def _run_trails(client: Client, links: Sequence[RunRef], archive: Store | None, *, closed: bool) -> list[Trail]:
     run_id, evidence = links[0].workflow_id, Evidence(client)
-    by_seq: dict[int, dict[str, Any]] = {}
-    for link in links:
-        by_seq |= {record["seq"]: record for record in await evidence.records(link, 0, _ALL)}
-    records = [by_seq[seq] for seq in sorted(by_seq)]
+    records = [dict(record) for record in await evidence.records(links[-1], 0, _ALL)]
     start = AuditHead(records[0]["seq"] - 1, records[0]["prev"]) if records else AuditHead()
     executions = tuple(link.run_id for link in links)
     if start != AuditHead() and archive is not None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 from pydantic import Field
 
 from backstay.kernel.budget import Limits
+from backstay.kernel.history import Extent
 from backstay.kernel.marks import Marks, Roles
 from backstay.kernel.origins import UNTRUSTED
 from backstay.kernel.price import Price
@@ -154,6 +155,21 @@ class ArchiveSpec(Contract):
     every: int = Field(default=0, ge=0)
 
 
+class LinkSpec(Contract):
+    """Says how long a link of the run's chain grows before another goes on: by events, bytes, or messages.
+
+    It is fixed at the admission, so that a replay rolls over where the run did.
+    """
+
+    events: int = Field(default=4_000, ge=1)
+    size: int = Field(default=4_000_000, ge=1)
+    messages: int = Field(default=500, ge=1)
+
+    def extent(self) -> Extent:
+        """Returns the same for the kernel."""
+        return Extent(self.events, self.size, self.messages)
+
+
 class AdmitInput(Contract):
     """The input of `admit`; `requested_by` is a claim, and so is the tenant, unless the `proof` holds.
 
@@ -178,6 +194,7 @@ class Admission(Contract):
     `draws` says how the run draws on ledgers; None where nothing limits what runs spend together.
     `exposure` has the limits of every meter that a tool adds to, those of a day and a month included.
     `archive` says when evidence is written outside of the engine; None where there is no archive.
+    `links` says when the run continues as new; None in admissions of before that, whose runs never do.
     `delegate` says how the run may delegate; None where it may not. `withheld` are tools of the agent that the run does
     not have, because a run above has them not.
     """
@@ -203,6 +220,7 @@ class Admission(Contract):
     archive: ArchiveSpec | None = None
     delegate: DelegateSpec | None = None
     withheld: list[str] = Field(default_factory=list[str])
+    links: LinkSpec | None = None
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""
@@ -214,6 +232,7 @@ class Opening(Contract):
 
     `run_key` is the run's own part of its idempotency keys. `asked` is what a person asked for, where the goal was
     written by the model of a run above; `above` are the agents whose rules hold too, and `labels` those of the goal.
+    `continues` is the run id of the link before; None in the first link of a chain.
     """
 
     run_id: str
@@ -228,3 +247,4 @@ class Opening(Contract):
     asked: str | None = None
     above: list[Above] = Field(default_factory=list[Above])
     labels: list[str] = Field(default_factory=list[str])
+    continues: str | None = None

@@ -1,6 +1,8 @@
 """The one value that a run takes from a link of its chain into the next."""
 
-from typing import Annotated
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
@@ -9,10 +11,16 @@ from backstay.kernel.run_state import RunState
 
 from .admission import Admission
 from .decision import Observation, ProposedCall
+from .deeds import Deed, RefusedMessage
+from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
 from .messages import Answer
 from .metering import Metered
-from .problems import Contract
+from .problems import Contract, Problem, read_only
+from .run import RunRequest, plain
+
+MOST_BYTES = 1_500_000
+"""The most that a run may take along: the engine takes 2 MB as the input of an execution."""
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 
@@ -27,10 +35,36 @@ class CarriedNews(Contract):
 
 
 class CarriedApprovals(Contract):
-    """The calls that approvals are about, and the answers that nobody has read yet, by the approval's id."""
+    """The calls that approvals are about, and the answers that nobody has read yet, by the approval's id.
+
+    `opened` counts how often each question for more budget was asked, by its call: the next one gets another id.
+    """
 
     calls: dict[str, ProposedCall] = Field(default_factory=dict[str, ProposedCall])
     answers: dict[str, Answer] = Field(default_factory=dict[str, Answer])
+    opened: dict[str, Count] = Field(default_factory=dict[str, Count])
+
+
+class CarriedProofs(Contract):
+    """The proofs that were sent: those used, those that did not hold by person, and the people heard of."""
+
+    used: list[str] = Field(default_factory=list[str])
+    doubts: dict[str, Count] = Field(default_factory=dict[str, Count])
+    heard: list[str] = Field(default_factory=list[str])
+
+
+class CarriedReports(Contract):
+    """What breakers are told at the end of a run: codes of refused calls, and the last call that failed."""
+
+    codes: dict[str, str] = Field(default_factory=dict[str, str])
+    last_failure: str = ""
+
+
+class CarriedArchive(Contract):
+    """How much of the evidence the archive has: up to a record, and so many items of the transcript."""
+
+    kept: AuditHead = AuditHead()
+    items: Count = 0
 
 
 class CarriedCall(Contract):
@@ -71,10 +105,21 @@ class Carried(Contract):
         started_ms: when the first link began, in milliseconds since the epoch.
         waited_ms: how long the run has waited for people, where that does not use up its seconds.
         frozen_ms: how long incidents have held the run, which uses up no seconds.
+        frozen_since_ms: since when incidents hold it without a break; None while none does.
         queued_ms: how long the run has waited for its turn, which uses up no seconds.
         ledgers: those that are to know when the run ends.
         draws: how often the run has drawn.
         labels: the labels of what child runs have read.
+        link: the number of the link that goes on, the first one is 1.
+        decided: the step of the last recorded decision.
+        begun_ms: when the engine took the run, in milliseconds since the epoch.
+        people: the latest deeds of people.
+        refused: the latest refused messages.
+        proofs: the proofs that were sent.
+        happened: holds of ledgers whose calls have happened since they were last asked.
+        paused_by_parent: whether the run above holds this one.
+        reports: what breakers are told at the end.
+        archive: how much of the evidence is kept.
     """
 
     admission: Admission
@@ -92,3 +137,52 @@ class Carried(Contract):
     ledgers: list[LedgerRef] = Field(default_factory=list[LedgerRef])
     draws: Count = 0
     labels: list[str] = Field(default_factory=list[str])
+    frozen_since_ms: Count | None = None
+    link: Annotated[int, Field(ge=2, strict=True)] = 2
+    decided: Count = 0
+    begun_ms: Count = 0
+    people: list[Deed] = Field(default_factory=list[Deed])
+    refused: list[RefusedMessage] = Field(default_factory=list[RefusedMessage])
+    proofs: CarriedProofs = CarriedProofs()
+    happened: list[str] = Field(default_factory=list[str])
+    paused_by_parent: bool = False
+    reports: CarriedReports = CarriedReports()
+    archive: CarriedArchive = CarriedArchive()
+
+    def handed_on(self, request: RunRequest) -> dict[str, Any] | None:
+        """Returns the input of the next link; None where the engine would not take it."""
+        given = {"request": plain(request), "carried": self.model_dump(mode="json")}
+        return given if len(json.dumps(given)) <= MOST_BYTES else None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The start of a link: who asks for what, and what the link before hands on; None in the first one."""
+
+    request: RunRequest
+    carried: Carried | None = None
+
+
+def read_link(args: tuple[Any, ...], parent: str | None, *, continued: bool) -> Start | list[Problem]:
+    """Reads the arguments of a link; anything but one fitting object is a list of problems.
+
+    Args:
+        args: the arguments.
+        parent: the workflow that the engine names as the parent; None where it names none.
+        continued: whether the engine says that an earlier link started this one. Only then is anything taken that a
+            link hands on.
+    """
+    asked = handed_request(args[0]) if len(args) == 1 and continued else None
+    if asked is None or asked is args[0]:
+        request = read_start(args, parent)
+        return request if isinstance(request, list) else Start(request)
+    request = read_start((asked,), parent)
+    carried = read_only(Carried, (cast("dict[str, object]", args[0])["carried"],), "inputs")
+    if isinstance(request, list) or isinstance(carried, list):
+        return request if isinstance(request, list) else cast("list[Problem]", carried)
+    return Start(request, carried)
+
+
+def recorded_link(given: object, *, continued: bool) -> Start | list[Problem]:
+    """Reads the input of a link that was admitted, as its history has it."""
+    return read_link((given,), named_parent(handed_request(given)), continued=continued)

@@ -159,15 +159,23 @@ def read_start(args: tuple[Any, ...], parent: str | None) -> RunRequest | list[P
 
 
 def recorded_start(given: object) -> RunRequest | list[Problem]:
-    """Reads the input of a run that was admitted, as its history has it."""
-    return read_start((given,), _named_parent(given))
+    """Reads the input of a run that was admitted, as its history has it, in whichever link of its chain."""
+    asked = handed_request(given)
+    return read_start((asked,), named_parent(asked))
+
+
+def handed_request(given: object) -> object:
+    """Returns the request in the input of a link that goes on with a run; any other input as it is."""
+    handed = cast("dict[str, object]", given) if isinstance(given, dict) else {}
+    return handed["request"] if set(handed) == {"request", "carried"} else given
 
 
 def _is_handed_down(args: tuple[Any, ...]) -> bool:
     return len(args) == 1 and isinstance(args[0], dict) and "parent" in args[0]
 
 
-def _named_parent(given: object) -> str | None:
+def named_parent(given: object) -> str | None:
+    """Returns the parent that a recorded request names; None where it names none."""
     parent = cast("dict[str, object]", given).get("parent") if isinstance(given, dict) else None
     named = cast("dict[str, object]", parent).get("run_id") if isinstance(parent, dict) else None
     return named if isinstance(named, str) else None

@@ -140,13 +140,20 @@ class TranscriptItem(Contract):
 PAGE_BYTES = 1_000_000
 
 
-def page(items: list[dict[str, Any]], sizes: list[int], request: PageRequest) -> Page:
-    """Returns the requested part, at most 1 MB; `sizes` are the items' sizes in bytes."""
+def page(items: list[dict[str, Any]], sizes: list[int], request: PageRequest, before: int = 0) -> Page:
+    """Returns the requested part, at most 1 MB; what lies before the items here is left out.
+
+    Args:
+        items: the items.
+        sizes: their sizes in bytes.
+        request: the part.
+        before: the number of the last item that is not here.
+    """
     chosen: list[dict[str, Any]] = []
     room = PAGE_BYTES
-    at = request.after
+    begin = at = max(0, request.after - before)
     while at < len(items) and len(chosen) < request.limit and (sizes[at] <= room or not chosen):
         chosen.append(items[at])
         room -= sizes[at]
         at += 1
-    return Page(items=chosen, first=request.after + 1, next=at if at < len(items) else None)
+    return Page(items=chosen, first=before + begin + 1, next=before + at if at < len(items) else None)

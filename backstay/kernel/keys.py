@@ -105,6 +105,11 @@ def archive_id(number: int) -> str:
     return f"archive-{number}"
 
 
+def recall_id(number: int) -> str:
+    """Returns the id of the activity that writes the `number`-th piece of the conversation into a link, from 1."""
+    return f"recall-{number}"
+
+
 def perform_id(number: int) -> str:
     """Returns the id of the activity that performs a shared effect for the `number`-th time, counted from 1."""
     return f"perform-{number}"

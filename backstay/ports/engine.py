@@ -9,6 +9,7 @@ from backstay.contracts.delegate import ChildEnd, ChildRef
 from backstay.contracts.effect import CallRef, Claim, EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.queue_hold import FoundFleets, QueueLimit
+from backstay.contracts.recall import Recollection
 
 
 class History(Protocol):
@@ -24,6 +25,10 @@ class History(Protocol):
 
     async def since(self, run: RunRef, step: int) -> Recorded:
         """Reads everything from the decision of `step` on, that decision included; 0 reads all."""
+        ...
+
+    async def recalled(self, run: RunRef) -> Recollection:
+        """Reads the conversation that a link of a chain began with, once all of its pieces are recorded."""
         ...
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:

@@ -2,15 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from backstay.contracts.approval import EditResult, VoteResult
 from backstay.contracts.call import RESULT_BYTES, Reconciled, shortened
+from backstay.contracts.carry import CarriedApprovals
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.messages import Answer, Approve, Edit, Vote
 from backstay.contracts.policy import Consent
@@ -40,6 +42,7 @@ from .released import Refused, Released, denial
 from .standing import StandingGrants
 
 WAITING_BYTES = 1_000_000
+_BUDGET = "budget-"
 UNKNOWN = "the call may have happened: its end was not seen"
 
 
@@ -73,6 +76,17 @@ class Approvals:
         self._answers: dict[str, Answer] = {}
         self._notices = Notices(run)
         self.standing = StandingGrants(run)
+
+    def carried(self, kept: Collection[str]) -> dict[str, Any]:
+        """Returns what the next link knows of the approvals that are kept."""
+        budget = {call_id: asked for call_id, asked in self._opened.items() if call_id.startswith(_BUDGET)}
+        calls = {one: call for one, call in self._calls.items() if one in kept}
+        return {"calls": calls, "opened": budget}
+
+    def carry_on(self, carried: CarriedApprovals) -> None:
+        """Goes on where the link before has left off."""
+        self._calls, self._answers = dict(carried.calls), dict(carried.answers)
+        self._opened.update(carried.opened)
 
     async def released(self, judged: Judged, hold: CallHold) -> Released | Refused:
         """Waits until people release the call or refuse it; a yes is judged and held again before it counts."""
@@ -163,7 +177,7 @@ class Approvals:
         verdict = Verdict(
             Outcome.REQUIRE_APPROVAL, Code.BUDGET_EXHAUSTED, digest, "", groups=(group,), reasons=(card.reason,)
         )
-        call = ProposedCall(call_id=f"budget-{card.args['dimension']}", tool="budget", arguments=canonical(card.args))
+        call = ProposedCall(call_id=f"{_BUDGET}{card.args['dimension']}", tool="budget", arguments=canonical(card.args))
         members = {group: self._run.admission.approval.budget_members}
         # The run may have been stopped, and its limits raised, when this returns.
         closed, _ = await self.put(Judged(call, verdict, members), ApprovalKind.BUDGET)

@@ -10,6 +10,7 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.archive import Archived, ArchiveInput
+from backstay.contracts.carry import CarriedArchive
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.keys import archive_id
 
@@ -35,6 +36,25 @@ class Archiving:
         self._task: asyncio.Task[bool] | None = None
         if run.admission.archive is not None and run.admission.archive.every:
             run.record.heed(self._heed)
+
+    def carry_on(self, carried: CarriedArchive) -> None:
+        """Goes on where the link before has left off."""
+        self._kept, self._items, self._tried = carried.kept, carried.items, carried.kept.records
+
+    def carried(self) -> CarriedArchive:
+        """Returns how much of the evidence is kept."""
+        return CarriedArchive(kept=self._kept, items=self._items)
+
+    async def part(self) -> None:
+        """Has the evidence of this link written; what the archive does not take now is read by a later link."""
+        if self._run.admission.archive is None:
+            return
+        if self._task is not None:
+            await self._task
+        if self._kept != self._run.record.audit:
+            self._tried = self._run.record.audit.records
+            self._task = asyncio.create_task(self._keep(options.ARCHIVE_LAST, last=False))
+            await self._task
 
     async def close(self) -> None:
         """Has all evidence written, at most for the time that `options.ARCHIVE_LAST` allows: then the run closes."""

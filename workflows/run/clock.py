@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
+from backstay.contracts.carry import Carried
 from backstay.kernel.events import DeadlinePassed
 
 from .record import Record
@@ -29,6 +30,21 @@ class Stretch:
         elif not holds and self._since is not None:
             self._before += now - self._since
             self._since = None
+
+    def carry_on(self, before_ms: int, since_ms: int | None = None) -> None:
+        """Goes on from the stretches that have ended, and from the beginning of the present one."""
+        self._before = timedelta(milliseconds=before_ms)
+        self._since = None if since_ms is None else _EPOCH + timedelta(milliseconds=since_ms)
+
+    @property
+    def before_ms(self) -> int:
+        """The time of the stretches that have ended, in milliseconds."""
+        return int(self._before / timedelta(milliseconds=1))
+
+    @property
+    def since_ms(self) -> int | None:
+        """The beginning of the present stretch, in milliseconds since the epoch; None where there is none."""
+        return None if self._since is None else _milliseconds(self._since)
 
     def until(self, now: datetime) -> timedelta:
         """Returns the time of all stretches up to now."""
@@ -61,6 +77,24 @@ class Clock:
         self._frozen = Stretch()
         self._queued = Stretch()
         self._stopped_at: int | None = None
+
+    def carry_on(self, carried: Carried) -> None:
+        """Counts on from where the link before has left off."""
+        self._started = _EPOCH + timedelta(milliseconds=carried.started_ms)
+        self._waited.carry_on(carried.waited_ms)
+        self._frozen.carry_on(carried.frozen_ms, carried.frozen_since_ms)
+        self._queued.carry_on(carried.queued_ms)
+        self._closes = closed_by_engine(_EPOCH + timedelta(milliseconds=carried.begun_ms))
+
+    def carried(self) -> dict[str, int | None]:
+        """Returns what the next link counts on from."""
+        return {
+            "started_ms": _milliseconds(self._started),
+            "waited_ms": self._waited.before_ms,
+            "frozen_ms": self._frozen.before_ms,
+            "frozen_since_ms": self._frozen.since_ms,
+            "queued_ms": self._queued.before_ms,
+        }
 
     def admit(self, admission: Admission) -> None:
         """Counts as the run was admitted to."""
@@ -182,11 +216,16 @@ class Clock:
         return self._waited.until(self._now())
 
 
-def closed_by_engine() -> datetime | None:
-    """Returns when the engine's own time limits end the run; None where whoever started it set none."""
+def closed_by_engine(begun: datetime | None = None) -> datetime | None:
+    """Returns when the engine's own time limits end the run; None where whoever started it set none.
+
+    Args:
+        begun: when the engine took the first link of the chain; default: this one is the first.
+    """
     info = workflow.info()
-    limits = [limit for limit in (info.execution_timeout, info.run_timeout) if limit]
-    return info.workflow_start_time + min(limits) if limits else None
+    whole = (begun or info.workflow_start_time) + info.execution_timeout if info.execution_timeout else None
+    link = info.workflow_start_time + info.run_timeout if info.run_timeout else None
+    return min((end for end in (whole, link) if end is not None), default=None)
 
 
 def wall_clock() -> datetime:

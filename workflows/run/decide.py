@@ -62,7 +62,7 @@ async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | Non
     result = await _ask(run, held)
     if result is None or result.decision is None:
         return None
-    run.last_decision = result.decision.digest(held.step)
+    run.last_decision, run.decided = result.decision.digest(held.step), held.step
     return _read(run, result.decision, result.model)
 
 

@@ -37,13 +37,14 @@ class Purse:
         self._run = run
         self._draws = run.admission.draws
         self._ledgers = ledgers
-        self._asked = 0
+        self.asked = 0
+        """The number of times that the run has drawn."""
         self._dry: BudgetShort | None = None
         """The limit over many runs that has no room for what the calls of this decision may cost."""
 
     async def open(self) -> None:
         """Draws what the run holds at its admission; where a limit has no room for it, the run ends."""
-        if self._draws is None or self._asked:
+        if self._draws is None or self.asked:
             return
         planned = open_decision(self._run.state, self._run.news.size)
         if not isinstance(planned, DecisionHeld):
@@ -121,8 +122,8 @@ class Purse:
 
     async def _draw(self, amounts: Amounts) -> Excess | None:
         """Draws amounts from every ledger that limits the run; waits for them, and says so, while one is silent."""
-        run, number = self._run, self._asked
-        self._asked += 1
+        run, number = self._run, self.asked
+        self.asked += 1
         given = ReserveInput(
             name=reserve_id(number),
             holder=run.key,

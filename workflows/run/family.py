@@ -31,7 +31,8 @@ class Family:
         self._clock = clock
         self._messages = messages
         self._parent = parent
-        self._paused_by_parent = False
+        self.paused_by_parent = False
+        """True while the run above holds this one."""
         self._waits = False
         """The last that the parent was told."""
         self._telling: asyncio.Task[None] | None = None
@@ -56,6 +57,11 @@ class Family:
             self.children.waits(standing)
         return self._messages.state()
 
+    async def told_above(self) -> None:
+        """Waits until the run above knows where this one stands."""
+        if self._telling is not None:
+            await self._telling
+
     def _change(self, order: ParentOrder) -> Event | None:
         frozen = self._record.state.frozen
         match order.do:
@@ -70,12 +76,12 @@ class Family:
             case "pause":
                 if self._record.state.paused:
                     return None
-                self._paused_by_parent = True
+                self.paused_by_parent = True
                 return Paused(order.by, order.reason or None)
             case "resume":
-                if not self._paused_by_parent:
+                if not self.paused_by_parent:
                     return None
-                self._paused_by_parent = False
+                self.paused_by_parent = False
                 return Resumed(order.by, order.reason or None)
 
     def _heed(self) -> None:
@@ -90,6 +96,7 @@ class Family:
             if self._record.closed:
                 return  # the parent learns of the end itself
             self._waits = waits
-            standing = ChildStanding(call_id=parent.call_id, execution=workflow.info().run_id, waits=waits)
+            first = workflow.info().first_execution_run_id
+            standing = ChildStanding(call_id=parent.call_id, execution=first, waits=waits)
             with contextlib.suppress(FailureError):
                 await workflow.get_external_workflow_handle(parent.run_id).signal(names.CHILD, plain(standing))

@@ -47,6 +47,11 @@ class RunLedgers:
         """Both ledgers that may hold something for the run."""
         return LedgerRef(tenant=self._run.request.tenant), LedgerRef()
 
+    @property
+    def known(self) -> list[LedgerRef]:
+        """The ledgers that are to know when the run ends."""
+        return list(self._known)
+
     def know(self, ledgers: Iterable[LedgerRef]) -> None:
         """Remembers ledgers that are to know when the run ends."""
         self._known += [ledger for ledger in ledgers if ledger not in self._known]

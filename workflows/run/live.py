@@ -36,6 +36,8 @@ class LiveRun:
         """Digest of the last recorded decision."""
         self.early: tuple[Beforehand, EarlyVerdicts] | None = None
         """The verdicts that came with the last decision, and what policy was told for them."""
+        self.decided = 0
+        """The step of the last recorded decision."""
         self.answer: str | None = None
         self.labels: set[str] = set()
         """The labels of what child runs have read."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from backstay.contracts import measures
 from backstay.contracts.budget import DIMENSIONS
+from backstay.contracts.carry import Carried
 from backstay.contracts.measures import Measure
 from backstay.contracts.status import TranscriptItem
 from backstay.kernel.budget import Amount
@@ -43,6 +44,10 @@ class Measured:
             IncidentStopped: self._killed,
             Closed: self._closed,
         }
+
+    def carry_on(self, carried: Carried) -> None:
+        """Goes on where the link before has left off."""
+        self._agent, self._model = carried.admission.agent, carried.admission.model.name
 
     def happened(self, event: Event) -> None:
         """Measures an event of the run."""

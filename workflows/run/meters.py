@@ -34,7 +34,7 @@ class Meters:
         self._ledgers = ledgers
         self._counted = frozenset(name for name, meter in run.admission.exposure.items() if meter.counted)
         self._revisions = Counter[str]()
-        self._happened: list[str] = []
+        self.happened_since: list[str] = []
         """The holds of calls that have happened since ledgers were last asked."""
 
     def counted(self, exposure: Mapping[str, int]) -> dict[str, int]:
@@ -70,7 +70,7 @@ class Meters:
     def happened(self, metered: Metered) -> None:
         """Remembers that a call has happened: ledgers are told with the next call, or when the run ends."""
         if metered.held:
-            self._happened.append(metered.name)
+            self.happened_since.append(metered.name)
 
     async def told(self) -> None:
         """Waits until ledgers know what was given back, so that they have room for it again."""
@@ -85,7 +85,7 @@ class Meters:
         revisions = {call.call_id: self._revisions[call.call_id] for call in calls}
         self._revisions.update(revisions.keys())
         sums = {name: dict(by_period) for name, by_period in agreed.items()}
-        happened, self._happened = self._happened, []
+        happened, self.happened_since = self.happened_since, []
         given = MeterInput(
             question=question(run, calls).model_copy(update={"goal": ""}),
             revisions=revisions,
@@ -111,7 +111,7 @@ class Meters:
             self._ledgers.give_back(named, self._ledgers.all)
             return None
         if not result.calls:  # no ledger was asked
-            self._happened += happened
+            self.happened_since += happened
         self._ledgers.warn(result.warnings)
         tools = {call.call_id: call.tool for call in calls}
         for call_id, metered in result.calls.items():

@@ -1,10 +1,13 @@
 """Has it verified that a message is from the person it names, where the message brings a proof or must bring one."""
 
+from types import MappingProxyType
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
+from backstay.contracts.carry import CarriedProofs
 from backstay.contracts.messages import Grant, Hold, Vote
 from backstay.contracts.proof import SignedMessage, Stance, VerifyInput, VerifyResult, sent
 from backstay.kernel.approval import Refusal
@@ -49,6 +52,15 @@ class Proofs:
         self._heard = {person_key(requester or "")}
         self.stance: Stance | None = None
         """The stance that the run was admitted with; None before its admission."""
+
+    def carry_on(self, carried: CarriedProofs) -> None:
+        """Goes on where the link before has left off: a proof counts once in a run."""
+        self._used, self._heard = set(carried.used), set(carried.heard)
+        self._doubts = Doubts(MappingProxyType(dict(carried.doubts)))
+
+    def carried(self) -> CarriedProofs:
+        """Returns what the next link knows of proofs."""
+        return CarriedProofs(used=sorted(self._used), doubts=dict(self._doubts.counts), heard=sorted(self._heard))
 
     async def refuses(self, name: str, message: Vote | Hold | Grant) -> Refusal | None:
         """Returns why a message does not count as its sender's; None where it does.

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from backstay.contracts.approval import LATEST, Approved, AskingRun, PendingApproval
 from backstay.contracts.budget import LimitsInForce
 from backstay.contracts.card import call_of
+from backstay.contracts.carry import Carried
 from backstay.contracts.deeds import LATEST as LATEST_DEEDS
 from backstay.contracts.deeds import Deed, RefusedMessage, deed_of, refused_in
 from backstay.contracts.delegate import parent_of
@@ -15,6 +16,7 @@ from backstay.contracts.run import RunRequest, plain
 from backstay.contracts.status import Page, PageRequest, TranscriptItem, page
 from backstay.contracts.trouble import ModelTrouble
 from backstay.kernel.approval import Approval, ApprovalEnd
+from backstay.kernel.arguments import Unreadable
 from backstay.kernel.audit import AuditHead, canonical
 from backstay.kernel.budget import Limits
 from backstay.kernel.child_events import ChildRun
@@ -65,6 +67,15 @@ class Record:
         self._items = _Pages()
         self._heeding: list[Callable[[], None]] = []
         self._following: list[Follower] = []
+
+    def carry_on(self, carried: Carried) -> None:
+        """Goes on where the link before has left off; its pages stay with it."""
+        self.state, self.audit = carried.state, carried.audit
+        calls = carried.approvals.calls
+        self.asked = {one: {} if isinstance(call.parsed, Unreadable) else call.parsed for one, call in calls.items()}
+        self.people.extend(carried.people)
+        self.refused.extend(carried.refused)
+        self._records, self._items = _Pages(carried.audit.records), _Pages(carried.items)
 
     @property
     def parent(self) -> str | None:
@@ -226,12 +237,13 @@ class Record:
 
 
 class _Pages:
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
+        self._before = before
         self._entries: list[dict[str, Any]] = []
         self._sizes: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._before + len(self._entries)
 
     def add(self, entry: dict[str, Any]) -> None:
         self._entries.append(entry)
@@ -239,4 +251,4 @@ class _Pages:
     def page(self, request: PageRequest) -> Page:
         # Measured when a page is asked for: of most runs none ever is.
         self._sizes += [len(canonical(entry).encode("utf-8", "replace")) for entry in self._entries[len(self._sizes) :]]
-        return page(self._entries, self._sizes, request)
+        return page(self._entries, self._sizes, request, self._before)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from backstay.contracts.carry import Carried, CarriedReports
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
 from backstay.kernel.breaker import Failure, Report, ReportKind, likeness
@@ -40,6 +41,17 @@ class RunReports:
             DecisionSettled: self._settled,
             Closed: self._closed,
         }
+
+    def carry_on(self, carried: Carried) -> None:
+        """Goes on where the link before has left off."""
+        changed = carried.state.models
+        self._model = changed[-1] if changed else carried.admission.model.name
+        self._codes, self._last_failure = dict(carried.reports.codes), carried.reports.last_failure
+
+    def carried(self) -> CarriedReports:
+        """Returns what the next link tells breakers at the end; of refused calls one of each code."""
+        codes = {code: call_id for call_id, code in self._codes.items()}
+        return CarriedReports(codes={call_id: code for code, call_id in codes.items()}, last_failure=self._last_failure)
 
     def happened(self, event: Event) -> None:
         """Takes down an event of the run."""

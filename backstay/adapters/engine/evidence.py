@@ -1,5 +1,6 @@
 """Reads what runs have recorded, by the queries that any worker of their task queue answers from the history."""
 
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from backstay.contracts.run import plain
 from backstay.contracts.status import Page, PageRequest
 
 from .errors import in_our_words
+from .links import pages
 
 _PATIENCE = timedelta(seconds=10)
 
@@ -31,13 +33,17 @@ class Evidence:
         return await self._read(run, names.TRANSCRIPT, after, until)
 
     async def _read(self, run: RunRef, name: str, after: int, until: int) -> list[dict[str, Any]]:
-        handle: Any = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-        found: list[dict[str, Any]] = []
-        at: int | None = after
-        while at is not None and at < until:
-            with in_our_words(self._client, run.workflow_id):
+        async def ask(link: RunRef, at: int) -> Page:
+            handle: Any = self._client.get_workflow_handle(link.workflow_id, run_id=link.run_id)
+            with in_our_words(self._client, link.workflow_id):
                 answer = await handle.query(name, plain(PageRequest(after=at)), rpc_timeout=_PATIENCE)
-            page = Page.model_validate(answer)
-            found += page.items
-            at = page.next
+            return Page.model_validate(answer)
+
+        found: list[dict[str, Any]] = []
+        read = pages(self._client, run, ask, after)
+        async with contextlib.aclosing(read):
+            async for page in read:
+                found += page.items
+                if page.first + len(page.items) > until:
+                    break
         return found[: until - after]

@@ -22,15 +22,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
 from backstay.contracts.call import ActInput, ToolResult
+from backstay.contracts.carry import Start, recorded_link
+from backstay.contracts.conversation import Item
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
-from backstay.contracts.delegate import parent_of, recorded_start
+from backstay.contracts.delegate import parent_of
 from backstay.contracts.effect import EffectInput
 from backstay.contracts.history import Handed, Recorded, RunRef
+from backstay.contracts.recall import Recalled, RecallInput, Recollection
 from backstay.contracts.run import RunRequest
 from backstay.errors import ForeignRunError, HistoryError, HistoryGoneError
 from backstay.kernel.keys import act_id, run_key
 
 from .executions import listed
+from .links import continues
 
 PAGE_EVENTS = 30
 """The events of the first page, because what is read is mostly recent."""
@@ -89,7 +93,10 @@ class RunHistory:
                 self._check_ours(started, names.AGENT_RUN)
                 first_run_id = started.first_execution_run_id
                 reset = _continues_another(started, run)
-                request = await self._request(started.input.payloads)
+                start = await self._start(started)
+                request = start.request
+                if start.carried is not None:
+                    return self._opened(run, first_run_id, request, start.carried.admission, reset, continues(started))
             elif _scheduled(event) == names.ADMIT:
                 admit = event.event_id
             elif (
@@ -98,23 +105,56 @@ class RunHistory:
                 and request is not None
             ):
                 result = event.activity_task_completed_event_attributes.result.payloads
-                admission = await self._decoded(result, Admission)
-                parent = parent_of(request)
-                return Opening(
-                    run_id=run.workflow_id,
-                    run_key=run_key(self._client.namespace, run.workflow_id, first_run_id),
-                    goal=request.goal,
-                    agent=request.agent,
-                    tenant=request.tenant,
-                    requested_by=request.requested_by,
-                    metadata=request.unsigned().metadata,
-                    admission=admission,
-                    reset=reset,
-                    asked=None if parent is None else parent.goal,
-                    above=parent.above if parent else [],
-                    labels=parent.labels if parent else [],
-                )
+                return self._opened(run, first_run_id, request, await self._decoded(result, Admission), reset)
         raise HistoryError("the history holds no admission")
+
+    def _opened(
+        self,
+        run: RunRef,
+        first_run_id: str,
+        request: RunRequest,
+        admission: Admission,
+        reset: bool,
+        continues: str | None = None,
+    ) -> Opening:
+        parent = parent_of(request)
+        return Opening(
+            run_id=run.workflow_id,
+            run_key=run_key(self._client.namespace, run.workflow_id, first_run_id),
+            goal=request.goal,
+            agent=request.agent,
+            tenant=request.tenant,
+            requested_by=request.requested_by,
+            metadata=request.unsigned().metadata,
+            admission=admission,
+            reset=reset,
+            asked=None if parent is None else parent.goal,
+            above=parent.above if parent else [],
+            labels=parent.labels if parent else [],
+            continues=continues,
+        )
+
+    async def recalled(self, run: RunRef) -> Recollection:
+        """Reads the conversation that a link of a chain began with.
+
+        Raises:
+            HistoryError: the history does not hold all of its pieces.
+        """
+        asked: dict[int, RecallInput] = {}
+        items: list[Item] = []
+        results: dict[str, str] = {}
+        async for event in self._forwards(run):
+            if (_scheduled(event) or "").startswith(names.RECALL):
+                given = event.activity_task_scheduled_event_attributes.input.payloads
+                asked[event.event_id] = await self._decoded(given, RecallInput)
+            done = event.activity_task_completed_event_attributes
+            if done.scheduled_event_id in asked:
+                piece = await self._decoded(done.result.payloads, Recalled)
+                items += piece.items
+                results |= piece.results
+                if not piece.more:
+                    return Recollection(items, asked[done.scheduled_event_id].step, results)
+        raise HistoryError("the history does not hold the whole conversation of the links before")
 
     async def since(self, run: RunRef, step: int) -> Recorded:
         """Reads the inputs, decisions and tool results of a step and of all steps after it.
@@ -136,6 +176,8 @@ class RunHistory:
             if activity_id is None:
                 continue
             kind, _, rest = activity_id.partition("-")
+            if kind == names.RECALL:
+                break  # what lies before is the conversation of earlier links
             result = completed.pop(event.event_id, None)
             if kind == names.ACT and result is not None and rest not in results:
                 results[rest] = await self._decoded(result, ToolResult)
@@ -244,10 +286,13 @@ class RunHistory:
             queues = ", ".join(f"`{queue}`" for queue in self._task_queues)
             raise ForeignRunError(f"only a workflow `{kind}` of the task queue {queues} may ask for this")
 
-    async def _request(self, payloads: Sequence[Payload]) -> RunRequest:
-        request = recorded_start((await self._client.data_converter.decode(payloads))[0] if payloads else None)
-        if isinstance(request, RunRequest):
-            return request
+    async def _start(self, started: WorkflowExecutionStartedEventAttributes) -> Start:
+        payloads = started.input.payloads
+        given = (await self._client.data_converter.decode(payloads))[0] if payloads else None
+        # INVARIANT: the engine wrote who started this execution, so that no start from outside can hand anything on.
+        start = recorded_link(given, continued=continues(started) is not None)
+        if isinstance(start, Start):
+            return start
         raise HistoryError("the history does not begin with a request")
 
     async def _decoded(self, payloads: Sequence[Payload], kind: type[T]) -> T:
