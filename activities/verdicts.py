@@ -4,8 +4,9 @@ INVARIANT: what a review needs that takes time, or is not known yet, is left to 
 never waits for a verdict, and no fault of a review loses it.
 """
 
-import logging
 from datetime import UTC, datetime
+
+from temporalio import activity
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.conversation import ModelReply
@@ -14,8 +15,6 @@ from backstay.contracts.policy import AuthorizeInput, RunFacts
 from backstay.kernel.plan import billed
 
 from .authorize import Authorize
-
-_LOG = logging.getLogger("backstay.policy")
 
 
 class EarlyJudge:
@@ -43,7 +42,7 @@ class EarlyJudge:
             asked = _question(opening, given, given.beforehand, decision, spent)
             found = self._authorize.at_once(asked)
         except Exception:  # the reply is worth more than a verdict that comes early
-            _LOG.exception("the calls of a decision could not be judged at once")
+            activity.logger.exception("the calls of a decision could not be judged at once")
             return None
         if found is None:
             return None

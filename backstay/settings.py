@@ -41,8 +41,8 @@ class Settings(BaseSettings):
         conversation_cache_mb: memory of a worker for conversations; with 0 it reads them from the history each time.
         cached_runs: how many runs a worker keeps in memory.
         link_events: after so many events of its history a run continues as new, in the next link of its chain.
-        slots: `fixed`, 100 activities at once; or `resources`, as many as fit while less than 80 % of the memory and
-            90 % of the CPU are in use; or other parts, as `memory=0.7,cpu=0.8`; default: `fixed`.
+        slots: a number of activities at once, or `fixed`, 100; or `resources`, as many as fit while less than 80 % of
+            the memory and 90 % of the CPU are in use; or other parts, as `memory=0.7,cpu=0.8`; default: `fixed`.
         prometheus: `host:port` where a worker serves its metrics.
         health: `host:port`, or a port of 127.0.0.1, where a worker answers `GET /livez` and `GET /readyz`; default:
             nowhere.
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     conversation_cache_mb: int = Field(default=64, ge=0)
     cached_runs: int = Field(default=1_000, ge=0)
     link_events: int = Field(default=4_000, ge=20, le=20_000)
-    slots: Annotated[Targets | None, NoDecode] = None
+    slots: Annotated[Targets | int | None, NoDecode] = None
     prometheus: str | None = None
     health: str | None = None
     log: str = Field(default="text", pattern="^(text|json)$")
@@ -135,13 +135,15 @@ class Settings(BaseSettings):
             return value
         if value.strip() in ("fixed", "resources"):
             return None if value.strip() == "fixed" else Targets()
+        if value.strip().isdecimal() and int(value) > 0:
+            return int(value)
         pairs = [part.partition("=") for part in value.split(",")]
         try:
             targets = Targets(**{name.strip(): float(part) for name, _, part in pairs})
         except (TypeError, ValueError):
             targets = None
         if targets is None or not all(0 < part <= 1 for part in (targets.memory, targets.cpu)):
-            raise ValueError("write `fixed`, `resources`, or parts of the machine as `memory=0.8,cpu=0.9`")
+            raise ValueError("write a number, `fixed`, `resources`, or parts of the machine as `memory=0.8,cpu=0.9`")
         return targets
 
     @field_validator("health")

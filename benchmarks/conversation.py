@@ -98,7 +98,6 @@ async def measure(steps: int, result_bytes: int) -> tuple[list[float], float]:
     opening = _opening()
     history, spent = _Kept(opening), list[float]()
     memory = Conversations(history, 1_000_000_000)
-
     text, previous = "x" * result_bytes, None
     for step in range(1, steps + 1):
         seen = [Observation(call_id=f"{step - 1}-0", digest=short_digest(text))] if step > 1 else []
@@ -117,7 +116,7 @@ async def measure(steps: int, result_bytes: int) -> tuple[list[float], float]:
         history.inputs[step], history.decisions[step] = given, decision
         history.results[call.call_id] = ToolResult(status="completed", text=text)
     began = time.process_time()
-    await _asks(Conversations(history, 1_000_000_000), given, opening, decision)
+    await _asks(Conversations(history, 1_000_000_000), history.inputs[steps], opening, history.decisions[steps])
     return spent, time.process_time() - began
 
 

@@ -26,7 +26,7 @@ _FIXED = frozenset(
 """The options that say it themselves."""
 
 
-def with_slots(workers: Iterable[WorkerConfig], targets: Targets | None) -> list[WorkerConfig]:
+def with_slots(workers: Iterable[WorkerConfig], targets: Targets | int | None) -> list[WorkerConfig]:
     """Returns the options of workers of one process, with slots as the setting `slots` has it.
 
     INVARIANT: all of them measure the same memory and CPU, and each takes a few activities whatever they measure. A
@@ -34,16 +34,19 @@ def with_slots(workers: Iterable[WorkerConfig], targets: Targets | None) -> list
 
     Args:
         workers: their options.
-        targets: how much memory and CPU of the machine may be in use; None leaves the number of activities fixed.
+        targets: how much memory and CPU of the machine may be in use, or how many activities each worker takes at
+            once; None leaves that number as the SDK has it.
     """
     return [one if targets is None or _FIXED & set(one) else {**one, "tuner": _tuner(targets)} for one in workers]
 
 
-def _tuner(targets: Targets) -> WorkerTuner:
+def _tuner(targets: Targets | int) -> WorkerTuner:
     # Tasks of workflows are short, and bring kills and answers of people: a full machine must take them.
     return WorkerTuner.create_composite(
         workflow_supplier=FixedSizeSlotSupplier(FIXED),
-        activity_supplier=ResourceBasedSlotSupplier(
+        activity_supplier=FixedSizeSlotSupplier(targets)
+        if isinstance(targets, int)
+        else ResourceBasedSlotSupplier(
             ResourceBasedSlotConfig(minimum_slots=AT_LEAST), ResourceBasedTunerConfig(targets.memory, targets.cpu)
         ),
         local_activity_supplier=FixedSizeSlotSupplier(FIXED),

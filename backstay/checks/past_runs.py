@@ -267,7 +267,11 @@ class _Heard(Interceptor):
         """Returns the interceptor of a workflow."""
         notes = self._notes
         functions = cast("dict[str, Any]", input.unsafe_extern_functions)  # pyright: ignore[reportUnknownMemberType]
-        functions[folders.early.LISTENS] = lambda given, result: notes[workflow.info().run_id].asked(given)(result)
+
+        def listen(given: AuthorizeInput, result: AuthorizeResult) -> None:
+            notes[workflow.info().run_id].asked(given)(result)
+
+        functions[folders.early.LISTENS] = listen
 
         class Inbound(WorkflowInboundInterceptor):
             def init(self, outbound: WorkflowOutboundInterceptor) -> None:

@@ -38,22 +38,23 @@ def test_what_is_no_address_is_refused_by_the_name_of_its_variable(given: str, m
     ("given", "targets"),
     [
         ("fixed", None),
+        (" 1200 ", 1_200),
         ("resources", Targets(0.8, 0.9)),
         ("memory=0.7,cpu=1", Targets(0.7, 1)),
         ("memory=0.5", Targets(0.5, 0.9)),
         (" cpu = 0.5 ", Targets(0.8, 0.5)),
     ],
 )
-def test_slots_are_fixed_or_parts_of_the_machine(given: str, targets: Targets | None) -> None:
+def test_slots_are_a_number_or_parts_of_the_machine(given: str, targets: Targets | int | None) -> None:
     assert Settings(slots=given).slots == targets  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "given", ["many", "memory", "memory=0", "memory=1.1", "cpu=-1", "memory=nan", "disk=0.5", "cpu=x"]
+    "given", ["many", "0", "-3", "memory", "memory=0", "memory=1.1", "cpu=-1", "memory=nan", "disk=0.5", "cpu=x"]
 )
 def test_slots_that_say_nothing_are_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKSTAY_SLOTS", given)
-    with pytest.raises(ConfigurationError, match=r"`BACKSTAY_SLOTS`[^|]*write `fixed`, `resources`"):
+    with pytest.raises(ConfigurationError, match=r"`BACKSTAY_SLOTS`[^|]*write a number, `fixed`, `resources`"):
         load_settings()
 
 

@@ -1,7 +1,5 @@
 """One admitted run: the parts that share its state."""
 
-import functools
-
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
@@ -31,6 +29,7 @@ class LiveRun:
         self.record = record
         self.clock = clock
         self.running = running
+        self._key: str | None = None
         self.news = News()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
@@ -51,11 +50,13 @@ class LiveRun:
         """The state the kernel decides by."""
         return self.record.state
 
-    @functools.cached_property
+    @property
     def key(self) -> str:
         """The run's own part of every idempotency key: stable over crashes, continue-as-new and resets."""
-        info = workflow.info()
-        return run_key(info.namespace, info.workflow_id, info.first_execution_run_id)
+        if self._key is None:
+            info = workflow.info()
+            self._key = run_key(info.namespace, info.workflow_id, info.first_execution_run_id)
+        return self._key
 
     def knows(self, change: str) -> bool:
         """Tells whether the run is carried on with a change of the runtime; recorded runs may be older than it."""

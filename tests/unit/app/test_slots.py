@@ -33,6 +33,14 @@ def test_activities_of_each_worker_follow_the_machine_and_a_few_run_whatever_it_
         assert tuner._get_activity_task_slot_supplier() == activities
 
 
+def test_a_number_of_activities_is_that_of_each_worker() -> None:
+    for made in with_slots([RUNS, EFFECTS], 1_200):
+        tuner = made.get("tuner")
+        assert tuner is not None
+        assert tuner._get_activity_task_slot_supplier() == FixedSizeSlotSupplier(1_200)
+        assert tuner._get_workflow_task_slot_supplier() == FixedSizeSlotSupplier(FIXED)
+
+
 def test_tasks_of_workflows_keep_their_number_so_that_a_full_machine_obeys_a_kill() -> None:
     [made] = with_slots([RUNS], Targets())
     tuner = made.get("tuner")

@@ -22,7 +22,7 @@ from workflows.run.report import standing_of
 REQUEST = "the input of the next link"
 MADE_ANEW = "is made anew, and wired to the other parts"
 NONE_UNDER_WAY = "nothing is under way between two links"
-FOUND_ANEW = "is found anew from the state where somebody asks"
+FOUND_ANEW = "is found anew where somebody asks"
 READ_BACK = "pages of earlier links are read from their own histories"
 PUBLISHED_AGAIN = "is published in the first task of the next link, the memo even where it is empty"
 ONLY_REPLAYED = "is false only in the replay of a link that began under older code"
@@ -45,6 +45,7 @@ PARTS = {
         "labels": "labels",
         "told": FOR_THE_PAGE,
         "knows_all": ONLY_REPLAYED,
+        "_key": FOUND_ANEW,
         "early": NONE_UNDER_WAY,
     },
     "record": {
