@@ -201,7 +201,8 @@ class Conversations:
             if not known or not _remembers(kept, given.observations):
                 if kept.step >= given.step:
                     kept.forget()
-                recorded = await self._caught_up(before, kept, given.step + 1)
+                recorded = await self._recorded(before, kept)
+                _catch_up(kept, recorded, given.step + 1)
                 for call_id, text in _texts(recorded).items():
                     kept.acted(call_id, text)
             self._fit(before, kept)
@@ -304,24 +305,18 @@ class Conversations:
         """Reads the history from the last remembered step on, or from the start where that step differs from it."""
         if kept.step >= given.step:
             kept.forget()
-        recorded = await self._caught_up(run, kept, given.step)
+        recorded = await self._recorded(run, kept)
         if given.step not in recorded.inputs:
             raise HistoryError("the history does not show this decision yet")
+        _catch_up(kept, recorded, given.step)
         return _news(given, {**_handed(kept), **_texts(recorded)})
 
-    async def _caught_up(self, run: RunRef, kept: _Conversation, step: int) -> Recorded:
-        """Reads the decisions before a step that are not remembered; returns what was read."""
+    async def _recorded(self, run: RunRef, kept: _Conversation) -> Recorded:
+        """Reads the history from the last remembered step on, if it has that as it is remembered."""
         recorded = await self._history.since(run, kept.step)
-        last = kept.last
-        if kept.step > kept.began_at and recorded.decisions.get(kept.step) != last:
+        if kept.step > kept.began_at and recorded.decisions.get(kept.step) != kept.last:
             kept.forget()
             recorded = await self._history.since(run, kept.step)
-        texts = {**_handed(kept), **_texts(recorded)}
-        for number in range(kept.step + 1, step):
-            if number not in recorded.decisions:
-                continue  # that request brought no decision; the next one is told the same
-            new = _news(_recorded_input(recorded, number), texts)
-            kept.decided(number, new, recorded.decisions[number])
         return recorded
 
     async def _found(self, run: RunRef, kept: _Conversation) -> None:
@@ -378,6 +373,16 @@ def _recorded_input(recorded: Recorded, step: int) -> DecideInput:
     if step not in recorded.inputs:
         raise HistoryError(f"the history holds no input of step {step}")
     return recorded.inputs[step]
+
+
+def _catch_up(kept: _Conversation, recorded: Recorded, step: int) -> None:
+    """Adds the recorded decisions before a step that are not remembered."""
+    texts = {**_handed(kept), **_texts(recorded)}
+    for number in range(kept.step + 1, step):
+        if number not in recorded.decisions:
+            continue  # that request brought no decision; the next one is told the same
+        new = _news(_recorded_input(recorded, number), texts)
+        kept.decided(number, new, recorded.decisions[number])
 
 
 def _remembers(kept: _Conversation, observations: Iterable[Observation]) -> bool:

@@ -166,8 +166,10 @@ def recorded_start(given: object) -> RunRequest | list[Problem]:
 
 def handed_request(given: object) -> object:
     """Returns the request in the input of a link that goes on with a run; any other input as it is."""
-    handed = cast("dict[str, object]", given) if isinstance(given, dict) else {}
-    return handed["request"] if set(handed) == {"request", "carried"} else given
+    if not isinstance(given, dict):
+        return given
+    handed = cast("dict[str, object]", given)
+    return handed["request"] if set(handed) == {"request", "carried"} else handed
 
 
 def _is_handed_down(args: tuple[Any, ...]) -> bool:

@@ -1,7 +1,5 @@
 """Has it verified that a message is from the person it names, where the message brings a proof or must bring one."""
 
-from types import MappingProxyType
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityConfig
@@ -56,7 +54,7 @@ class Proofs:
     def carry_on(self, carried: CarriedProofs) -> None:
         """Goes on where the link before has left off: a proof counts once in a run."""
         self._used, self._heard = set(carried.used), set(carried.heard)
-        self._doubts = Doubts(MappingProxyType(dict(carried.doubts)))
+        self._doubts = Doubts(dict(carried.doubts))
 
     def carried(self) -> CarriedProofs:
         """Returns what the next link knows of proofs."""

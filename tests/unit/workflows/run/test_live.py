@@ -7,9 +7,11 @@ from backstay.contracts.decision import Observation
 from backstay.contracts.status import PageRequest
 from workflows.run.appeal import Appeals
 from workflows.run.approve import Approvals
+from workflows.run.archive import Archiving
 from workflows.run.calls import Calls
 from workflows.run.delegate import Children
 from workflows.run.draw import Purse
+from workflows.run.family import Family
 from workflows.run.hold import HoldParts
 from workflows.run.ledgers import RunLedgers
 from workflows.run.live import LiveRun
@@ -18,6 +20,7 @@ from workflows.run.meters import Meters
 from workflows.run.prove import Proofs
 from workflows.run.publish import Publisher
 from workflows.run.report import standing_of
+from workflows.run.reports import RunReports
 
 REQUEST = "the input of the next link"
 MADE_ANEW = "is made anew, and wired to the other parts"
@@ -29,7 +32,6 @@ ONLY_REPLAYED = "is false only in the replay of a link that began under older co
 ONE_LINK = "counts the messages of one link, as the engine does"
 FOR_THE_PAGE = "is shown on the page of one link, and no decision depends on it"
 REFUSED_ANYWAY = "only names the limit; a hold beyond what was drawn is refused without it too"
-TOLD_AT_THE_END = "stays held in ledgers until the run ends, where nobody tells them earlier"
 AT_THE_END = "is set where the run ends, and no link follows then"
 
 PARTS = {
@@ -41,6 +43,7 @@ PARTS = {
         "running": MADE_ANEW,
         "news": "news",
         "last_decision": "last_decision",
+        "decided": "decided",
         "answer": AT_THE_END,
         "labels": "labels",
         "told": FOR_THE_PAGE,
@@ -55,8 +58,8 @@ PARTS = {
         "closed": AT_THE_END,
         "troubles": NONE_UNDER_WAY,
         "model_trouble": NONE_UNDER_WAY,
-        "people": READ_BACK,
-        "refused": READ_BACK,
+        "people": "people",
+        "refused": "refused",
         "_now": MADE_ANEW,
         "_run_id": MADE_ANEW,
         "_request": REQUEST,
@@ -117,14 +120,52 @@ PARTS = {
         "_ledgers": MADE_ANEW,
         "_counted": "admission",
         "_revisions": "calls",
-        "_happened": TOLD_AT_THE_END,
+        "happened_since": "happened",
     },
     "purse": {
         "_run": MADE_ANEW,
         "_draws": "admission",
         "_ledgers": MADE_ANEW,
-        "_asked": "draws",
+        "asked": "draws",
         "_dry": REFUSED_ANYWAY,
+    },
+    "proofs": {
+        "_record": MADE_ANEW,
+        "_clock": MADE_ANEW,
+        "_running": MADE_ANEW,
+        "_asked": ONE_LINK,
+        "_doubts": "proofs",
+        "_used": "proofs",
+        "_heard": "proofs",
+        "stance": "admission",
+    },
+    "family": {
+        "children": MADE_ANEW,
+        "paused_by_parent": "paused_by_parent",
+        "_record": MADE_ANEW,
+        "_clock": MADE_ANEW,
+        "_messages": MADE_ANEW,
+        "_parent": REQUEST,
+        "_waits": NONE_UNDER_WAY,
+        "_telling": NONE_UNDER_WAY,
+    },
+    "reports": {
+        "_run_id": MADE_ANEW,
+        "_request": REQUEST,
+        "_tell": MADE_ANEW,
+        "_model": "state",
+        "_codes": "reports",
+        "_costs": NONE_UNDER_WAY,
+        "_last_failure": "reports",
+        "_happened": MADE_ANEW,
+    },
+    "archiving": {
+        "_run": MADE_ANEW,
+        "_kept": "archive",
+        "_items": "archive",
+        "_asked": ONE_LINK,
+        "_tried": "archive",
+        "_task": NONE_UNDER_WAY,
     },
     "messages": {
         "_record": MADE_ANEW,
@@ -137,7 +178,7 @@ PARTS = {
     "approvals": {
         "_run": MADE_ANEW,
         "_calls": "approvals.calls",
-        "_opened": "state",
+        "_opened": "approvals.opened",
         "_edits": "calls",
         "_holds": MADE_ANEW,
         "_answers": "approvals.answers",
@@ -161,6 +202,14 @@ FIELDS = {
 }
 
 
+ABOUT_THE_LINK = {"link", "begun_ms", "frozen_since_ms"}
+"""What no part remembers as it stands: the number of the link, when the chain began, and a stretch under way."""
+
+
+def messages_of(run: LiveRun) -> Messages:
+    return Messages(run.record, run.clock, [], Proofs(run.record, run.clock, run.running, None))
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> None:
     approvals, ledgers = Approvals(run), RunLedgers(run)
@@ -177,7 +226,11 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
         "ledgers": ledgers,
         "meters": meters,
         "purse": purse,
-        "messages": Messages(run.record, run.clock, [], Proofs(run.record, run.clock, run.running, None)),
+        "proofs": Proofs(run.record, run.clock, run.running, None),
+        "family": Family(run.record, run.clock, messages_of(run), None),
+        "reports": RunReports("run", run.request, lambda _: None),
+        "archiving": Archiving(run),
+        "messages": messages_of(run),
         "approvals": approvals,
         "standing": approvals.standing,
     }
@@ -186,7 +239,7 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
 
 def test_every_field_holds_what_some_part_remembers() -> None:
     named = {where for part in PARTS.values() for where in part.values()}
-    assert FIELDS - {"approvals"} <= named
+    assert FIELDS - {"approvals"} - ABOUT_THE_LINK <= named
     assert set(CarriedNews.model_fields) == {"observations", "notes", "size", "results"}
 
 
