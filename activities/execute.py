@@ -7,8 +7,16 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.admission import ToolSpec
+from backstay.contracts.asked import Asked
 from backstay.contracts.call import RESULT_BYTES, ToolResult, shortened
-from backstay.errors import CallLostError, NothingDoneError, OutcomeUnknownError, SchemaDriftError, ToolError
+from backstay.errors import (
+    AskedError,
+    CallLostError,
+    NothingDoneError,
+    OutcomeUnknownError,
+    SchemaDriftError,
+    ToolError,
+)
 from backstay.kernel.verdict import Code, Outcome, Verdict
 from backstay.ports import Secrets
 
@@ -40,7 +48,8 @@ async def executed(allowed: Verdict, prepared: PreparedCall, secrets: Secrets) -
         return denied(drift, prepared.tool.spec, prepared.attempt)
     # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
     result = _cut(end.status, secrets.scrubbed(end.text), end.limit)
-    return result.model_copy(update={"usd": _cost(prepared), "unclear": end.unclear, "alarm": prepared.alarm.words})
+    told = {"usd": _cost(prepared), "unclear": end.unclear, "alarm": prepared.alarm.words, "asked": end.asked}
+    return result.model_copy(update=told)
 
 
 def _cost(prepared: PreparedCall) -> int | None:
@@ -85,12 +94,13 @@ def withdrawn(attempt: int) -> ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The end of a call: its status, the text for the model with the most bytes of it, and `ToolResult.unclear`."""
+    """The end of a call: its status, the text for the model with the most bytes of it, and more as in `ToolResult`."""
 
     status: str
     text: str
     limit: int = ERROR_CHARACTERS
     unclear: bool = False
+    asked: Asked | None = None
 
 
 async def _run(prepared: PreparedCall) -> _End:
@@ -102,6 +112,8 @@ async def _run(prepared: PreparedCall) -> _End:
             return _End("completed", await prepared.tool.run(prepared.call, prepared.values), RESULT_BYTES)
     except (NothingDoneError, SchemaDriftError):
         raise
+    except AskedError as error:
+        return _End("failed", f"failed: {said(error)}", asked=error.asked)
     except ToolError as error:
         return _End("failed", f"failed: {said(error)}")
     except CallLostError as error:

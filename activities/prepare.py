@@ -109,6 +109,7 @@ class Preparer:
             read_secret=self.secrets.reader(fitting.tool.spec.name, fitting.tool.secrets),
             take_cost=costs.append,
             take_alarm=alarm.take,
+            replies=given.replies,
         )
         prepared = PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, alarm, given.begun, costs)
         return verdict, prepared

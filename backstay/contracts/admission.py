@@ -43,7 +43,8 @@ class ToolSpec(Contract):
     are to rules; `untrusted` is True where any of its results may be. Admissions of before have no marks. A call of a
     tool that `asks` is a question: people answer it, and nobody executes it; calls of one that `delegates` are child
     runs. A tool that is `ready` made judges by itself whom its arguments reach. `function` is the name under which
-    models see it, where model servers would not take its own.
+    models see it, where model servers would not take its own. `answered_by` is the group that answers what its
+    server asks in the middle of a call; None where nobody does.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ToolSpec(Contract):
     delegates: bool = False
     ready: bool = False
     function: str | None = None
+    answered_by: str | None = None
 
     @property
     def shown_as(self) -> str:
@@ -100,7 +102,8 @@ class ApprovalSpec(Contract):
 
     `unknown` is the group that answers for calls whose outcome nobody knows; without it such a run stops.
     `budget` is the group that may raise limits and answers where a budget is exhausted; without it nobody may.
-    `question` is the group that answers questions of the model.
+    `question` is the group that answers questions of the model, and `answering` has the members of those that answer
+    questions of servers.
     `wait_at_most` limits all waiting of a run for people together; None in admissions of before that limit, whose
     approvals show `expires_after` alone.
     """
@@ -114,6 +117,7 @@ class ApprovalSpec(Contract):
     budget_members: list[str] = Field(default_factory=list[str])
     question: str | None = None
     question_members: list[str] = Field(default_factory=list[str])
+    answering: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
 
 class OtherModel(Contract):

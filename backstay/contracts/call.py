@@ -9,6 +9,7 @@ from backstay.kernel.ledger_period import Period
 from backstay.kernel.origins import Origins
 from backstay.kernel.verdict import Verdict
 
+from .asked import Asked, Replies
 from .policy import Consent, RunFacts, SumsBefore
 from .problems import Contract
 
@@ -35,6 +36,7 @@ class ActInput(Contract):
     `key` the key of a shared effect. `any_tool` is that of `AuthorizeInput`. `exposure` is what is held of each meter,
     and `counted` the sums over many runs before the call. `begun` is how many attempts earlier activities had begun at
     this execution, before a stop held them. `origins` says where its values come from, as it was judged.
+    `replies` are those of people to what the tool's server has asked in this call.
     """
 
     run_key: str
@@ -55,6 +57,7 @@ class ActInput(Contract):
     counted: SumsBefore = Field(default_factory=dict[str, dict[Period, int]])
     begun: Annotated[int, Field(ge=0)] = 0
     origins: Origins | None = None
+    replies: Replies | None = None
 
     @property
     def own_key(self) -> str:
@@ -76,7 +79,8 @@ class ToolResult(Contract):
     longer; `usd` is what the call reported as its cost, in micro-dollars. `shared` stands in the results of a tool with
     `dedupe`: they are then those of one effect, whichever call performed it; `borrowed` where that was another call.
     `unclear`: the call failed in a way that leaves open whether its effect happened. `alarm` is the reason of an alarm
-    that the tool raised meanwhile.
+    that the tool raised meanwhile. `asked` where the call ended with questions to people, and goes on
+    with their replies.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
@@ -88,6 +92,7 @@ class ToolResult(Contract):
     borrowed: bool = False
     unclear: bool = False
     alarm: str | None = None
+    asked: Asked | None = None
 
 
 class Reconciled(Contract):

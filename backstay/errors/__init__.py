@@ -32,6 +32,7 @@
     ├── ArchiveError              the archive does not take evidence, or does not have it
     ├── CodecError                a payload cannot be decrypted with the keys at hand
     ├── ToolError                 a tool refuses a call
+    │   ├── AskedError            its server asks people before it goes on
     │   ├── SecretError           a tool may not read a secret, or the worker lacks it
     │   └── SchemaDriftError      a tool is not the one that the run was admitted with
     └── OutcomeUnknownError       a tool cannot tell whether its effect happened
@@ -63,6 +64,7 @@ from .start import ConfigurationError as ConfigurationError
 from .start import InvalidInputError as InvalidInputError
 from .start import MissingExtraError as MissingExtraError
 from .start import UnreachableError as UnreachableError
+from .tool import AskedError as AskedError
 from .tool import CallLostError as CallLostError
 from .tool import OutcomeUnknownError as OutcomeUnknownError
 from .tool import SchemaDriftError as SchemaDriftError

@@ -1,5 +1,7 @@
 """Holds the errors that tools raise."""
 
+from backstay.contracts.asked import Asked
+
 from .base import BackstayError
 
 
@@ -10,6 +12,22 @@ class ToolError(BackstayError):
     """
 
     code = "ToolError"
+
+
+class AskedError(ToolError):
+    """Raised by a tool when its server asks people something, and the call goes on with what they reply.
+
+    When nobody can be asked, raise `ToolError`.
+
+    Attributes:
+        asked: the questions.
+    """
+
+    code = "Asked"
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        super().__init__("the server of the tool asks people before it goes on")
 
 
 class SecretError(ToolError):

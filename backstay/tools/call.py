@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from backstay.contracts.asked import Replies
 from backstay.errors import SecretError
 from backstay.kernel.money import parse_usd
 
@@ -64,6 +65,7 @@ class ToolCall:
         read_secret: reads a secret for `secret`; the call itself holds no value.
         take_cost: takes what `report_cost` reports, in micro-dollars.
         take_alarm: takes the reason that `raise_alarm` gives.
+        replies: what people replied to the server of an MCP tool, where it has asked in this call.
     """
 
     run_id: str
@@ -76,6 +78,7 @@ class ToolCall:
     read_secret: Callable[[str], str] = field(default=no_secret, repr=False, compare=False)
     take_cost: Callable[[int], None] = field(default=no_bill, repr=False, compare=False)
     take_alarm: Callable[[str], None] = field(default=no_alarm, repr=False, compare=False)
+    replies: Replies | None = field(default=None, repr=False, compare=False)
 
     def report_cost(self, usd: str) -> None:
         """Reports what the call really cost; the last report counts.

@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
+from backstay.contracts.asked import Asked
 from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
 from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
@@ -20,6 +21,7 @@ from backstay.kernel.verdict import Verdict
 from .. import options
 from ..outcome import HELD_AFTER_ATTEMPTS, attempts_begun, may_go_on, nothing_done, unfinished
 from .approve import Approvals
+from .elicit import Dialogue
 from .hold import CallHold
 from .live import LiveRun
 from .released import Released
@@ -37,7 +39,8 @@ class Ended:
     effect behind it, where identical calls share one. `goes_on` is how long it may still be executed unseen. `begun` is
     False where no worker began to execute the call. `fingerprint` is a digest of tool, arguments and result, None for
     repeatable tools and for calls that never began. `borrowed` and `unclear` are those of `ToolResult`. `labels` are
-    those of what a child run has read, and `answer` is its answer, where it gave one.
+    those of what a child run has read, and `answer` is its answer, where it gave one. `asked` is what the tool's server
+    asks people before the call goes on.
     """
 
     status: str
@@ -53,19 +56,24 @@ class Ended:
     unclear: bool = False
     labels: tuple[str, ...] = ()
     answer: str | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """Counts the tries at a call: `again` after the first, under the `key` of a shared effect, where it is one."""
+    """Counts the tries at a call: `again` after the first, under the `key` of a shared effect, where it is one.
 
+    `dialogue` holds what people have replied to the server of its tool.
+    """
+
+    dialogue: Dialogue
     key: str | None = None
     again: int = 0
 
 
 async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Released) -> Ended:
     """Executes a call; where nobody saw its end, asks the tool, then people, and does nothing on a guess."""
-    call, tool, tried = released.call, hold.tool, _Tried()
+    call, tool, tried = released.call, hold.tool, _Tried(Dialogue(run, approvals, released))
     ended = await _executed(run, hold, released, tried)
     # While the tool and people are asked the run may be killed, paused or run out of time.
     while ended.status == "unknown" and not run.record.interrupted:
@@ -73,7 +81,7 @@ async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Rele
             run.apply(Tainted(call.tool))  # it was begun: its words count, also where another try is refused
         if ended.shared is not None:
             # What became of it is asked for under the key it was performed with, which may be another call's.
-            tried = _Tried(ended.shared.key, ended.shared.performances)
+            tried = replace(tried, key=ended.shared.key, again=ended.shared.performances)
         truth = await _reconciled(run, hold, released, tried)
         if truth.answer != "happened" and ended.goes_on:
             # What has not happened yet still may: whoever is asked is asked again, or first, once it is over.
@@ -117,10 +125,25 @@ def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_
         exposure=dict(released.verdict.exposure),
         counted={name: dict(sums) for name, sums in before.items()},
         origins=released.verdict.origins,
+        replies=tried.dialogue.replies,
     )
 
 
 async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Ended:
+    """Executes a call once, and on from wherever its server stops to ask people."""
+    ended = await _performed(run, hold, released, tried)
+    while ended.asked is not None:
+        if hold.tool.untrusted:
+            run.apply(Tainted(released.call.tool))
+        if not await tried.dialogue.goes_on(ended.asked):
+            return Ended("failed", tried.dialogue.ended) if tried.dialogue.ended else Ended("cancelled", STOPPED)
+        if not await run.running.go_ahead():
+            return Ended("cancelled", STOPPED)
+        ended = await _performed(run, hold, released, tried)
+    return ended
+
+
+async def _performed(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Ended:
     tool, call = hold.tool, released.call
     begun = 0
     words = summary(f"step {run.state.step}", call_words(call), _why(released), spent_words(run.state.budget.spent.usd))
@@ -162,6 +185,7 @@ async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tr
         result.shared,
         borrowed=result.borrowed,
         unclear=result.unclear,
+        asked=result.asked,
     )
 
 

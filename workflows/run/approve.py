@@ -21,6 +21,7 @@ from backstay.kernel.arguments import Unreadable
 from backstay.kernel.audit import canonical
 from backstay.kernel.counted import counted_by
 from backstay.kernel.events import ApprovalEnded, ApprovalOpened, ApprovalVoted, CallJudged, Granted
+from backstay.kernel.form import Form
 from backstay.kernel.grant import amounts_of, setting_of, words_of
 from backstay.kernel.keys import approval_id, fingerprint
 from backstay.kernel.ledger_period import Period
@@ -74,6 +75,7 @@ class Approvals:
         self._edits: dict[str, _Edited] = {}
         self._holds: dict[str, CallHold] = {}
         self._answers: dict[str, Answer] = {}
+        self._forms: dict[str, Form] = {}
         self._notices = Notices(run)
         self.standing = StandingGrants(run)
 
@@ -168,7 +170,9 @@ class Approvals:
     def unfit(self, answer: Answer) -> str | None:
         """Returns why an answer to an open approval says nothing that can be taken down; None where it does."""
         if self._run.state.approvals[answer.approval_id].kind is ApprovalKind.QUESTION:
-            return unfit(answer.answer, choices_of(self._run.record.asked[answer.approval_id]))
+            form = self._forms.get(answer.approval_id)
+            choices = choices_of(self._run.record.asked[answer.approval_id])
+            return form.problem(answer.answer) if form else unfit(answer.answer, choices)
         return None if answer.answer in OUTCOMES else f"the answer is one of {', '.join(OUTCOMES)}"
 
     async def more(self, group: str, card: BudgetCard) -> Approval:
@@ -183,9 +187,10 @@ class Approvals:
         closed, _ = await self.put(Judged(call, verdict, members), ApprovalKind.BUDGET)
         return closed
 
-    async def put(self, asked: Judged, kind: ApprovalKind) -> tuple[Approval, Answer | None]:
+    async def put(self, asked: Judged, kind: ApprovalKind, form: Form | None = None) -> tuple[Approval, Answer | None]:
         """Puts to people what releases no call; returns the approval at its end, and the answer where there was one."""
         opened = self._open(asked, (), kind)
+        self._forms |= {opened: form} if form else {}
         await self._ended(opened)
         self._notices.tell(opened, "closed")
         return self._run.state.approvals[opened], self._answers.get(opened)

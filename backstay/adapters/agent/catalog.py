@@ -256,7 +256,13 @@ class Catalog:
             budget_members=self._members(agent, "approval.budget", table.budget),
             question=question,
             question_members=self._members(agent, "std.ask_human.group", question),
+            answering=self._answering(agent),
         )
+
+    def _answering(self, agent: Agent) -> dict[str, list[str]]:
+        """Returns the members of each group that answers questions of a server."""
+        asked = {name: table.questions for name, table in agent.config.mcp.items() if table.questions is not None}
+        return {group: self._members(agent, f"mcp.{name}.questions", group) for name, group in asked.items()}
 
     def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
         """Returns the people of the group that a key names; nobody where it names none.

@@ -97,6 +97,7 @@ class McpTable(Contract):
         roles: the arguments that rules know by their role, by pattern.
         scope: whose calls share one connection, and with it what the server remembers: those of a tenant, of a run, or
             all of the worker.
+        questions: the group that answers what the server asks in the middle of a call; without it it may not ask.
         era: how the server is spoken to, where finding it out fails: `legacy` begins with a handshake.
     """
 
@@ -112,6 +113,7 @@ class McpTable(Contract):
     roles: dict[Pattern, RolesTable] = Field(default_factory=dict[str, RolesTable])
     scope: Scope = "tenant"
     era: Era = "auto"
+    questions: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "McpTable":

@@ -96,7 +96,16 @@ def servers_of(tables: Mapping[str, McpTable]) -> "Servers":
     from ..mcp.servers import Servers
 
     return Servers(
-        Server(name, tuple(table.command or ()), table.url or "", table.env, table.headers, table.scope, table.era)
+        Server(
+            name,
+            tuple(table.command or ()),
+            table.url or "",
+            table.env,
+            table.headers,
+            table.scope,
+            table.era,
+            asks=table.questions is not None,
+        )
         for name, table in tables.items()
     )
 
@@ -226,6 +235,7 @@ def _spec(name: str, function: str, effect: Effect, one: _Chosen, where: str) ->
         marks=_marks(one.table, one.listed.name, where),
         roles=_roles(one, where),
         function=function,
+        answered_by=one.table.questions,
     )
 
 

@@ -13,13 +13,15 @@ from typing import Any, TypeVar, cast
 import anyio
 from mcp import Client
 from mcp.client._transport import TransportStreams
-from mcp.client.session import ClientSession
+from mcp.client.session import ClientRequestContext, ClientSession
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
     CallToolRequest,
     CallToolRequestParams,
     DiscoverResult,
+    ElicitRequestParams,
+    ElicitResult,
     Implementation,
     ToolListChangedNotification,
 )
@@ -29,6 +31,7 @@ import backstay
 from backstay.errors import BackstayError, UnreachedError
 from backstay.kernel.mcp_pins import Listing
 
+from .asking import Dialogue, ServerCall
 from .listing import listed
 from .sent import Requests
 from .server import Era, Server
@@ -62,7 +65,9 @@ class Connection:
             prior: what an earlier connection found out, where one of the same era may begin with it.
         """
         self.requests = Requests()
-        self.slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        # What a server asks over the old protocol names no call: there must be one alone.
+        self.slots = asyncio.Semaphore(1 if server.asks else CALLS_AT_ONCE)
+        self._dialogue: Dialogue | None = None
         self.calls = 0
         self.listing = Listing()
         self.listed_at = float("-inf")
@@ -112,23 +117,24 @@ class Connection:
         self.listed_at = now
         return self.listing
 
-    async def call(self, tool: str, arguments: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    async def call(self, call: ServerCall) -> dict[str, Any]:
         """Calls a tool and returns its answer as the server wrote it.
 
         Args:
-            tool: the server's own name of it.
-            arguments: the arguments.
-            meta: what goes with the call beside them.
+            call: the tool, its arguments, and what goes with them.
 
         Raises:
             MCPError: an error that the server, or the SDK for it, answered with.
             ValidationError: the answer is none that the protocol has.
             GoneError: the connection ended meanwhile.
         """
-        params = CallToolRequestParams.model_validate({"name": tool, "arguments": arguments, "_meta": meta})
-        request = CallToolRequest(params=params)
-        # Not `call_tool`: it may list tools after the call, and loses a good answer where that fails.
-        return (await self._within(self._session().send_request(request, _Answer))).root
+        request = CallToolRequest(params=CallToolRequestParams.model_validate(call.params))
+        self._dialogue = call.dialogue
+        try:
+            # Not `call_tool`: it may list tools after the call, and loses a good answer where that fails.
+            return (await self._within(self._session().send_request(request, _Answer))).root
+        finally:
+            self._dialogue = None
 
     def end(self) -> None:
         """Begins to close the connection; no call is sent over it any more."""
@@ -174,6 +180,7 @@ class Connection:
                 cache=None,
                 client_info=Implementation(name="backstay", version=backstay.__version__),
                 message_handler=self._heard,
+                elicitation_callback=self._asked if self._server.asks else None,
             ) as client:
                 self._client = client
                 self._settle(None)
@@ -194,6 +201,9 @@ class Connection:
         else:
             self._ready.set_exception(unreached(self._server.name, error))
             self._ready.exception()  # whoever opened it may have gone
+
+    async def _asked(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="cancel") if self._dialogue is None else self._dialogue.hear(params)
 
     async def _heard(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):

@@ -13,6 +13,7 @@ from mcp_types import DiscoverResult
 from backstay.errors import SchemaDriftError, UnreachedError
 from backstay.kernel.mcp_pins import Listing
 
+from .asking import ServerCall
 from .connection import Connection
 from .http import Sockets, http
 from .outcome import BadResultError, NotSentError, outcome_of
@@ -80,15 +81,11 @@ class Pool:
                 await connection.close()
         raise AssertionError
 
-    async def call(
-        self, tool: str, arguments: dict[str, Any], meta: dict[str, Any], key: str, read: ReadSecret
-    ) -> dict[str, Any]:
+    async def call(self, call: ServerCall, key: str, read: ReadSecret) -> dict[str, Any]:
         """Calls a tool, and returns its answer.
 
         Args:
-            tool: the server's own name of it.
-            arguments: the arguments.
-            meta: what goes with the call.
+            call: the tool, its arguments, and what goes with them.
             key: whose call it is, as far as connections are shared by it.
             read: reads the server's secrets.
 
@@ -102,7 +99,7 @@ class Pool:
         for _ in range(_TRIES):
             try:
                 async with self._connected(key, read) as connection:
-                    return await self._once(connection, tool, arguments, meta)
+                    return await self._once(connection, call)
             except NotSentError:
                 continue
             except UnreachedError as error:
@@ -119,13 +116,11 @@ class Pool:
         await asyncio.gather(*(_OPEN.pop(key)[1].close() for key in own))
         await self._sockets.close()
 
-    async def _once(
-        self, connection: Connection, tool: str, arguments: dict[str, Any], meta: dict[str, Any]
-    ) -> dict[str, Any]:
+    async def _once(self, connection: Connection, call: ServerCall) -> dict[str, Any]:
         """Checks the tool, then calls it; of every end it says what it means."""
         async with connection.slots:
             try:
-                await self._check(connection, tool)
+                await self._check(connection, call.tool)
             except (SchemaDriftError, UnreachedError):
                 raise
             except Exception:
@@ -134,7 +129,7 @@ class Pool:
                 raise NotSentError from None
             with noting() as sent:
                 try:
-                    return await connection.call(tool, arguments, meta)
+                    return await connection.call(call)
                 except Exception as error:
                     became = outcome_of(self.server.name, error, sent)
                     if not sent.answered and (isinstance(became, NotSentError) or sent.status in (None, 200)):

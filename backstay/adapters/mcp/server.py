@@ -25,6 +25,7 @@ class Server:
         headers: of each request, likewise.
         scope: whose calls share a connection.
         era: how the server is spoken to.
+        asks: True where people answer what it asks in the middle of a call.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Server:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     scope: Scope = "tenant"
     era: Era = "auto"
+    asks: bool = False
 
     @property
     def secrets(self) -> tuple[str, ...]:

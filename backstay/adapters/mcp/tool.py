@@ -8,11 +8,12 @@ from typing import Any
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import Reconciled
 from backstay.contracts.problems import Problem, summary
-from backstay.errors import ToolError
+from backstay.errors import AskedError, ToolError
 from backstay.kernel.mcp_result import answer_text
 from backstay.tools import ToolCall
 
 from .arguments import Checker
+from .asking import Dialogue, ServerCall, asked_by
 from .loop import ServerLoop
 from .pool import Pool
 
@@ -77,6 +78,7 @@ class McpTool:
         """Calls the tool and returns what the model reads.
 
         Raises:
+            AskedError: the server asks people before it goes on.
             ToolError: the server answered with an error, or refused the call.
             CallLostError: the call was sent, and not answered.
             UnreachedError: it was not sent.
@@ -85,14 +87,19 @@ class McpTool:
         meta = {KEY: call.idempotency_key, RUN: call.run_id}
         key = {"tenant": call.tenant, "run": call.run_id, "worker": ""}[self.pool.server.scope]
         grace = 0.0 if self.spec.effect == "read" else GRACE_SECONDS
-        answer = await self.loop.run(lambda: self.pool.call(self.own_name, dict(values), meta, key, call.secret), grace)
+        dialogue = Dialogue(call.replies, begins_again=self.spec.effect != "once")
+        sent = ServerCall(self.own_name, dict(values), meta, dialogue)
+        answer = await self.loop.run(lambda: self.pool.call(sent, key, call.secret), grace)
+        if (asked := asked_by(answer, dialogue, answered=self.spec.answered_by is not None)) is not None:
+            raise AskedError(asked)
         # An answer may hold megabytes of base64.
-        return await asyncio.to_thread(self._text, answer)
+        return await asyncio.to_thread(self._text, answer, dialogue.refused)
 
-    def _text(self, answer: dict[str, Any]) -> str:
+    def _text(self, answer: dict[str, Any], refused: str) -> str:
         if answer.get("isError") is True:
-            raise ToolError(answer_text(answer))
-        return answer_text(answer, self._misfit(answer.get("structuredContent")))
+            raise ToolError(answer_text(answer, refused))
+        misfit = self._misfit(answer.get("structuredContent"))
+        return answer_text(answer, "\n".join(note for note in (refused, misfit) if note))
 
     def _misfit(self, structured: Any) -> str:
         """Returns a note where a structured result is not what the tool promises: it has happened all the same."""

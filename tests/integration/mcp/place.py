@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backstay.adapters.mcp.asking import ServerCall
 from backstay.adapters.mcp.loop import server_loop
 from backstay.adapters.mcp.pool import Pool
 from backstay.adapters.mcp.server import Server
@@ -39,7 +40,7 @@ class Place:
     async def call(self, tool: str, text: str = "", key: str = "acme", read: Callable[[str], str] = no_secret) -> Any:
         """Calls a tool, for a tenant."""
         given = {"text": text} if text else {}
-        return await self.loop.run(lambda: self.pool.call(tool, given, META, key, read))
+        return await self.loop.run(lambda: self.pool.call(ServerCall(tool, given, META), key, read))
 
     async def says(self, tool: str, text: str = "") -> str:
         """The text of a tool's answer."""

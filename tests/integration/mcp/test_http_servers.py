@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backstay.adapters.mcp.asking import ServerCall
 from backstay.adapters.mcp.loop import server_loop
 from backstay.adapters.mcp.pool import Pool
 from backstay.adapters.mcp.server import Server
@@ -35,7 +36,7 @@ class Caller:
         self.pool.pins = listing.digests
 
     async def call(self, text: str = "hello", key: str = "acme", read: Read = no_secret) -> dict[str, Any]:
-        answer = await self.loop.run(lambda: self.pool.call("echo", {"text": text}, META, key, read))
+        answer = await self.loop.run(lambda: self.pool.call(ServerCall("echo", {"text": text}, META), key, read))
         return json.loads(answer["content"][0]["text"])
 
     async def close(self) -> None:
@@ -147,7 +148,7 @@ async def test_nobody_listening_is_never_sent(far: Caller, modern: bool) -> None
     far.pool.server = Server("far", url="http://127.0.0.1:9/mcp")
     fresh = Pool(far.pool.server)
     with pytest.raises(UnreachedError):
-        await far.loop.run(lambda: fresh.call("echo", {}, META, "acme", no_secret))
+        await far.loop.run(lambda: fresh.call(ServerCall("echo", {}, META), "acme", no_secret))
 
 
 @BOTH

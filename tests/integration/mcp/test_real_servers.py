@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backstay.adapters.mcp.asking import ServerCall
 from backstay.adapters.mcp.loop import server_loop
 from backstay.adapters.mcp.pool import Pool
 from backstay.adapters.mcp.server import Server
@@ -40,7 +41,9 @@ class Real:
         return listing
 
     async def says(self, tool: str, **arguments: Any) -> str:
-        return answer_text(await self.loop.run(lambda: self.pool.call(tool, arguments, META, "acme", no_secret)))
+        return answer_text(
+            await self.loop.run(lambda: self.pool.call(ServerCall(tool, arguments, META), "acme", no_secret))
+        )
 
     async def close(self) -> None:
         await self.loop.run(self.pool.close)

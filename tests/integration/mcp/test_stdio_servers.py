@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backstay.adapters.mcp.asking import ServerCall
 from backstay.errors import CallLostError, SchemaDriftError, SecretError, ToolError, UnreachedError
 
 from .place import RAW, Place, gone
@@ -186,7 +187,7 @@ async def test_a_call_that_is_cut_off_is_cancelled_at_the_server_and_its_sibling
 async def test_an_answer_that_comes_within_the_grace_counts(raw: Place) -> None:
     await raw.says("echo")
     call = asyncio.create_task(
-        raw.loop.run(lambda: raw.pool.call("late", {"text": "0.7"}, {}, "acme", lambda name: name), grace=5)
+        raw.loop.run(lambda: raw.pool.call(ServerCall("late", {"text": "0.7"}, {}), "acme", lambda name: name), grace=5)
     )
     while "late 0.7" not in raw.done():
         await asyncio.sleep(0.01)

@@ -43,6 +43,7 @@ CODES = {
     "ArchiveError": "ArchiveError",
     "CodecError": "CodecError",
     "ToolError": "ToolError",
+    "AskedError": "Asked",
     "SecretError": "SecretError",
     "SchemaDriftError": "SchemaDrift",
     "OutcomeUnknownError": "OutcomeUnknown",

@@ -182,6 +182,7 @@ PARTS = {
         "_edits": "calls",
         "_holds": MADE_ANEW,
         "_answers": "approvals.answers",
+        "_forms": NONE_UNDER_WAY,
         "_notices": NONE_UNDER_WAY,
         "standing": MADE_ANEW,
     },
