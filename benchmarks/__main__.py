@@ -1,6 +1,8 @@
 """Measures and prints a table, or JSON with `-o json`; `--json FILE` also writes the JSON to a file.
 
-`throughput`, where no other word is given, is the main table.
+`throughput`, where no other word is given, is the main table. `history` tells what a step leaves behind and how long
+its replay takes, `long` what a worker does late in a long run, `start` what workers and runs cost before their first
+step, `served` whether a worker slows with the runs it has served.
 """
 
 import argparse
@@ -10,13 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import contenders
+from . import contenders, lone, workers
 from .contenders import Contender
 from .measure import Plan, measure
 from .report import Report
 from .table import as_json, as_table
 
-GROUPS = ("throughput",)
+GROUPS = ("throughput", "history", "long", "start", "served")
 OWN = "backstay,floor,naive,plain"
 
 
@@ -36,7 +38,19 @@ async def _measured(given: argparse.Namespace) -> Report:
     plan = Plan(
         given.rounds or default.rounds, given.runs or default.runs, given.steps or default.steps, default.workers
     )
-    return await measure(plan, _who(given))
+    who = _who(given)
+    match given.group:
+        case "history":
+            steps = (given.steps,) if given.steps else (5,) if given.quick else (50, 200, 1_000)
+            return await lone.history(who, steps, (200,) if given.quick else lone.SIZES)
+        case "long":
+            return await lone.long(who, given.steps or (30 if given.quick else 3_000))
+        case "start":
+            return await workers.start(who, plan.rounds, given.runs or (5 if given.quick else 300))
+        case "served":
+            return await workers.served(who, plan, given.after or (5 if given.quick else 2_000))
+        case _:
+            return await measure(plan, who)
 
 
 def _who(given: argparse.Namespace) -> tuple[Contender, ...]:
@@ -56,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--contenders", type=_named, metavar="NAMES", help="a list with commas (default: all that are installed)"
     )
+    parser.add_argument("--after", type=_count, help="runs that a worker has served (default: 2000)")
     parser.add_argument("--quick", action="store_true", help="run one small round, to see that it works")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="print a table or JSON")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON to this file")
@@ -70,8 +85,8 @@ def _named(text: str) -> tuple[Contender, ...]:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000:
-        raise argparse.ArgumentTypeError("a number from 1 to 1000")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError("a number from 1 to 10000")
     return int(text)
 
 

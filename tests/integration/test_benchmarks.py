@@ -104,7 +104,27 @@ def test_who_is_measured_can_be_named_in_any_order() -> None:
         contenders.named("backstay,autogpt")
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1001"])
+@pytest.mark.soak
+@pytest.mark.skipif(not FULL, reason="the other groups")
+@pytest.mark.parametrize(
+    ("group", "figure"),
+    [
+        ("history", "bytes_per_step_5_steps_200_B"),
+        ("long", "worker_cpu_ms_at_step_30"),
+        ("start", "start_cpu_ms"),
+        ("served", "steps_per_s_after"),
+    ],
+)
+def test_every_group_measures(group: str, figure: str, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    assert main([group, "--quick", "--contenders", "backstay,floor", "--json", str(file)]) == 0
+    read = json.loads(file.read_text())
+    assert read["group"] == group
+    assert read["notes"] == {}
+    assert all(rows[0][figure] > 0 for rows in read["rounds"].values())
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "10001"])
 def test_a_count_that_makes_no_sense_is_a_usage_error(wrong: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--rounds", wrong])
