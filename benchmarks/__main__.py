@@ -12,19 +12,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import contenders, lone, workers
+from . import contenders, lone, page, workers
 from .contenders import Contender
 from .measure import Plan, measure
 from .report import Report
 from .table import as_json, as_table
 
-GROUPS = ("throughput", "history", "long", "start", "served")
+GROUPS = ("throughput", "history", "long", "start", "served", "page")
 OWN = "backstay,floor,naive,plain"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures as the arguments say, and returns the exit code."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if (given.group == "page") != bool(given.files):
+        parser.error("`page` needs files of figures, and nothing else takes any")
+    if given.group == "page":
+        page.write(given.files)
+        return 0
     report = asyncio.run(_measured(given))
     text = json.dumps(as_json(report), indent=2)
     if given.json is not None:
@@ -64,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks", description="Measure the cost of governance: AgentRun beside others."
     )
     parser.add_argument("group", nargs="?", choices=GROUPS, default="throughput", help="what to measure")
+    parser.add_argument("files", nargs="*", type=Path, help="of `page`: what `--json` wrote, the main table first")
     parser.add_argument("--rounds", type=_count, help="measurements of each contender (default: 5)")
     parser.add_argument("--runs", type=_count, help="runs at once (default: 50)")
     parser.add_argument("--steps", type=_count, help="steps of each run (default: 20)")

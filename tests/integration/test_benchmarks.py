@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import contenders
+from benchmarks import contenders, page
 from benchmarks.__main__ import main
 from benchmarks.contenders import BACKSTAY, PEERS_PYTHON, Contender
 from benchmarks.load import Load, load_of
@@ -74,6 +74,25 @@ def test_a_ratio_is_the_median_over_rounds_side_by_side() -> None:
     assert found.ratio("events_per_step", "backstay", "floor") is None
     assert "| steps/s, all runs at once | 20.0 | 40.0 (0.80) |" in as_table(found)
     assert "| history events per step | – | 12.0 |" in as_table(found)
+
+
+def test_the_page_says_what_is_worse_and_what_is_better(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    readme = tmp_path / "benchmarks" / "README.md"
+    readme.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    file = tmp_path / "figures.json"
+    file.write_text(json.dumps(as_json(report([9.0], [10.0]))))
+    page.write([file], tmp_path)
+    written = (tmp_path / "docs" / "benchmarks.md").read_text()
+    assert "Beside floor, worse: steps/s, all runs at once (0.90). Better: nothing." in written
+    assert ">floor</text>" in (tmp_path / "docs" / "images" / "bench-steps_per_s.svg").read_text()
+    assert "old" not in readme.read_text()
+    assert "| steps/s, all runs at once | 9.00 | 10.0 (0.90) |" in readme.read_text()
+
+
+def test_figures_go_nowhere_where_no_marks_stand() -> None:
+    with pytest.raises(ValueError, match="the marks"):
+        page.between("a text", "figures")
 
 
 def test_a_report_survives_its_file() -> None:
