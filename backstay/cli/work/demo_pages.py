@@ -1,6 +1,6 @@
 """Plays the part of an allowed host in `backstay demo`, for the shipped agent `research`.
 
-The agent is a copy of the shipped one that may ask this host in place of its own; the host's name leads to this machine.
+The agent is a copy of the shipped one that may ask this host in place of its own; its name leads to this machine.
 """
 
 import contextlib
@@ -46,15 +46,16 @@ class Pages:
 
 
 @contextlib.contextmanager
-def serving_pages(home: Path, shipped: Path) -> Generator[Pages]:
+def serving_pages(home: Path, shipped: Path, text: str = _PAGE) -> Generator[Pages]:
     """Serves the page on a free port, under a name that leads here as long as this lasts.
 
     Args:
         home: the folder that gets a copy of the agents, and their workspaces.
         shipped: the folder of the shipped agents.
+        text: the page.
     """
     pages = Pages(home)
-    server = ThreadingHTTPServer((_LOOPBACK, 0), _handler(pages.requests))
+    server = ThreadingHTTPServer((_LOOPBACK, 0), _handler(pages.requests, text.encode()))
     port = server.server_address[1]
     pages.address = f"{HOST}:{port}"
     shutil.copytree(shipped, pages.agents, ignore=shutil.ignore_patterns("__pycache__"))
@@ -126,11 +127,10 @@ def _named() -> Generator[None]:
         socket.getaddrinfo = asked
 
 
-def _handler(requests: list[str]) -> type[BaseHTTPRequestHandler]:
+def _handler(requests: list[str], body: bytes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             requests.append(f"{self.command} {self.path}")
-            body = _PAGE.encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))

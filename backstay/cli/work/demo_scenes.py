@@ -1,6 +1,7 @@
 """Lists the scenes of `backstay demo`: the goal of each run, the scripted model's replies, and how it must end.
 
-The shipped agent `support` plays them in a shop of their own, a SQLite file and a maildir. `demo_pages` adds one of `research`.
+The shipped agent `support` plays them in a shop of their own, a SQLite file and a maildir. `demo_pages` adds one of
+`research`.
 """
 
 import contextlib
