@@ -1,4 +1,4 @@
-"""`backstay demo`: plays five governed runs on this machine and checks afterwards what really happened."""
+"""`backstay demo`: plays six governed runs on this machine and checks afterwards what really happened."""
 
 from typing import Annotated
 

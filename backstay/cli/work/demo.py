@@ -1,4 +1,4 @@
-"""`backstay demo`: plays five governed runs on this machine and checks afterwards what really happened."""
+"""`backstay demo`: plays six governed runs on this machine and checks afterwards what really happened."""
 
 import asyncio
 import os
@@ -29,6 +29,7 @@ from ..shell.terminal import clean, data, say, write
 from ..views.follow import Follower, follow_to_the_end
 from ..views.report import STATUS_STYLE
 from ..views.transcript import print_line
+from .demo_pages import Pages, research_scene, serving_pages
 from .demo_scenes import SCENES, Scene
 
 _LOOK_SECONDS = 0.5
@@ -52,27 +53,32 @@ def demo(keep: bool) -> int:
 async def _demo(settings: Settings, keep: bool) -> int:
     began = time.monotonic()
     scripted = not has_model(settings)
-    with tempfile.TemporaryDirectory(prefix="backstay-demo-") as home:
+    with (
+        tempfile.TemporaryDirectory(prefix="backstay-demo-") as home,
+        serving_pages(Path(home), SHIPPED_AGENTS) as pages,
+    ):
         shop = Path(home, "shop")
         # The tools read these variables when they are called: a shop of our own, and mail that stays on this machine.
         os.environ["SHOP_HOME"] = str(shop)
         os.environ.pop("SHOP_SMTP", None)
-        scripts = {scene.goal: scene.script for scene in SCENES}
+        scenes = (*SCENES, research_scene(pages))
+        scripts = {scene.goal: scene.script for scene in scenes}
         async with model_in_use(settings, scripts) as settings, dev_server(ui=True) as server:
-            app = application(settings.model_copy(update={"agents": [SHIPPED_AGENTS], "search_attributes": True}))
+            app = application(settings.model_copy(update={"agents": [pages.agents], "search_attributes": True}))
             async with serving(app, server.client):
-                _introduce(server, settings)
+                _introduce(server, settings, pages)
                 client = BackstayClient(server.client, settings.task_queue)
-                played = [await _play(client, number, scene, shop) for number, scene in enumerate(SCENES, 1)]
+                played = [await _play(client, number, scene, shop) for number, scene in enumerate(scenes, 1)]
                 code = _report(played, server.ui or "", scripted, time.monotonic() - began)
                 await _stay(keep, server)
     return code
 
 
-def _introduce(server: DevServer, settings: Settings) -> None:
+def _introduce(server: DevServer, settings: Settings, pages: Pages) -> None:
     say(f"Temporal  {server.address}, on this machine, in memory")
     say(f"UI        {server.ui}")
     say(f"model     {model_line(settings)}", "yellow" if not has_model(settings) else "")
+    say(f"pages     http://{pages.address}, a server on this machine in place of a host of the web", "yellow")
 
 
 async def _play(client: BackstayClient, number: int, scene: Scene, shop: Path) -> _Played:

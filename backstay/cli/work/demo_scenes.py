@@ -1,6 +1,7 @@
 """Lists the scenes of `backstay demo`: the goal of each run, the scripted model's replies, and how it must end.
 
-The shipped agent `support` plays all of them in a shop of their own, a SQLite file and a maildir.
+The shipped agent `support` plays them in a shop of their own, a SQLite file and a maildir. `demo_pages` adds one of
+`research`.
 """
 
 import contextlib
@@ -34,6 +35,7 @@ class Scene:
         ends: the stop reason that must end the run if the model keeps to the script.
         kill_during: the demo kills the run while this tool is running.
         evidence: reads the shop's folder afterwards.
+        agent: the shipped agent that plays it.
     """
 
     name: str
@@ -44,10 +46,11 @@ class Scene:
     budget: BudgetLimits | None = None
     kill_during: str | None = None
     evidence: Callable[[Path], Evidence] | None = field(default=None, repr=False)
+    agent: str = AGENT
 
     def request(self) -> RunRequest:
         """Returns the request that starts the run."""
-        return RunRequest(goal=self.goal, agent=AGENT, requested_by="demo", budget=self.budget)
+        return RunRequest(goal=self.goal, agent=self.agent, requested_by="demo", budget=self.budget)
 
 
 def _one_refund(shop: Path) -> Evidence:
