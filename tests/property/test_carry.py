@@ -4,8 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.contracts.admission import Admission, ModelSpec
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall, CarriedNews
+from backstay.contracts.carry import (
+    Carried,
+    CarriedApprovals,
+    CarriedArchive,
+    CarriedCall,
+    CarriedNews,
+    CarriedProofs,
+    CarriedReports,
+)
 from backstay.contracts.decision import Observation, ProposedCall
+from backstay.contracts.deeds import Deed, RefusedMessage
 from backstay.contracts.ledger import LedgerRef
 from backstay.contracts.messages import Answer
 from backstay.kernel.audit import AuditHead
@@ -87,6 +96,20 @@ def carried(draw: st.DrawFn) -> Carried:
         waited_ms=draw(st.integers(0, 10**9)),
         ledgers=draw(st.lists(st.builds(LedgerRef, tenant=st.none() | st.just("acme")), max_size=2)),
         draws=draw(st.integers(0, 9)),
+        frozen_ms=draw(st.integers(0, 10**9)),
+        frozen_since_ms=draw(st.none() | st.integers(0, 10**13)),
+        queued_ms=draw(st.integers(0, 10**9)),
+        labels=draw(st.lists(TEXTS, max_size=2)),
+        link=draw(st.integers(2, 99)),
+        decided=draw(st.integers(0, 99)),
+        begun_ms=draw(st.integers(0, 10**13)),
+        people=draw(st.lists(st.builds(Deed, at=TEXTS, by=TEXTS, did=TEXTS), max_size=2)),
+        refused=draw(st.lists(st.builds(RefusedMessage, at=TEXTS, message=TEXTS, code=TEXTS), max_size=2)),
+        proofs=draw(st.builds(CarriedProofs, used=st.lists(TEXTS), doubts=st.dictionaries(TEXTS, st.integers(0, 9)))),
+        happened=draw(st.lists(TEXTS, max_size=2)),
+        paused_by_parent=draw(st.booleans()),
+        reports=draw(st.builds(CarriedReports, codes=st.dictionaries(CALL_IDS, TEXTS), last_failure=TEXTS)),
+        archive=draw(st.builds(CarriedArchive, kept=HEADS, items=st.integers(0, 99))),
     )
 
 

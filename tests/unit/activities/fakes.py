@@ -16,6 +16,7 @@ from backstay.contracts.history import Handed, Recorded, RunRef
 from backstay.contracts.policy import PolicyCall
 from backstay.contracts.problems import Problem
 from backstay.contracts.proof import Stance, VerifyInput, VerifyResult
+from backstay.contracts.recall import Recollection
 from backstay.contracts.trouble import ModelTrouble
 from backstay.errors import ForeignRunError, HistoryGoneError, InvalidInputError, ToolError
 from backstay.kernel.breaker import Report
@@ -290,6 +291,7 @@ class FakeHistory:
     inputs: dict[int, DecideInput] = field(default_factory=dict[int, DecideInput])
     decisions: dict[int, Decision] = field(default_factory=dict[int, Decision])
     results: dict[str, ToolResult] = field(default_factory=dict[str, ToolResult])
+    recollections: dict[RunRef, Recollection] = field(default_factory=dict[RunRef, Recollection])
     calls: dict[tuple[RunRef, str], Handed] = field(default_factory=dict[tuple[RunRef, str], Handed])
     resets: set[RunRef] = field(default_factory=set[RunRef])
     left_behind: ToolResult | None = None
@@ -319,6 +321,10 @@ class FakeHistory:
             decisions={number: decision for number, decision in self.decisions.items() if number >= step},
             results={call: result for call, result in self.results.items() if int(call.split("-")[0]) >= step},
         )
+
+    async def recalled(self, run: RunRef) -> Recollection:
+        self._check()
+        return self.recollections[run]
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
         self._check()

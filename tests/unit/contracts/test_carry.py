@@ -4,8 +4,18 @@ import pytest
 from pydantic import ValidationError
 
 from backstay.contracts.admission import Admission, ModelSpec
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall, CarriedNews
+from backstay.contracts.carry import (
+    MOST_BYTES,
+    Carried,
+    CarriedApprovals,
+    CarriedCall,
+    CarriedNews,
+    Start,
+    read_link,
+    recorded_link,
+)
 from backstay.contracts.decision import ProposedCall
+from backstay.contracts.run import RunRequest
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
 from backstay.kernel.run_state import RunState
@@ -44,3 +54,39 @@ def test_it_arrives_as_it_was_sent() -> None:
 def test_what_does_not_fit_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Carried.model_validate({**CARRIED.model_dump(mode="json"), **change})
+
+
+REQUEST = RunRequest(goal="go")
+HANDED = CARRIED.handed_on(REQUEST)
+
+
+def test_a_link_reads_what_the_link_before_has_handed_on() -> None:
+    assert read_link((HANDED,), None, continued=True) == Start(REQUEST, CARRIED)
+    assert recorded_link(HANDED, continued=True) == Start(REQUEST, CARRIED)
+
+
+@pytest.mark.parametrize("handed", [{"goal": "go"}, REQUEST.model_dump()])
+def test_a_request_alone_begins_a_chain(handed: dict[str, object]) -> None:
+    assert read_link((handed,), None, continued=False) == Start(REQUEST)
+    assert read_link((handed,), None, continued=True) == Start(REQUEST)
+
+
+def test_what_nobody_has_handed_on_is_refused() -> None:
+    problems = read_link((HANDED,), None, continued=False)
+    assert isinstance(problems, list)
+    assert {"carried", "request"} <= {problem.field for problem in problems}
+
+
+@pytest.mark.parametrize("args", [(), ({"goal": "go"}, {}), ("go",), ({"goal": 5},)])
+def test_what_is_no_request_is_refused_in_every_link(args: tuple[object, ...]) -> None:
+    assert isinstance(read_link(args, None, continued=True), list)
+
+
+@pytest.mark.parametrize("broken", [{"carried": {"items": -1}}, {"request": {"goal": 5}}])
+def test_what_was_handed_on_and_does_not_fit_is_refused(broken: dict[str, object]) -> None:
+    assert isinstance(read_link(({**(HANDED or {}), **broken},), None, continued=True), list)
+
+
+def test_what_the_engine_would_not_take_is_not_handed_on() -> None:
+    much = CARRIED.model_copy(update={"news": CarriedNews(notes=["x" * MOST_BYTES])})
+    assert much.handed_on(REQUEST) is None

@@ -57,3 +57,10 @@ def test_a_child_that_added_to_no_meter_says_nothing_of_meters() -> None:
     child = ChildView(run_id=None, call_id="1-0", agent="helper", state="held", stop_reason=None, usd="0.00")
     assert "exposure" not in child.model_dump()
     assert child.model_copy(update={"exposure": {"m": "1"}}).model_dump()["exposure"] == {"m": "1"}
+
+
+@pytest.mark.parametrize(("after", "first", "numbers"), [(0, 8, [8, 9]), (7, 8, [8, 9]), (8, 9, [9]), (9, 10, [])])
+def test_a_page_of_a_later_link_says_where_it_begins(after: int, first: int, numbers: list[int]) -> None:
+    part = page([{"n": 8}, {"n": 9}], [1, 1], PageRequest(after=after), before=7)
+    assert (part.first, [item["n"] for item in part.items], part.next) == (first, numbers, None)
+    assert page([{"n": 8}, {"n": 9}], [1, 1], PageRequest(after=7, limit=1), before=7).next == 8

@@ -17,6 +17,7 @@ def test_ids_of_a_step_are_spelled_as_histories_have_them() -> None:
     assert keys.perform_id(2) == "perform-2"
     assert keys.verify_id(3) == "verify-3"
     assert keys.archive_id(4) == "archive-4"
+    assert keys.recall_id(4) == "recall-4"
     assert keys.reserve_id(1) == "reserve-1"
     assert keys.enqueue_id(2) == "enqueue-2"
     assert keys.hold_id("key", "reserve-1") == "key/reserve-1"
