@@ -17,6 +17,7 @@ from backstay.contracts.call import ToolResult
 from backstay.contracts.conversation import ModelRequest
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall
 from backstay.contracts.history import Handed, Recorded, RunRef
+from backstay.contracts.recall import Recollection
 from backstay.kernel.budget import Limits
 from backstay.kernel.keys import short_digest
 from backstay.kernel.stop import Thresholds
@@ -40,6 +41,9 @@ class _Kept:
 
     async def since(self, run: RunRef, step: int) -> Recorded:
         return Recorded(self.inputs, self.decisions, self.results)
+
+    async def recalled(self, run: RunRef) -> Recollection:
+        return Recollection(())
 
     async def handed(self, run: RunRef, call_id: str) -> Handed | None:
         return None

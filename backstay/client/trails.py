@@ -22,7 +22,6 @@ from backstay.errors import ArchiveError, RunNotFoundError
 from backstay.kernel.audit import AuditHead, Broken, verify
 from backstay.kernel.audit_file import Trail
 
-_ALL = 1_000_000_000
 _PAGE = 200
 _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
@@ -88,7 +87,10 @@ async def _before(
 
 async def _run_trails(client: Client, links: Sequence[RunRef], archive: Store | None, *, closed: bool) -> list[Trail]:
     run_id, evidence = links[0].workflow_id, Evidence(client)
-    records = [dict(record) for record in await evidence.records(links[-1], 0, _ALL)]
+    by_seq: dict[int, dict[str, Any]] = {}
+    for link in links:
+        by_seq |= {record["seq"]: record for record in await evidence.own_records(link)}
+    records = [by_seq[seq] for seq in sorted(by_seq)]
     start = AuditHead(records[0]["seq"] - 1, records[0]["prev"]) if records else AuditHead()
     executions = tuple(link.run_id for link in links)
     if start != AuditHead() and archive is not None:

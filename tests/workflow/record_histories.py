@@ -76,6 +76,7 @@ SCRIPTS: dict[str, Script] = {
     "equal_calls": [Reply(calls=[Call("add", {"left": 1, "right": 2})] * 3), Reply("done")],
     "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
     "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
+    "first_link": [Reply(f"look {n}", calls=[Call("note", {"text": f"{n}"})]) for n in range(4)] + [Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
     "asked": [
         Reply(calls=[Call("ask_human", {"question": question}) for question in ("red?", "blue?")]),
@@ -85,7 +86,10 @@ SCRIPTS: dict[str, Script] = {
 OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
 """Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
 
-ARCHIVED: dict[str, dict[str, Any]] = {"archived": {"archive": "archive", "archive_every": 12}}
+ARCHIVED: dict[str, dict[str, Any]] = {
+    "archived": {"archive": "archive", "archive_every": 12},
+    "first_link": {"link_events": 30},
+}
 """Runs with settings of their own: those of the archive, which other runs pay nothing for."""
 
 SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
@@ -203,6 +207,7 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "granted": granted,
     "odd_messages": odd_messages,
     "asked": asked,
+    "first_link": None,
     "invalid_input": None,
 }
 
@@ -230,6 +235,12 @@ async def record(runtime: LocalRuntime, name: str) -> None:
     if meanwhile := RUNS[name]:
         await meanwhile(handle)
     await keep(handle, name)
+    if name == "first_link":
+        links = [runtime.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)]
+        first = await links[0].fetch_history()
+        await keep_so_far(links[0], name)
+        following = first.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        await keep_so_far(runtime.client.get_workflow_handle(handle.id, run_id=following), "second_link")
 
 
 async def record_effect(runtime: LocalRuntime, name: str) -> None:

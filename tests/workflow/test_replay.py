@@ -58,6 +58,8 @@ def test_histories_were_recorded() -> None:
         "cancelled",
         "invalid_input",
         "archived",
+        "first_link",
+        "second_link",
         "effect_held",
         "effect_failed",
         *FAMILY,

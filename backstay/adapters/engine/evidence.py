@@ -32,18 +32,31 @@ class Evidence:
         """Reads items of the transcript, after one and up to another."""
         return await self._read(run, names.TRANSCRIPT, after, until)
 
+    async def own_records(self, link: RunRef) -> Sequence[dict[str, Any]]:
+        """Reads the audit records of one link of a chain, and of none before it."""
+        page = await self._page(link, names.AUDIT, 0)
+        found = list(page.items)
+        while page.next is not None:
+            page = await self._page(link, names.AUDIT, page.next)
+            found += page.items
+        return found
+
     async def _read(self, run: RunRef, name: str, after: int, until: int) -> list[dict[str, Any]]:
         async def ask(link: RunRef, at: int) -> Page:
-            handle: Any = self._client.get_workflow_handle(link.workflow_id, run_id=link.run_id)
-            with in_our_words(self._client, link.workflow_id):
-                answer = await handle.query(name, plain(PageRequest(after=at)), rpc_timeout=_PATIENCE)
-            return Page.model_validate(answer)
+            return await self._page(link, name, at)
 
         found: list[dict[str, Any]] = []
-        read = pages(self._client, run, ask, after)
-        async with contextlib.aclosing(read):
+        if after >= until:
+            return found
+        async with contextlib.aclosing(pages(self._client, run, ask, after)) as read:
             async for page in read:
                 found += page.items
                 if page.first + len(page.items) > until:
                     break
         return found[: until - after]
+
+    async def _page(self, link: RunRef, name: str, after: int) -> Page:
+        handle: Any = self._client.get_workflow_handle(link.workflow_id, run_id=link.run_id)
+        with in_our_words(self._client, link.workflow_id):
+            answer = await handle.query(name, plain(PageRequest(after=after)), rpc_timeout=_PATIENCE)
+        return Page.model_validate(answer)

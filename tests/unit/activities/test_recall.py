@@ -117,6 +117,6 @@ async def test_a_decision_of_a_later_link_is_asked_with_all_that_was_said_before
     later.history.recollections[RUN] = Recollection((GOAL, Decided(PAY)), 1, {"1-0": "paid"})
     asked = decided(2, PAY.digest(1), (UNTOLD,))
     told = await later.conversations.conversation(RUN, asked)
-    assert told == [GOAL, Decided(PAY), Observed("1-0", "paid")]
+    assert list(told.items) == [GOAL, Decided(PAY), Observed("1-0", "paid")]
     later.conversations.decided(RUN, asked, told, Decision(text="unrecorded"))
-    assert await later.conversations.conversation(RUN, asked) == told
+    assert (await later.conversations.conversation(RUN, asked)).items == told.items

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from backstay.contracts.admission import Admission, ModelSpec
+from backstay.contracts.admission import Admission, LinkSpec, ModelSpec
 from backstay.contracts.carry import (
     MOST_BYTES,
     Carried,
@@ -18,6 +18,7 @@ from backstay.contracts.decision import ProposedCall
 from backstay.contracts.run import RunRequest
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
+from backstay.kernel.history import Extent
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Thresholds
 
@@ -90,3 +91,7 @@ def test_what_was_handed_on_and_does_not_fit_is_refused(broken: dict[str, object
 def test_what_the_engine_would_not_take_is_not_handed_on() -> None:
     much = CARRIED.model_copy(update={"news": CarriedNews(notes=["x" * MOST_BYTES])})
     assert much.handed_on(REQUEST) is None
+
+
+def test_a_link_grows_as_long_as_the_run_was_admitted_with() -> None:
+    assert LinkSpec(events=40).extent() == Extent(40, 4_000_000, 500)

@@ -4,14 +4,16 @@ from backstay.contracts.conversation import Decided, Observed, Said
 from backstay.contracts.decision import Decision, Part, ProposedCall
 from backstay.contracts.recall import Recalled
 
-from .conftest import arrived
-
 DECISION = Decision(
     text="now",
     calls=[ProposedCall(call_id="1-0", tool="pay", arguments='{"amount": 5}', wire_id="w")],
     reasoning=[{"id": "r"}],
     parts=[Part(kind="text", length=3)],
 )
+
+
+def arrived(piece: Recalled) -> Recalled:
+    return Recalled.model_validate_json(piece.model_dump_json())
 
 
 def test_each_kind_of_item_keeps_its_kind() -> None:
