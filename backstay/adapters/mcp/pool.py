@@ -155,7 +155,7 @@ class Pool:
         else:
             listing = connection.listing
         found = listing.digests.get(tool)
-        if found != self.pins.get(tool):
+        if found is None or found != self.pins.get(tool):
             how = "is not listed any more" if found is None else "is not what it was when the worker started"
             raise SchemaDriftError(f"schema_drift: the tool `{tool}` of the server `{self.server.name}` {how}")
 

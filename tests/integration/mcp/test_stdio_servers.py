@@ -316,3 +316,9 @@ def children_of(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+async def test_a_tool_that_nobody_listed_or_pinned_is_never_called(raw: Place) -> None:
+    with pytest.raises(SchemaDriftError, match="is not listed"):
+        await raw.says("nobody_knows_it")
+    assert raw.done() == []
