@@ -13,13 +13,14 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
-from backstay.contracts.conversation import Decided, Item, Observed, Said
+from backstay.contracts.conversation import Compacted, Decided, Kept, Observed, Said
 from backstay.contracts.decision import DecideInput, Decision, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
 from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
+from .compacted import plain
 from .past import Before, RunPast, past_of
 from .weight import weight
 
@@ -35,7 +36,7 @@ class _Conversation:
     """
 
     opening: Opening
-    items: list[Item]
+    items: list[Kept]
     weight: int
     counted: int = 0
     step: int = 0
@@ -46,7 +47,7 @@ class _Conversation:
     @classmethod
     def begun(cls, opening: Opening) -> "_Conversation":
         """Returns a conversation that holds the goal alone."""
-        goal: list[Item] = [Said(opening.goal)]
+        goal: list[Kept] = [Said(opening.goal)]
         return cls(opening, goal, weight(opening) + _total(goal))
 
     @property
@@ -54,7 +55,7 @@ class _Conversation:
         """The last decision that is remembered; None before the first."""
         return next((item.decision for item in reversed(self.items) if isinstance(item, Decided)), None)
 
-    def decided(self, step: int, new: list[Item], decision: Decision) -> None:
+    def decided(self, step: int, new: list[Kept], decision: Decision) -> None:
         """Adds what was new to a decision, and the decision."""
         self._drop_results()
         told = [*new, Decided(decision)]
@@ -92,7 +93,7 @@ class Conversations:
         """Reads who asked for what, and what was admitted."""
         return (await self._of(run)).opening
 
-    async def conversation(self, run: RunRef, given: DecideInput) -> list[Item]:
+    async def conversation(self, run: RunRef, given: DecideInput) -> list[Kept]:
         """Returns the whole conversation that a decision is asked with.
 
         Raises:
@@ -135,7 +136,7 @@ class Conversations:
         """
         kept = await self._of(run)
         async with kept.lock:
-            items = await self._until(run, kept, step, decision)
+            items = plain(await self._until(run, kept, step, decision))
             past = kept.past = kept.past or past_of(kept.opening)
             if self._runs.get(run) is kept:
                 self._pasts[run] = kept
@@ -147,7 +148,19 @@ class Conversations:
             await asyncio.to_thread(past.read, before.results)
         return before
 
-    async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
+    async def until(self, run: RunRef, step: int, decision: str) -> list[Kept]:
+        """Returns the whole conversation up to a decision, as `before` does, with what was compacted in it.
+
+        Raises:
+            HistoryError: the history does not hold that decision; another try may find it.
+        """
+        kept = await self._of(run)
+        async with kept.lock:
+            items = await self._until(run, kept, step, decision)
+            self._fit(run, kept)
+            return items
+
+    async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Kept]:
         last = kept.last if kept.step == step else None
         if last is not None and last.digest(step) == decision:
             return list(kept.items)
@@ -160,7 +173,7 @@ class Conversations:
             new = await self._read(run, kept, given)
         return [*kept.items, *new, Decided(decided)]
 
-    def decided(self, run: RunRef, given: DecideInput, conversation: list[Item], decision: Decision) -> None:
+    def decided(self, run: RunRef, given: DecideInput, conversation: list[Kept], decision: Decision) -> None:
         """Remembers a decision that this worker got from the model, if it continues what is remembered."""
         kept = self._runs.get(run)
         if kept is not None and kept.items == conversation[: len(kept.items)]:
@@ -174,7 +187,7 @@ class Conversations:
             kept.acted(call_id, text)
             self._fit(run, kept)
 
-    def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Item] | None:
+    def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Kept] | None:
         if given.step == 1:
             kept.forget()  # an earlier attempt may have left a decision that was never recorded
             return _news(given, {})
@@ -187,7 +200,7 @@ class Conversations:
                 return None
         return _news(given, kept.results)
 
-    async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Item]:
+    async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Kept]:
         """Reads the history from the last remembered step on, or from the start where that step differs from it."""
         if kept.step >= given.step:
             kept.forget()
@@ -250,14 +263,14 @@ def _texts(recorded: Recorded) -> dict[str, str]:
     return {call_id: result.text for call_id, result in recorded.results.items()}
 
 
-def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
+def _news(given: DecideInput, results: dict[str, str]) -> list[Kept]:
     """Returns what a decision is told beyond the one before it."""
-    items: list[Item] = []
+    items: list[Kept] = [Compacted(given.compaction)] if given.compaction else []
     for seen in given.observations:
         text = seen.text if seen.text is not None else results.get(seen.call_id)
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
-        items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels)))
+        items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels), given.shown))
     return [*items, *(Said(note) for note in given.notes)]
 
 
