@@ -1,4 +1,4 @@
-"""The conversation of a long run: in short for the model before it outgrows the window, and whole for everybody else."""
+"""The conversation of a long run: in short for the model before it outgrows the window, whole for everybody else."""
 
 from __future__ import annotations
 
@@ -75,4 +75,5 @@ async def test_without_a_known_window_only_what_the_server_refuses_is_truncated(
         facts = await compacted(shop, handle)
     assert result.answer == "done"
     assert {one["how"] for one in facts} == {"truncated"}
-    assert result.spent.model_calls == TURNS + 1
+    # What is refused takes a step and its turn of the script, and no money.
+    assert (result.spent.steps, result.spent.model_calls) == (TURNS + 1, TURNS + 1 - len(facts))
