@@ -47,6 +47,7 @@ class ScriptedModel:
         requests: every valid request, in the order of arrival.
         served: every complete reply with an honest bill: (request, input tokens, output tokens).
         cancelled: the number of requests that lost their client before the reply was sent.
+        summary: the turn for requests that compact a conversation.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ScriptedModel:
         self._default = default
         self._port = port
         self._window = window
-        self._summary = summary
+        self.summary = summary
         self._places: dict[str, dict[str, int]] = {}
         self._attempts: dict[str, int] = {}
         self._serial = 0
@@ -161,7 +162,7 @@ class ScriptedModel:
 
     def _turn(self, request: Request) -> Turn:
         if _compacts(request.headers.get("Idempotency-Key", "")):
-            return self._summary
+            return self.summary
         for text, script in self._scripts.items():
             if text in request.goal:
                 return turn_at(script, request.index)
