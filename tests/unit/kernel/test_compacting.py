@@ -27,9 +27,9 @@ CHEAP = Price((Tier(0, 100_000, 100_000, 200_000),))
 TURN = TurnSize(1_000, 200)
 
 
-def running(context: int = 1_000, **limits: int) -> RunState:
+def running(context: int = 1_000, usd: int | None = None) -> RunState:
     """An admitted run whose last request and reply took so many tokens."""
-    admitted = Admitted("clerk", "1", "t", None, "m", Limits(**limits), Thresholds(), PRICE, 100)
+    admitted = Admitted("clerk", "1", "t", None, "m", Limits(usd=usd), Thresholds(), PRICE, 100)
     return replace(RunState().after(admitted), context_tokens=context)
 
 
