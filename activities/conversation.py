@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts.admission import Opening
 from backstay.contracts.call import ActInput
-from backstay.contracts.conversation import Decided, Item, Observed, Said, Written
+from backstay.contracts.conversation import Compacted, Decided, Item, Kept, Observed, Said, Written
 from backstay.contracts.decision import DecideInput, Decision, Observation, ProposedCall
 from backstay.contracts.history import Recorded, RunRef
 from backstay.contracts.recall import RecallInput, Recollection
@@ -21,8 +21,8 @@ from backstay.errors import ForeignRunError, HistoryError
 from backstay.kernel.keys import short_digest
 from backstay.ports import History
 
+from .compacted import as_read, compaction_of, plain
 from .past import Before, RunPast, past_of
-from .told import told
 from .weight import weight
 
 READ_AT_ONCE = 20
@@ -35,11 +35,12 @@ class _Conversation:
 
     `told` has all items before that decision as the model reads them, and `written` what the model's adapter has made
     of them. `past` has what the results said, where somebody asks where values come from. `begun` counts how often the
-    conversation was begun anew. `founded` has what it began with; None until it is known.
+    conversation was begun anew. `founded` has what it began with; None until it is known. Of a `compacted` one
+    nothing is told or written beforehand.
     """
 
     opening: Opening
-    items: list[Item]
+    items: list[Kept]
     weight: int
     counted: int = 0
     step: int = 0
@@ -50,11 +51,12 @@ class _Conversation:
     written: Written = field(default_factory=Written)
     begun: int = 0
     founded: Recollection | None = None
+    compacted: bool = False
 
     @classmethod
     def of(cls, opening: Opening) -> "_Conversation":
         """Returns a conversation that holds the goal alone; that of a later link is empty until it is founded."""
-        goal: list[Item] = [Said(opening.goal)]
+        goal: list[Kept] = [Said(opening.goal)]
         if opening.continues is not None:
             return cls(opening, [], weight(opening))
         return cls(opening, goal, weight(opening) + _total(goal), founded=Recollection(tuple(goal)))
@@ -72,6 +74,7 @@ class _Conversation:
 
     def _begin(self, recollection: Recollection) -> None:
         self.items, self.step = list(recollection.items), recollection.step
+        self.compacted = compaction_of(self.items) is not None
         for call_id, text in recollection.results.items():
             self.acted(call_id, text)
 
@@ -80,21 +83,25 @@ class _Conversation:
         """The last decision that is remembered; None before the first."""
         return next((item.decision for item in reversed(self.items) if isinstance(item, Decided)), None)
 
-    def decided(self, step: int, new: list[Item], decision: Decision) -> None:
+    def decided(self, step: int, new: list[Kept], decision: Decision) -> None:
         """Adds what was new to a decision, and the decision."""
         self._drop_results()
-        self.told += self.as_told(new)
+        if compaction_of(new) is not None:
+            self.compacted, self.told, self.written = True, [], Written()
+        if not self.compacted:
+            self.told += self.as_told(new)
         added = [*new, Decided(decision)]
         self.weight += _total(added)
         self.items += added
         self.step = step
 
-    def as_told(self, new: list[Item]) -> tuple[Item, ...]:
+    def as_told(self, new: list[Kept]) -> tuple[Item, ...]:
         """Returns the last decision and what came of it, as the model reads them.
 
-        INVARIANT: what is told of a decision depends on its own results alone, and those are all of them.
+        INVARIANT: what is told of a decision depends on its own results alone, and those are all of them. Once
+        something was compacted, nothing is told beforehand, and all of it is made anew.
         """
-        return told([*self.items[len(self.told) :], *new])
+        return as_read([*self.items[len(self.told) :], *new])
 
     def acted(self, call_id: str, text: str) -> None:
         """Adds a result that no decision was told yet."""
@@ -137,7 +144,7 @@ class Asked:
 
     items: tuple[Item, ...]
     settled: int
-    new: list[Item]
+    new: list[Kept]
     written: Written
     place: tuple[int, int]
 
@@ -179,8 +186,10 @@ class Conversations:
             if new is None:
                 new = await self._read(run, kept, given)
             self._fit(run, kept)
-            items = (*kept.told, *kept.as_told(new))
-            return Asked(items, len(kept.told), new, kept.written, (kept.begun, len(kept.items)))
+            place = (kept.begun, len(kept.items))
+            if kept.compacted or compaction_of(new) is not None:
+                return Asked(as_read([*kept.items, *new]), 0, new, Written(), place)
+            return Asked((*kept.told, *kept.as_told(new)), len(kept.told), new, kept.written, place)
 
     async def left(self, run: RunRef, given: RecallInput) -> Recollection:
         """Returns the conversation of the links before one, as the last of them has left it.
@@ -244,7 +253,7 @@ class Conversations:
         kept = await self._of(run)
         async with kept.lock:
             await self._found(run, kept)
-            items = await self._until(run, kept, step, decision)
+            items = plain(await self._until(run, kept, step, decision))
             past = kept.past = kept.past or past_of(kept.opening)
             self._fit(run, kept)
         before = Before(items, past)
@@ -253,7 +262,20 @@ class Conversations:
             await asyncio.to_thread(past.read, before.results)
         return before
 
-    async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:
+    async def until(self, run: RunRef, step: int, decision: str) -> list[Kept]:
+        """Returns the whole conversation up to a decision, as `before` does, with what was compacted in it.
+
+        Raises:
+            HistoryError: the history does not hold that decision; another try may find it.
+        """
+        kept = await self._of(run)
+        async with kept.lock:
+            await self._found(run, kept)
+            items = await self._until(run, kept, step, decision)
+            self._fit(run, kept)
+            return items
+
+    async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Kept]:
         last = kept.last if kept.step == step else None
         if last is not None and last.digest(step) == decision:
             return list(kept.items)
@@ -292,7 +314,7 @@ class Conversations:
             kept.acted(call_id, text)
             self._fit(run, kept)
 
-    def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Item] | None:
+    def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Kept] | None:
         if given.step == kept.began_at + 1:
             kept.forget()  # an earlier attempt may have left a decision that was never recorded
             return _news(given, kept.results)
@@ -301,7 +323,7 @@ class Conversations:
             return None
         return _news(given, kept.results) if _remembers(kept, given.observations) else None
 
-    async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Item]:
+    async def _read(self, run: RunRef, kept: _Conversation, given: DecideInput) -> list[Kept]:
         """Reads the history from the last remembered step on, or from the start where that step differs from it."""
         if kept.step >= given.step:
             kept.forget()
@@ -403,14 +425,14 @@ def _texts(recorded: Recorded) -> dict[str, str]:
     return {call_id: result.text for call_id, result in recorded.results.items()}
 
 
-def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
+def _news(given: DecideInput, results: dict[str, str]) -> list[Kept]:
     """Returns what a decision is told beyond the one before it."""
-    items: list[Item] = []
+    items: list[Kept] = [Compacted(given.compaction)] if given.compaction else []
     for seen in given.observations:
         text = seen.text if seen.text is not None else results.get(seen.call_id)
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
-        items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels)))
+        items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels), given.shown))
     return [*items, *(Said(note) for note in given.notes)]
 
 

@@ -1,16 +1,17 @@
 """Asks the model for one decision, and counts exactly what the attempts may have cost."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Opening, ToolSpec
+from backstay.contracts.compact import CompactInput
 from backstay.contracts.conversation import ModelReply, ModelRequest
 from backstay.contracts.decision import BilledUsage, DecideInput, DecideResult, Decision, LostAttempts, ProposedCall
 from backstay.contracts.history import RunRef
@@ -29,6 +30,7 @@ from .conversation import Conversations
 from .heartbeat import beating, cancelled_by_the_run
 from .verdicts import EarlyJudge
 
+R = TypeVar("R")
 _OF_ANOTHER_QUEUE = "of another task queue"
 
 
@@ -80,14 +82,36 @@ class Decide:
             ApplicationError: of type `ModelError`, `HistoryError`, `Held` or `Unserved`; its detail says how many
                 attempts may be billed.
         """
-        bill = _Bill.of_this_attempt()
+        return await self.billed(
+            given,
+            lambda bill: self._ask(given, bill),
+            lambda bill: DecideResult(decision=None, lost_attempts=bill.lost + bill.sent, bills=bill.bills),
+        )
+
+    async def billed(
+        self,
+        given: DecideInput | CompactInput,
+        ask: "Callable[[Bill], Awaitable[R]]",
+        cancelled: "Callable[[Bill], R]",
+    ) -> R:
+        """Asks the model in one attempt, and tells exactly what all attempts may have cost, however this one ends.
+
+        Args:
+            given: the input of the activity.
+            ask: asks; it says on the bill when the request is sent.
+            cancelled: makes the result of an attempt that the run itself cancelled.
+
+        Raises:
+            ApplicationError: as `decide` says.
+        """
+        bill = Bill.of_this_attempt()
         if bill.lost >= given.attempts:
             raise bill.failure("no further attempt is covered by the budget", names.ATTEMPTS_UNSEEN, final=True)
         if self._queued is not None:
             bill.count_from_its_turn()
         async with beating(*bill.told):
             try:
-                return await self._ask(given, bill)
+                return await ask(bill)
             except HistoryError as error:
                 bill.prove_unbilled()
                 raise bill.failure(str(error), error.code, final=bill.overdue()) from error
@@ -109,11 +133,12 @@ class Decide:
                 final = not error.retryable or bill.overdue(error.retry_after)
                 if not final and is_told(bill.attempt):
                     self._tell(given.step, bill, error)
-                raise bill.failure(str(error), error.code, final, error.retry_after) from error
+                kind = names.TOO_LONG if error.kind == "too_long" else error.code
+                raise bill.failure(str(error), kind, final, error.retry_after) from error
             except asyncio.CancelledError:
                 if not cancelled_by_the_run():
                     raise
-                return DecideResult(decision=None, lost_attempts=bill.lost + bill.sent, bills=bill.bills)
+                return cancelled(bill)
             except Exception as error:
                 if bill.sent:
                     raise
@@ -125,7 +150,7 @@ class Decide:
         if self._queued is not None and error.kind == "rate_limited":
             self._queued.quotas.throttled(self._queued.account, error.retry_after)
 
-    def _tell(self, step: int, bill: "_Bill", error: ModelError) -> None:
+    def _tell(self, step: int, bill: "Bill", error: ModelError) -> None:
         """Tells the run that the engine tries again, which the run cannot see itself."""
         info = activity.info()
         gives_up_at = bill.gives_up_at or info.scheduled_time + (info.schedule_to_close_timeout or timedelta(0))
@@ -139,7 +164,7 @@ class Decide:
         run = RunRef(info.workflow_id or "", info.workflow_run_id or "")
         self._alarms.model_fails(run, ModelTrouble.model_validate(facts))
 
-    async def _opened(self, run: RunRef) -> tuple[Asking, Opening]:
+    async def opened(self, run: RunRef) -> tuple[Asking, Opening]:
         """Reads who asked for what, and returns where the decision comes from.
 
         The queue of an account brings runs of other task queues too. INVARIANT: only those that this worker was told of
@@ -161,11 +186,11 @@ class Decide:
             raise UnservedError(opening.agent)
         return others, opening
 
-    async def _ask(self, given: DecideInput, bill: "_Bill") -> DecideResult:
+    async def _ask(self, given: DecideInput, bill: "Bill") -> DecideResult:
         info = activity.info()
         run = RunRef(info.workflow_id or "", info.workflow_run_id or "")
-        asking, opening = await self._opened(run)
-        bill.patience = timedelta(seconds=opening.admission.model.give_up_after)
+        asking, opening = await self.opened(run)
+        bill.allow(opening)
         conversation = await asking.conversations.conversation(run, given)
         request = ModelRequest(
             model=opening.admission.model.named(given.model),
@@ -178,17 +203,7 @@ class Decide:
             settled=conversation.settled,
             written=conversation.written,
         )
-        if self._queued is not None:
-            await self._queued.turns.take(self._queued.account)
-        subject = Subject(opening.run_id, opening.agent, opening.tenant, model=request.model.name)
-        if held := asking.control.holds(Stage.MODELS, subject):
-            raise HeldError(held.why)
-        bill.sent = 1
-        with spans.chat(opening, request, given.step) as answered:
-            reply: ModelReply = await asking.models.reply(
-                opening.agent, request, lambda index: keys.call_id(given.step, index)
-            )
-            answered(reply)
+        reply = await self.reply((asking, opening), request, given.step, bill)
         decision = _read(reply.decision, opening.admission.tools)
         if _ends(decision) or given.last:
             asking.conversations.answered(run)
@@ -203,6 +218,22 @@ class Decide:
             price=reply.price,
             judged=asking.judge.verdicts(opening, given, decision, reply) if asking.judge and not bill.lost else None,
         )
+
+    async def reply(self, source: tuple[Asking, Opening], request: ModelRequest, step: int, bill: "Bill") -> ModelReply:
+        """Sends a request when it has its turn and nothing holds it, and says on the bill that it was sent."""
+        asking, opening = source
+        if self._queued is not None:
+            await self._queued.turns.take(self._queued.account)
+        subject = Subject(opening.run_id, opening.agent, opening.tenant, model=request.model.name)
+        if held := asking.control.holds(Stage.MODELS, subject):
+            raise HeldError(held.why)
+        bill.sent = 1
+        with spans.chat(opening, request, step) as answered:
+            reply: ModelReply = await asking.models.reply(
+                opening.agent, request, lambda index: keys.call_id(step, index)
+            )
+            answered(reply)
+        return reply
 
 
 def _read(decision: Decision, tools: Sequence[ToolSpec]) -> Decision:
@@ -225,7 +256,7 @@ def _has_point(call: ProposedCall) -> bool:
     return not isinstance(call.parsed, Unreadable) and has_whole_float(call.parsed)
 
 
-class _Bill:
+class Bill:
     """The possible cost of the attempts at one decision.
 
     Attributes:
@@ -245,11 +276,15 @@ class _Bill:
         self.patience: timedelta | None = None
 
     @classmethod
-    def of_this_attempt(cls) -> "_Bill":
+    def of_this_attempt(cls) -> "Bill":
         """Reads from the heartbeats what earlier attempts cost."""
         info = activity.info()
         left: list[Any] = [*info.heartbeat_details, [], []]
         return cls(info.attempt, [number for number in left[0] if isinstance(number, int)], list(left[1]))
+
+    def allow(self, opening: Opening) -> None:
+        """Takes down for how long attempts are repeated."""
+        self.patience = timedelta(seconds=opening.admission.model.give_up_after)
 
     @property
     def bills(self) -> list[BilledUsage]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from activities import at_once as at_once
     from activities import authorize as authorize
     from activities import claim as claim
+    from activities import compact as compact
     from activities import conversation as conversation
     from activities import decide as decide
     from activities import delegate as delegate
@@ -82,6 +83,7 @@ _HOMES = {
     "authorize": "activities.authorize",
     "claim": "activities.claim",
     "conversation": "activities.conversation",
+    "compact": "activities.compact",
     "decide": "activities.decide",
     "delegate": "activities.delegate",
     "enqueue": "activities.enqueue",

@@ -43,7 +43,7 @@ def model_queues(
         found.append(
             {
                 "task_queue": names.model_queue(account),
-                "activities": [decide.decide],
+                "activities": [decide.decide, folders.compact.Compact(decide).compact],
                 "activity_task_poller_behavior": PollerBehaviorSimpleMaximum(_POLLERS),
             }
         )

@@ -348,11 +348,13 @@ def _activities(
     holds = folders.hold.Holds(ledgers, notifier)
     standing = folders.grants.Grants(conversations, grants)
     served: ports.Served = ServedQueues(app.catalog, app.settings.task_queue)
+    decide = folders.decide.Decide(asking, alarms)
     runs: list[Activity] = [
         folders.admit.Admit(catalog, gate, at_once, proofs, starts).admit,
         folders.enqueue.Enqueue(conversations, at_once, ledgers).enqueue,
         folders.look.Look(at_once, runs_of_ledgers).look,
-        folders.decide.Decide(asking, alarms).decide,
+        decide.decide,
+        folders.compact.Compact(decide).compact,
         authorize.authorize,
         folders.notify.Notify(conversations, notifier).notify,
         folders.verify.Verify(proofs).verify,

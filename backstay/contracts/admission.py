@@ -121,17 +121,26 @@ class ApprovalSpec(Contract):
 
 
 class OtherModel(Contract):
-    """Another model of a run, at the same server; `price` is None where it is unknown."""
+    """Another model of a run, at the same server; `price` and `window` are None where they are unknown."""
 
     name: str
     price: Price | None = None
+    window: int | None = None
+
+
+class ContextSpec(Contract):
+    """Says when the conversation is compacted: at `compact_at` percent of the window, by `model` or the run's own."""
+
+    compact_at: int
+    model: OtherModel | None = None
 
 
 class ModelSpec(Contract):
     """The model of a run; `give_up_after` is seconds of failed attempts at one decision.
 
     `near_limit` is asked once the budget is nearly spent, `fallback` in this order where the model before is not to be
-    had. Where the model has an `account`, its calls go over the account's task queue.
+    had. Where the model has an `account`, its calls go over the account's task queue. `window` is how many tokens it
+    takes, its reply included; None where that is unknown. `context` is None in admissions of before compaction.
     """
 
     name: str
@@ -142,12 +151,19 @@ class ModelSpec(Contract):
     near_limit: OtherModel | None = None
     fallback: list[OtherModel] = Field(default_factory=list[OtherModel])
     account: Account | None = None
+    window: int | None = None
+    context: ContextSpec | None = None
 
     def named(self, name: str | None) -> "ModelSpec":
         """Returns the model of that name among these; None is the first."""
         others = [*self.fallback, *([self.near_limit] if self.near_limit else [])]
-        found = next((other for other in others if other.name == name), None)
-        return self.model_copy(update={"name": found.name, "price": found.price}) if found else self
+        return self.other(next((other for other in others if other.name == name), None))
+
+    def other(self, other: OtherModel | None) -> "ModelSpec":
+        """Returns another model, asked in the same way; None is this one."""
+        if other is None:
+            return self
+        return self.model_copy(update={"name": other.name, "price": other.price, "window": other.window})
 
 
 class ArchiveSpec(Contract):

@@ -10,7 +10,7 @@ from backstay.kernel.audit import AuditHead
 from backstay.kernel.run_state import RunState
 
 from .admission import Admission
-from .decision import Observation, ProposedCall
+from .decision import Compaction, Observation, ProposedCall
 from .deeds import Deed, RefusedMessage
 from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
@@ -32,6 +32,18 @@ class CarriedNews(Contract):
     notes: list[str] = Field(default_factory=list[str])
     size: Count = 0
     results: Count = 0
+    texts: list[Count] = Field(default_factory=list[int])
+    counted: Count = 0
+    shown: Count | None = None
+    compaction: Compaction | None = None
+
+
+class CarriedContext(Contract):
+    """The conversation as far as compacting it needs to know, as `Context` of a run has it."""
+
+    turns: list[Count] = Field(default_factory=list[int])
+    compactions: Count = 0
+    wait_for: Count = 0
 
 
 class CarriedApprovals(Contract):
@@ -102,6 +114,7 @@ class Carried(Contract):
         calls: those of the decision in progress; empty between two decisions.
         items: how many items the transcript has so far.
         last_decision: digest of the last recorded decision.
+        context: what compacting the conversation needs to know.
         started_ms: when the first link began, in milliseconds since the epoch.
         waited_ms: how long the run has waited for people, where that does not use up its seconds.
         frozen_ms: how long incidents have held the run, which uses up no seconds.
@@ -137,6 +150,7 @@ class Carried(Contract):
     ledgers: list[LedgerRef] = Field(default_factory=list[LedgerRef])
     draws: Count = 0
     labels: list[str] = Field(default_factory=list[str])
+    context: CarriedContext = CarriedContext()
     frozen_since_ms: Count | None = None
     link: Annotated[int, Field(ge=2, strict=True)] = 2
     decided: Count = 0

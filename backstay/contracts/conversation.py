@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from backstay.kernel.price import Price
 
 from .admission import ModelSpec, ToolSpec
-from .decision import BilledUsage, Decision
+from .decision import BilledUsage, Compaction, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Decided:
 class Observed:
     """The result of one proposed call; `refused` where it did not fit its tool, `denied` where it was not executed.
 
-    `labels` are those of what a child run has read, beside the marks of the tool.
+    `labels` are those of what a child run has read, beside the marks of the tool. Where the text does not fit the
+    model's window, the model reads `shown` bytes of it.
     """
 
     call_id: str
@@ -34,9 +35,19 @@ class Observed:
     refused: bool = False
     denied: bool = False
     labels: tuple[str, ...] = ()
+    shown: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """Marks the place from which on a compaction holds; all items before it stay."""
+
+    compaction: Compaction
 
 
 Item = Said | Decided | Observed
+Kept = Item | Compacted
+"""What is kept of a conversation. The model reads a view of it; where values come from is told by all of it."""
 
 
 @dataclass(slots=True)

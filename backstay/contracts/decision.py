@@ -154,13 +154,27 @@ class Beforehand(Contract):
     bounds: dict[str, list[Bound]] = Field(default_factory=dict[str, list[Bound]])
 
 
+class Compaction(Contract):
+    """What the model reads of older turns from some decision on; turns count from 1.
+
+    `summary` stands in place of the turns up to `dropped`, in the model's own words; without one they are left out. Of
+    those up to `through` the results are left out. `labels` are those of all results that it no longer reads whole.
+    """
+
+    dropped: int
+    through: int
+    summary: str | None = None
+    labels: list[str] = Field(default_factory=list[str])
+
+
 class DecideInput(Contract):
     """The input of `decide`: the news since the last decision, and what may be spent.
 
     `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
     decision before this one, for the same use as an observation's. `last` asks for the last answer, without tools.
     `model` names the model to ask; None is the one that the run was admitted with. `beforehand` is there where calls
-    may be judged at once.
+    may be judged at once. `compaction` holds from this decision on, and of each result of `observations` the model
+    reads `shown` bytes; None shows all.
     """
 
     step: int
@@ -173,6 +187,8 @@ class DecideInput(Contract):
     last: bool = False
     model: str | None = None
     beforehand: Beforehand | None = None
+    compaction: Compaction | None = None
+    shown: int | None = None
 
 
 class LostAttempts(Contract):

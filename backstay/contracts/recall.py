@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from .conversation import Decided, Item, Observed, Said
+from .conversation import Compacted, Decided, Kept, Observed, Said
 from .decision import Observation
 from .problems import Contract
 
@@ -35,7 +35,7 @@ class Recalled(Contract):
         more: whether further pieces follow.
     """
 
-    items: list[Observed | Decided | Said]
+    items: list[Observed | Decided | Said | Compacted]
     results: dict[str, str] = Field(default_factory=dict[str, str])
     more: bool = False
 
@@ -44,6 +44,6 @@ class Recalled(Contract):
 class Recollection:
     """The conversation that a link began with; `step` is that of its last decision."""
 
-    items: Sequence[Item]
+    items: Sequence[Kept]
     step: int = 0
     results: Mapping[str, str] = field(default_factory=dict[str, str])

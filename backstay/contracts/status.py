@@ -115,7 +115,8 @@ class TranscriptItem(Contract):
     Attributes:
         n: the item's number, from 1.
         step: the step that it belongs to.
-        kind: who spoke: the goal, the model, a tool's result, or a note of the runtime.
+        kind: who spoke: the goal, the model, a tool's result, or a note of the runtime; `compacted` is what the model
+            reads from here on in place of older items.
         text: the text.
         call_id: the call that a result belongs to.
         tool: the called tool.
@@ -127,7 +128,7 @@ class TranscriptItem(Contract):
 
     n: int = 0
     step: int = 0
-    kind: Literal["goal", "decision", "result", "note"]
+    kind: Literal["goal", "decision", "result", "note", "compacted"]
     text: str | None = None
     call_id: str | None = None
     tool: str | None = None

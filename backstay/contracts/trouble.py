@@ -8,7 +8,7 @@ from pydantic import Field
 from .problems import Contract
 from .quota import Account
 
-Kind = Literal["unreachable", "rate_limited", "overloaded", "refused", "timeout", "lost", "unreadable"]
+Kind = Literal["unreachable", "rate_limited", "overloaded", "refused", "timeout", "lost", "unreadable", "too_long"]
 _SAID: dict[Kind, str] = {
     "unreachable": "no connection",
     "rate_limited": "it takes no more requests now",
@@ -17,6 +17,7 @@ _SAID: dict[Kind, str] = {
     "timeout": "it answers too late",
     "lost": "the connection broke",
     "unreadable": "its reply cannot be read",
+    "too_long": "the conversation is too long for it",
 }
 
 

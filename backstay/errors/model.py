@@ -11,7 +11,8 @@ class ModelError(BackstayError):
     A reply that can be read but proposes nonsense is no error: it is a malformed decision.
 
     Attributes:
-        kind: a stable word: `unreachable`, `rate_limited`, `overloaded`, `refused`, `timeout`, `lost`, `unreadable`.
+        kind: a stable word: `unreachable`, `rate_limited`, `overloaded`, `refused`, `timeout`, `lost`, `unreadable`,
+            `too_long`.
         retryable: whether the same request may succeed later.
         billed: False only if the provider certainly did not bill; True if it may have.
         retry_after: seconds the provider asked to wait, or None.

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 _DECIDE = "decide-"
 _ACT = "act-"
+_COMPACT = "compact-"
 _KEPT = "kept-"
 _CHILD = "child-"
 _OF_CHILD = re.compile(r"/child-\d+-\d+-[0-9a-f]{16}\Z")
@@ -49,6 +50,16 @@ def wire_id(call_id: str, again: int = 0) -> str:
 def decide_id(step: int) -> str:
     """Returns the activity id of a step's decision, which is the name of its hold too."""
     return f"{_DECIDE}{step}"
+
+
+def compact_id(number: int) -> str:
+    """Returns the activity id of a compaction of the conversation, which is the name of its hold too."""
+    return f"{_COMPACT}{number}"
+
+
+def compaction_key(run_key: str, number: int) -> str:
+    """Returns the idempotency key of the request for a summary of the conversation."""
+    return f"{run_key}/{compact_id(number)}"
 
 
 def act_id(call_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .approval import ApprovalEnd, ApprovalKind
 from .budget import Amount, Budget, Settled, Shortfall
 from .child_transitions import CHILD_TRANSITIONS
+from .compact_events import Compacted, CompactionHeld, CompactionSettled
 from .events import (
     Admitted,
     ApprovalEnded,
@@ -46,7 +47,7 @@ from .events import (
     WrapsUp,
 )
 from .incident_events import Frozen, IncidentStopped, Thawed
-from .keys import LAST_ANSWER, act_id, decide_id, kept_id
+from .keys import LAST_ANSWER, act_id, compact_id, decide_id, kept_id
 from .progress import FEWEST_REPEATS
 from .stop import Stop, StopReason
 from .stopping import OVERBILLED, interruption, stuck
@@ -94,6 +95,21 @@ def _decision_settled(state: "RunState", event: DecisionSettled) -> "RunState":
     if state.models:
         before = state.spent_by.get(state.models[-1], Amount())
         after = replace(after, spent_by={**state.spent_by, state.models[-1]: before + event.amount})
+    return _billed(after, settled)
+
+
+def _compaction_held(state: "RunState", event: CompactionHeld) -> "RunState":
+    held = _hold(state, compact_id(event.number), event.amount)
+    return state if isinstance(held, Shortfall) else replace(state, budget=held)
+
+
+def _compaction_settled(state: "RunState", event: CompactionSettled) -> "RunState":
+    settled = state.budget.settle(compact_id(event.number), event.amount, event.usd_unbilled)
+    if settled.budget is state.budget:
+        return state
+    after = replace(state, budget=settled.budget)
+    if asked := event.asked or next(reversed(state.models), None):
+        after = replace(after, spent_by={**state.spent_by, asked: state.spent_by.get(asked, Amount()) + event.amount})
     return _billed(after, settled)
 
 
@@ -302,6 +318,9 @@ TRANSITIONS: dict[type[Event], "Callable[[RunState, Any], RunState]"] = {
     ApprovalEnded: _approval_ended,
     DecisionHeld: _decision_held,
     DecisionSettled: _decision_settled,
+    CompactionHeld: _compaction_held,
+    CompactionSettled: _compaction_settled,
+    Compacted: lambda state, event: replace(state, context_tokens=event.context_tokens),
     Decided: _decided,
     DecisionUnusable: _decision_unusable,
     CallJudged: _call_judged,

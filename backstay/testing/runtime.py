@@ -61,6 +61,7 @@ async def local_runtime(
     agents: Path | None = None,
     client: Client | None = None,
     worker: bool = True,
+    window: int | None = None,
     **settings: Any,
 ) -> AsyncGenerator[LocalRuntime]:
     """Starts a runtime and stops it when the context ends.
@@ -70,12 +71,13 @@ async def local_runtime(
         agents: the folder of agents; the shipped ones unless given.
         client: connects to a server that is shared with other tests; a new server starts unless given.
         worker: False leaves it to the test to start workers.
+        window: the tokens that the model takes; it refuses longer requests.
         settings: fields of `Settings`.
     """
     async with contextlib.AsyncExitStack() as stack:
         if client is None:
             client = (await stack.enter_async_context(dev_server())).client
-        model = await stack.enter_async_context(ScriptedModel(scripts))
+        model = await stack.enter_async_context(ScriptedModel(scripts, window=window))
         given: dict[str, Any] = {
             "openai_base_url": model.base_url,
             "task_queue": f"agents-{uuid.uuid4()}",

@@ -15,6 +15,7 @@ from backstay.kernel.child_events import (
     ChildWaits,
     HandedOver,
 )
+from backstay.kernel.compact_events import Compacted, CompactionHeld, CompactionSettled
 from backstay.kernel.events import (
     Admitted,
     ApprovalEnded,
@@ -187,6 +188,9 @@ MONOTONE: st.SearchStrategy[Event] = st.one_of(
     st.builds(HandedOver, CALL_IDS, st.just("helper")),
     st.builds(AlarmRaised, CALL_IDS, TOOLS, st.just("why")),
     st.builds(BudgetShort, st.sampled_from(["usd", "tokens"])),
+    st.builds(CompactionHeld, STEPS, st.integers(1, 3), FEW, FEW, AMOUNTS),
+    st.builds(CompactionSettled, STEPS, AMOUNTS, FEW, FEW, st.none() | st.just("nano")),
+    st.builds(Compacted, STEPS, st.just("truncated"), FEW, FEW, st.just("d"), st.none(), FEW, FEW),
     st.builds(Killed, st.sampled_from(["ann", "bob"]), st.just("why")),
     st.builds(Paused, st.just("ann")),
     st.builds(Resumed, st.just("ann")),

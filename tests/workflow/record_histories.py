@@ -52,6 +52,12 @@ group = "ops"
 groups = { ops = ["olga"] }
 expires_after = "2s"
 """
+NARROW = """
+instructions = "You read a lot."
+[model]
+max_output_tokens = 200
+context_window = 4_000
+"""
 LOG = Path("effects.log")
 
 Handle = WorkflowHandle[Any, Any]
@@ -78,6 +84,7 @@ SCRIPTS: dict[str, Script] = {
     "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
     "first_link": [Reply(f"look {n}", calls=[Call("note", {"text": f"{n}"})]) for n in range(4)] + [Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
+    "compacted": [*[Reply(calls=[Call("huge", {"size": 1_000 + n})]) for n in range(8)], Reply("done")],
     "asked": [
         Reply(calls=[Call("ask_human", {"question": question}) for question in ("red?", "blue?")]),
         Reply("done"),
@@ -229,7 +236,7 @@ async def keep_so_far(handle: Handle, name: str) -> None:
 async def record(runtime: LocalRuntime, name: str) -> None:
     """Runs one of `RUNS` to its end, and writes its history."""
     write(LOG, "")
-    agent = "desk" if name == "asked" else "workshop"
+    agent = {"asked": "desk", "compacted": "reader"}.get(name, "workshop")
     request = {"goal": name, "agent": agent, "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
     handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
     if meanwhile := RUNS[name]:
@@ -296,6 +303,9 @@ async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
         (agents / agent).mkdir(parents=True, exist_ok=True)
         (agents / agent / "agent.toml").write_text(toml)
         (agents / agent / "tools.py").write_text(TOOLS["workshop"].read_text())
+    (agents / "reader").mkdir(exist_ok=True)
+    (agents / "reader" / "agent.toml").write_text(NARROW)
+    (agents / "reader" / "tools.py").write_text(TOOLS["workshop"].read_text())
     (agents / "desk").mkdir(exist_ok=True)
     (agents / "desk" / "agent.toml").write_text(DESK)
     write(agents / "clerk" / "go", "")

@@ -1,14 +1,14 @@
 """Takes a run from a link of its chain into the next: what it knows, and its conversation, which is recorded anew."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.approval import LATEST
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.carry import Carried, CarriedApprovals
 from backstay.contracts.recall import Recalled, RecallInput
 from backstay.kernel.approval import Approval
 from backstay.kernel.keys import recall_id
@@ -20,7 +20,7 @@ from .chain import Chain
 from .draw import Purse
 from .family import Family
 from .ledgers import RunLedgers
-from .live import LiveRun
+from .live import Context, LiveRun
 from .meters import Meters
 from .news import News
 from .prove import Proofs
@@ -71,9 +71,7 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "state": replace(run.state, approvals=approvals),
             "audit": record.audit,
             "items": record.said,
-            "news": CarriedNews(
-                observations=run.news.observations, notes=run.news.notes, size=run.news.size, results=run.news.results
-            ),
+            "news": asdict(run.news),
             "calls": [],
             "approvals": CarriedApprovals(**parts.approvals.carried(approvals)),
             "last_decision": run.last_decision,
@@ -90,6 +88,7 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "paused_by_parent": watchers.family.paused_by_parent,
             "reports": watchers.reports.carried(),
             "archive": parts.archiving.carried(),
+            "context": asdict(run.context),
             **facts,
         }
     )
@@ -97,8 +96,9 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
 
 def carry_on(parts: Parts, carried: Carried) -> None:
     """Lets the parts of an admitted run go on where the link before has left off."""
-    run, news = parts.run, carried.news
-    run.news = News(list(news.observations), list(news.notes), news.size, news.results)
+    run = parts.run
+    run.news = News(**dict(carried.news))
+    run.context = Context(**dict(carried.context))
     run.last_decision, run.decided = carried.last_decision, carried.decided
     run.labels = set(carried.labels)
     parts.approvals.carry_on(carried.approvals)

@@ -7,7 +7,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
-from backstay.contracts.decision import DecideInput, DecideResult, Decision, LostAttempts, Observation
+from backstay.contracts.decision import DecideInput, DecideResult, Decision, Observation
 from backstay.contracts.status import TranscriptItem
 from backstay.kernel.arguments import is_long, refused_arguments, refused_text, repeated_arguments
 from backstay.kernel.events import (
@@ -23,7 +23,6 @@ from backstay.kernel.events import (
 from backstay.kernel.keys import decide_id
 from backstay.kernel.markdown import inert
 from backstay.kernel.plan import ATTEMPTS, open_decision, open_last_answer, settle_decision
-from backstay.kernel.price import Lost
 from backstay.kernel.remainder import left_words
 from backstay.kernel.reply import Reading, read_reply
 
@@ -31,9 +30,11 @@ from .. import options
 from ..outcome import nothing_done
 from .appeal import Appeals
 from .changes import knows
+from .compact import cut, fit, truncate
 from .draw import Purse
 from .early import beforehand
 from .live import LiveRun
+from .lost_attempts import lost_in
 from .news import SHOWN_WEIGHED, News
 from .served import lost, served
 from .words import spent_words, summary
@@ -52,6 +53,10 @@ NOT_DEARER = "near the limit no model is asked that may cost more than the prese
 
 async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
+    await fit(run, purse)
+    # While a summary was asked for, or the run was frozen, it may have come to its end.
+    if not await run.running.go_ahead():
+        return None
     held = await appeals.room(await _opened(run, purse), lambda: _opened(run, purse))
     # While people and ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
     if not await run.running.go_ahead():
@@ -81,6 +86,7 @@ async def _opened(run: LiveRun, purse: Purse) -> DecisionHeld | BudgetShort | Co
 async def wrap_up(run: LiveRun) -> None:
     """Asks for a last answer without tools, from what was held back for it; the run ends with it."""
     run.news.note(WRAP_UP.format(dimension=run.state.shortfall))
+    cut(run)
     held = open_last_answer(run.state, run.news.size)
     if held is None:
         run.news.omit_results()
@@ -112,6 +118,8 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         last=last,
         model=run.state.models[-1] if run.state.models else None,
         beforehand=None if last else beforehand(run),
+        compaction=run.news.compaction,
+        shown=run.news.shown,
     )
     for note in given.notes:
         run.record.say(TranscriptItem(kind="note", text=note))
@@ -127,11 +135,13 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
     try:
         result = await served(run, lambda _: run.running.execute(names.DECIDE, given, DecideResult, how))
     except ActivityError as error:
-        run.apply(settle_decision(run.state, None, _lost_in(error, held.attempts), replied=False))
+        run.apply(settle_decision(run.state, None, lost_in(error, held.attempts), replied=False))
         if _may_go_on(error, held):
-            run.news = replace(news, size=0, results=0)  # the next decision, if there is room for one, tells it again
+            run.news = news.again()  # the next decision, if there is room for one, tells it again
+        elif not last and await _is_shortened(run, news, error):
+            pass
         elif not last and _falls_back(run, error):
-            run.news = replace(news, size=0, results=0)
+            run.news = news.again()
         elif not lost(run, error) and not isinstance(error.cause, CancelledError):
             run.apply(ModelLost(_reason(error)))
         return None
@@ -151,6 +161,17 @@ def _change_to_cheaper(run: LiveRun) -> None:
     if cheaper.price and present and cheaper.price.exceeds(present) and knows(NOT_DEARER):
         return
     run.apply(ModelChanged(cheaper.name, cheaper.price, "near_limit"))
+
+
+async def _is_shortened(run: LiveRun, news: News, error: ActivityError) -> bool:
+    """Leaves out more of a conversation that the server calls too long; False where it said otherwise, or none is left.
+
+    The results that are new are shown in part where nothing older is left.
+    """
+    if run.record.over or not isinstance(error.cause, ApplicationError) or error.cause.type != names.TOO_LONG:
+        return False
+    run.news = news.again()
+    return await truncate(run) or run.news.halve()
 
 
 def _falls_back(run: LiveRun, error: ActivityError) -> bool:
@@ -178,6 +199,7 @@ def _read(run: LiveRun, decision: Decision, model: str | None) -> Decision | Non
     calls = [call.model_dump(include={"call_id", "tool", "arguments"}) for call in decision.calls] or None
     status = reading.kind.value
     run.record.say(TranscriptItem(kind="decision", text=decision.text, calls=calls, status=status, model=model))
+    run.context.turns.append(run.record.said)
     run.apply(Decided(run.state.step, reading.kind, len(decision.calls), reading.problem))
     match reading.kind:
         case DecisionKind.ANSWER:
@@ -221,16 +243,6 @@ def _weigh_returned(run: LiveRun, decision: Decision, tools: set[str]) -> None:
             run.news.weigh(call.tool)
         if (repeated := repeated_arguments(call.arguments)) != call.arguments:
             run.news.weigh(repeated)
-
-
-def _lost_in(error: ActivityError, attempts: int) -> Lost:
-    """Returns what may have been billed: all allowed attempts, unless a typed failure says better."""
-    if isinstance(error.cause, ApplicationError) and error.cause.details:
-        try:
-            return LostAttempts.model_validate(error.cause.details[0]).lost()
-        except ValueError:
-            return Lost(attempts)
-    return Lost(attempts)
 
 
 def _may_go_on(error: ActivityError, held: DecisionHeld) -> bool:

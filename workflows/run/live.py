@@ -1,5 +1,7 @@
 """One admitted run: the parts that share its state."""
 
+from dataclasses import dataclass, field
+
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
@@ -18,6 +20,21 @@ from .running import Running
 from .words import CallTold
 
 
+@dataclass(slots=True)
+class Context:
+    """The conversation as far as compacting it needs to know.
+
+    Attributes:
+        turns: the transcript's number of each decision that came.
+        compactions: how many were asked for.
+        wait_for: the tokens before which none is asked for again, where there was nothing to compact.
+    """
+
+    turns: list[int] = field(default_factory=list[int])
+    compactions: int = 0
+    wait_for: int = 0
+
+
 class LiveRun:
     """An admitted run: its record, its clock, its running activities and its news."""
 
@@ -31,6 +48,7 @@ class LiveRun:
         self.running = running
         self._key: str | None = None
         self.news = News()
+        self.context = Context()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
         self.early: tuple[Beforehand, EarlyVerdicts] | None = None

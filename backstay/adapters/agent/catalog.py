@@ -11,6 +11,7 @@ from backstay.contracts.admission import (
     AdmitInput,
     ApprovalSpec,
     ArchiveSpec,
+    ContextSpec,
     LinkSpec,
     ModelSpec,
     OtherModel,
@@ -31,7 +32,7 @@ from backstay.settings import Settings
 from backstay.tools.declare import seconds
 
 from ..model.openai import OpenAIModel
-from ..model.prices import price_of, price_of_reply
+from ..model.prices import price_of, price_of_reply, window_of
 from ..tool.placed import PlacedTool
 from .config import ModelTable, OtherModelTable
 from .delegating import check_delegates
@@ -163,14 +164,25 @@ class Catalog:
             near_limit=self._other(model, model.near_limit) if model.near_limit else None,
             fallback=[self._other(model, other) for other in model.fallback],
             account=model.account,
+            window=self._window(model, name, model.context_window),
+            context=ContextSpec(
+                compact_at=agent.config.context.compact_at,
+                model=self._other(model, agent.config.context.model) if agent.config.context.model else None,
+            ),
         )
 
     def _other(self, model: ModelTable, other: OtherModelTable) -> OtherModel:
         """Returns another model of an agent, with its own price; the environment's is that of the first."""
         own = other.price.given() if other.price else None
         return OtherModel(
-            name=other.name, price=price_of(other.name, model.base_url or self._settings.openai_base_url, own)
+            name=other.name,
+            price=price_of(other.name, model.base_url or self._settings.openai_base_url, own),
+            window=self._window(model, other.name, other.context_window),
         )
+
+    def _window(self, model: ModelTable, name: str, own: int | None) -> int | None:
+        """Returns how many tokens a model takes: as agent.toml says, else as the price list does."""
+        return own or window_of(name, model.base_url or self._settings.openai_base_url)
 
     async def reply(self, agent: str, request: ModelRequest, call_id: Callable[[int], str]) -> ModelReply:
         """Asks the agent's model once.

@@ -27,6 +27,7 @@ from .registers import Registers
 from .toml_file import read_table
 
 Positive = Annotated[int, Field(ge=1, le=10**6, strict=True)]
+Window = Annotated[int, Field(ge=1_000, le=10**9, strict=True)]
 
 
 def _duration(value: str) -> str:
@@ -67,10 +68,12 @@ class OtherModelTable(Contract):
     Attributes:
         name: the model's name.
         price: what it costs, where the price list does not know it.
+        context_window: the tokens that it takes, its reply included, where the price list does not know it.
     """
 
     name: Annotated[str, Field(min_length=1)]
     price: PriceTable | None = None
+    context_window: Window | None = None
 
 
 def _named(value: Any) -> Any:
@@ -96,6 +99,7 @@ class ModelTable(Contract):
         near_limit: a cheaper model, asked once `[budget] conclude_at` is reached: a name, or name and price.
         fallback: the models asked in turn where the model is not to be had: names, or names and prices.
         account: the provider's account: calls of one account share a rate, set by `backstay quota set`.
+        context_window: the tokens that the model takes, its reply included; default: as the price list has it.
     """
 
     name: Annotated[str, Field(min_length=1)] | None = None
@@ -110,10 +114,23 @@ class ModelTable(Contract):
     near_limit: Other | None = None
     fallback: Annotated[list[Other], Field(max_length=10)] = Field(default_factory=list[OtherModelTable])
     account: Account | None = None
+    context_window: Window | None = None
 
     def wire(self) -> Wire:
         """Returns what the file says of the wire."""
         return Wire(self.dialect, self.parameters)
+
+
+class ContextTable(Contract):
+    """The table `[context]`: what becomes of a conversation that nears the model's window, where that is known.
+
+    Attributes:
+        compact_at: the percentage of the window at which older turns are replaced by a summary.
+        model: a cheaper model that writes the summary: a name, or name and price; default: the model of the decisions.
+    """
+
+    compact_at: Annotated[int, Field(ge=10, le=95, strict=True)] = 80
+    model: Other | None = None
 
 
 class BudgetTable(BudgetLimits):
@@ -250,6 +267,7 @@ class AgentConfig(Contract):
     description: str = ""
     tools: list[str] | None = None
     model: ModelTable = ModelTable()
+    context: ContextTable = ContextTable()
     budget: BudgetTable = BudgetTable()
     stop: StopTable = StopTable()
     approval: ApprovalTable = ApprovalTable()

@@ -39,5 +39,6 @@ class ServedQueues:
     def _models(self, agent: Agent) -> list[str]:
         """Lists all models that an agent may ask."""
         spec = self._catalog.model_spec(agent)
-        others = [*spec.fallback, *([spec.near_limit] if spec.near_limit else [])]
+        summaries = spec.context.model if spec.context else None
+        others = [*spec.fallback, *(other for other in (spec.near_limit, summaries) if other)]
         return list(dict.fromkeys((spec.name, *(other.name for other in others))))

@@ -23,7 +23,7 @@ from backstay.contracts import names
 from backstay.contracts.admission import Admission, Opening
 from backstay.contracts.call import ActInput, ToolResult
 from backstay.contracts.carry import Start, recorded_link
-from backstay.contracts.conversation import Item
+from backstay.contracts.conversation import Kept
 from backstay.contracts.decision import DecideInput, DecideResult, Decision
 from backstay.contracts.delegate import parent_of
 from backstay.contracts.effect import EffectInput
@@ -141,7 +141,7 @@ class RunHistory:
             HistoryError: the history does not hold all of its pieces.
         """
         asked: dict[int, RecallInput] = {}
-        items: list[Item] = []
+        items: list[Kept] = []
         results: dict[str, str] = {}
         async for event in self._forwards(run):
             if (_scheduled(event) or "").startswith(names.RECALL):

@@ -13,11 +13,12 @@ from backstay.errors import ModelError
 
 from .body import read_body
 from .openai_usage import bill_of_error
-from .reported import bills_in, fields_of, is_error, model_in, provider_message, status_of
+from .reported import bills_in, fields_of, is_error, is_too_long, model_in, provider_message, status_of
 
 LONGEST_WAIT = 3600.0
 _LONGEST_MESSAGE = 980
 _QUOTA = "insufficient_quota"
+_TOO_LONG = (400, 413, 422)
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _UNSENDABLE = (
     httpx2.UnsupportedProtocol,
@@ -147,7 +148,8 @@ def _error_of_status(status: int, body: object, out_of_quota: bool, wait: float 
         # A conflict (409) is found before the model starts. With the others a gateway may have given up on a model
         # that kept working, and was billed.
         return ModelError("overloaded", message, retryable=True, billed=status != 409, retry_after=wait)
-    return ModelError("refused", message, retryable=False, billed=False)
+    kind = "too_long" if status in _TOO_LONG and is_too_long(body) else "refused"
+    return ModelError(kind, message, retryable=False, billed=False)
 
 
 def _unreachable(error: Exception) -> str:

@@ -68,6 +68,15 @@ def price_of_reply(model: str, base_url: str | None, at: datetime | None = None)
     return _dearest_of(_models(get_snapshot(), model, base_url, anywhere=True), at)
 
 
+def window_of(model: str, base_url: str | None) -> int | None:
+    """Returns how many tokens a model takes, its reply included; the least of all that its name may mean.
+
+    None where the list does not know the model, or not how much it takes.
+    """
+    listed = _models(get_snapshot(), model, base_url, anywhere=False)
+    return min((found.context_window for found in listed if found.context_window), default=None)
+
+
 def _dearest_of(listed: list[ModelInfo], at: datetime | None) -> Price | None:
     moment = at or datetime.now(UTC)
     priced = [tiers for tiers in (_tiers(found, moment) for found in listed) if tiers]

@@ -46,6 +46,15 @@ _BAD_CALL = re.compile(
     r"|attempted to call (?:an? )?(?:tool|function|unavailable|unknown)",
     re.IGNORECASE | re.DOTALL,
 )
+_TOO_LONG_CODE = re.compile(
+    r"context_(?:length|size|window)|(?:prompt|input|request)_too_(?:long|large)", re.IGNORECASE
+)
+_TOO_LONG = re.compile(
+    r"context (?:length|window|size|limit)|maximum (?:context|input|prompt) |prompt is too long|reduce the length"
+    r"|(?:input|prompt|request|conversation) (?:is |has )?(?:too (?:long|large|many tokens)|exceeds)"
+    r"|exceeds? the maximum number of (?:input )?tokens|too many (?:input |prompt )?tokens|too large for model",
+    re.IGNORECASE,
+)
 _OF_THE_REQUEST = re.compile(r"\b(?:messages|input)(?:\[|\.\[?\d)")
 
 
@@ -120,6 +129,12 @@ def bad_call(body: object) -> str | None:
     if not (coded or failed) and (not worded or _OF_THE_REQUEST.search(f"{said} {param}")):
         return None
     return said or "the tool call is malformed"
+
+
+def is_too_long(body: object) -> bool:
+    """Tells whether the body of an error says that the conversation does not fit the model's window."""
+    codes = (str(layer.get(name)) for layer in _layers(body, _DEEPEST) for name in ("code", "type"))
+    return any(map(_TOO_LONG_CODE.search, codes)) or _TOO_LONG.search(provider_message(body)) is not None
 
 
 def is_bad_finish(reason: object) -> bool:

@@ -45,6 +45,9 @@ def lines(item: TranscriptItem) -> Generator[Text]:
             yield Text.assemble(_INDENT, (mark, style), " ", (one_line(named + (item.text or ""), length), "dim"))
         case "note":
             yield Text.assemble(_INDENT, "· ", (one_line(item.text or "", length), "dim"))
+        case "compacted":
+            words = f"older turns in short: {item.text}" if item.status == "summarised" else item.text
+            yield Text.assemble(_INDENT, "· ", (one_line(words or "", length), "dim"))
         case "goal":
             return
 

@@ -112,6 +112,7 @@ class Failure:
     code: str | None = None
     retry_after: float | None = None
     delay: float = 0
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,11 @@ from aiohttp import web
 from .improvise import improvise
 from .script import JSON, Answer, Api, Drip, Drop, Failure, Raw, Reply, Request, Script, Turn, answer_for, turn_at
 from .script_file import ScriptError, Scripts, read_script
-from .wire import Bill, assistant_turns, goal_of, render, render_error, render_models
+from .wire import Bill, assistant_turns, goal_of, render, render_error, render_models, too_long
 
 _SERVER = "backstay scripted model"
 _LARGEST_REQUEST = 64 * 2**20
+SUMMARY = Reply("scripted model: a summary of the turns so far")
 _CUT_OFF = Reply("scripted model: this reply is cut off before its end")
 
 
@@ -46,15 +47,27 @@ class ScriptedModel:
         requests: every valid request, in the order of arrival.
         served: every complete reply with an honest bill: (request, input tokens, output tokens).
         cancelled: the number of requests that lost their client before the reply was sent.
+        summary: the turn for requests that compact a conversation.
     """
 
-    def __init__(self, scripts: Scripts | None = None, default: Turn = improvise, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        scripts: Scripts | None = None,
+        default: Turn = improvise,
+        *,
+        port: int = 0,
+        window: int | None = None,
+        summary: Turn = SUMMARY,
+    ) -> None:
         """Prepares the server.
 
         Args:
             scripts: one script for all runs, or scripts by a text that occurs in the goal; the first match counts.
             default: the turn for every decision of a run without a script.
             port: the port to listen on; 0 takes a free one.
+            window: the tokens that the model takes, the room for its reply included; longer requests are refused with
+                the words of OpenAI's servers. A token is four bytes, as in the bills. None takes any request.
+            summary: the turn for requests that compact a conversation; they take no turn of a script.
         """
         self.requests: list[Request] = []
         self.served: list[tuple[Request, int, int]] = []
@@ -64,6 +77,8 @@ class ScriptedModel:
         )
         self._default = default
         self._port = port
+        self._window = window
+        self.summary = summary
         self._places: dict[str, dict[str, int]] = {}
         self._attempts: dict[str, int] = {}
         self._serial = 0
@@ -114,7 +129,7 @@ class ScriptedModel:
                 return _respond(400, render_error(400, body))
             request = self._placed(api, incoming, raw, body)
             self.requests.append(request)
-            answer = answer_for(self._turn(request), request)
+            answer = too_long(request, self._window) or answer_for(self._turn(request), request)
             await asyncio.sleep(answer.delay if not isinstance(answer, Drip) else answer.reply.delay)
             return await self._send(answer, request, incoming)
         except (asyncio.CancelledError, ConnectionError):
@@ -126,7 +141,9 @@ class ScriptedModel:
         key = incoming.headers.get("Idempotency-Key", "")
         conversation = key.rpartition("/")[0] or None
         index, attempt = assistant_turns(api, body), 1
-        if conversation is not None:
+        if conversation is not None and _compacts(key):
+            attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
+        elif conversation is not None:
             places = self._places.setdefault(conversation, {})
             index = places.setdefault(key, len(places))
             attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
@@ -144,6 +161,8 @@ class ScriptedModel:
         )
 
     def _turn(self, request: Request) -> Turn:
+        if _compacts(request.headers.get("Idempotency-Key", "")):
+            return self.summary
         for text, script in self._scripts.items():
             if text in request.goal:
                 return turn_at(script, request.index)
@@ -151,7 +170,8 @@ class ScriptedModel:
 
     async def _send(self, answer: Answer, request: Request, incoming: web.Request) -> web.StreamResponse:
         if isinstance(answer, Failure):
-            return _respond(answer.status, render_error(answer.status, answer.message, answer.code), answer.retry_after)
+            body = render_error(answer.status, answer.message, answer.code, answer.param)
+            return _respond(answer.status, body, answer.retry_after)
         if isinstance(answer, Raw):
             body = answer.body.encode() if isinstance(answer.body, str) else answer.body
             return _respond(answer.status, body, content_type=answer.content_type)
@@ -172,6 +192,10 @@ class ScriptedModel:
     def _rendered(self, reply: Reply, request: Request) -> tuple[bytes, Bill | None]:
         self._serial += 1
         return render(reply, request, self._serial)
+
+
+def _compacts(key: str) -> bool:
+    return key.rpartition("/")[2].startswith("compact-")
 
 
 def _body(raw: bytes) -> Mapping[str, JSON] | str:

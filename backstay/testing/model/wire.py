@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .script import JSON, MISSING, Api, Call, RawUsage, Reply, Request, Usage
+from .script import JSON, MISSING, Api, Call, Failure, RawUsage, Reply, Request, Usage
 
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _CALL_TYPES = ("function_call", "reasoning")
@@ -106,10 +106,26 @@ def render(reply: Reply, request: Request, serial: int) -> tuple[bytes, Bill | N
     return _dump(fields), Bill(usage.input_tokens, usage.output_tokens)
 
 
-def render_error(status: int, message: str, code: str | None = None) -> bytes:
+def render_error(status: int, message: str, code: str | None = None, param: str | None = None) -> bytes:
     """Writes the body of an error in OpenAI's form."""
     kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return _dump({"error": {"message": message, "type": kind, "param": None, "code": code}})
+    return _dump({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def too_long(request: Request, window: int | None) -> Failure | None:
+    """Returns the refusal of a request that does not fit a window beside its reply; None where it fits."""
+    asked, room = max(1, len(request.raw) // 4), _most_output(request)
+    if window is None or asked + room <= window:
+        return None
+    code = "context_length_exceeded"
+    if request.api is Api.RESPONSES:
+        said = "Your input exceeds the context window of this model. Please adjust your input and try again."
+        return Failure(400, said, code, param="input")
+    said = (
+        f"This model's maximum context length is {window} tokens. However, you requested {asked + room} tokens "
+        f"({asked} in the messages, {room} in the completion). Please reduce the length of the messages or completion."
+    )
+    return Failure(400, said, code, param="messages")
 
 
 def render_models() -> bytes:
@@ -188,11 +204,13 @@ def _plausible(reply: Reply, request: Request) -> Usage:
     said = len((reply.text or "").encode(errors="replace"))
     said += sum(len((call.tool + _arguments(call)).encode(errors="replace")) for call in reply.calls)
     output = max(1, said // 4)
-    for name in ("max_output_tokens", "max_completion_tokens", "max_tokens"):
-        limit = request.body.get(name)
-        if isinstance(limit, int) and limit > 0:
-            output = min(output, limit)
-    return Usage(max(1, len(request.raw) // 4), output)
+    return Usage(max(1, len(request.raw) // 4), min(output, _most_output(request) or output))
+
+
+def _most_output(request: Request) -> int:
+    """Returns the most output that a request allows, 0 where it sets no limit."""
+    limits = [request.body.get(name) for name in ("max_output_tokens", "max_completion_tokens", "max_tokens")]
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=0)
 
 
 def _identified(calls: Sequence[Call], index: int) -> Iterator[tuple[str, Call]]:

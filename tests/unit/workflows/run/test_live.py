@@ -1,8 +1,10 @@
 """Nothing that a part of a run remembers may be forgotten between two links of its chain."""
 
+from dataclasses import fields
+
 import pytest
 
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedNews
+from backstay.contracts.carry import Carried, CarriedApprovals, CarriedContext, CarriedNews
 from backstay.contracts.decision import Observation
 from backstay.contracts.status import PageRequest
 from workflows.run.appeal import Appeals
@@ -14,9 +16,10 @@ from workflows.run.draw import Purse
 from workflows.run.family import Family
 from workflows.run.hold import HoldParts
 from workflows.run.ledgers import RunLedgers
-from workflows.run.live import LiveRun
+from workflows.run.live import Context, LiveRun
 from workflows.run.messages import Messages
 from workflows.run.meters import Meters
+from workflows.run.news import News
 from workflows.run.prove import Proofs
 from workflows.run.publish import Publisher
 from workflows.run.report import standing_of
@@ -44,6 +47,7 @@ PARTS = {
         "news": "news",
         "last_decision": "last_decision",
         "decided": "decided",
+        "context": "context",
         "answer": AT_THE_END,
         "labels": "labels",
         "told": FOR_THE_PAGE,
@@ -241,7 +245,8 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
 def test_every_field_holds_what_some_part_remembers() -> None:
     named = {where for part in PARTS.values() for where in part.values()}
     assert FIELDS - {"approvals"} - ABOUT_THE_LINK <= named
-    assert set(CarriedNews.model_fields) == {"observations", "notes", "size", "results"}
+    assert set(CarriedNews.model_fields) == {field.name for field in fields(News)}
+    assert set(CarriedContext.model_fields) == {field.name for field in fields(Context)}
 
 
 def test_a_result_is_told_to_the_model_and_stands_in_the_transcript(run: LiveRun) -> None:
