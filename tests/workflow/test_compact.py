@@ -226,3 +226,15 @@ async def test_a_worker_that_is_gone_right_after_a_compaction_is_replaced_by_ano
         again = [request.raw for request in shop.model.requests]
     assert waiting.delay
     assert list(dict.fromkeys(again)) == list(dict.fromkeys(requests))
+
+
+async def test_what_was_compacted_stays_so_in_the_next_links(workshop: Opener) -> None:
+    async def requests(link_events: int) -> list[str]:
+        async with workshop(turns(30), NARROW, window=WINDOW, link_events=link_events) as shop:
+            handle = await shop.start()
+            assert (await shop.result(handle)).answer == "done"
+            return [json.dumps(request.body) for request in shop.model.requests]
+
+    alone, chained = await requests(20_000), await requests(100)
+    assert any("a summary of the turns so far" in request for request in alone)
+    assert chained == alone
