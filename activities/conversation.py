@@ -258,7 +258,8 @@ def _news(given: DecideInput, results: dict[str, str]) -> list[Item]:
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
         items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels)))
-    return [*items, *(Said(note) for note in given.notes)]
+    heard = (Said(one.shown, one.text, one.requester, one.opens) for one in given.heard)
+    return [*items, *(Said(note) for note in given.notes), *heard]
 
 
 def _total(values: Iterable[object]) -> int:

@@ -56,6 +56,7 @@ from .run.record import Record
 from .run.report import latest_of, result_of, standing_of, status_of
 from .run.reports import RunReports
 from .run.running import Running
+from .run.say import Conversation
 from .run.turn import Turn
 
 _EDIT = f"Change the arguments. Payload: {PAYLOADS[names.EDIT]}"
@@ -87,6 +88,7 @@ class AgentRun:
         self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages)
         self._answers = Answers(self.messages)
+        self._conversation = Conversation(self._record, self._clock, self.messages)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
             names.APPROVE: self._answers.approve,
             names.ANSWER: self._answers.answer,
@@ -95,6 +97,7 @@ class AgentRun:
             names.KILL: self._orders.kill,
             names.PAUSE: self._orders.pause,
             names.RESUME: self._orders.resume,
+            names.SAY: self._conversation.say,
         }
         self.trace: Trace = Untraced()  # a worker that traces puts its own here
         self._record.heed(self._clock.heed)
@@ -160,6 +163,7 @@ class AgentRun:
                 self._run, self._answers.approvals = run, approvals
                 self._orders.begin(run, approvals)
                 begin(run)
+                self._conversation.begin(run)
                 await self._steps(run, approvals, ledgers)
         return None if self._record.state.cancelled else self._record.stop
 
@@ -174,11 +178,13 @@ class AgentRun:
             await purse.open()
             # While the ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
             while self._record.stop is None and not self._record.state.cancelled:
-                if await self._running.go_ahead():
+                if await self._conversation.heard() and await self._running.go_ahead():
                     await self._step(run, calls, appeals, purse)
+                    self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():
                 with self.trace.step(self._status):
                     await wrap_up(run)
+                    self._conversation.answered(run)
             self._clock.check_deadline()
         finally:
             deadline.cancel()
@@ -245,6 +251,7 @@ class AgentRun:
     kill_signal, kill = ACCEPTED[names.KILL]
     pause_signal, pause = ACCEPTED[names.PAUSE]
     resume_signal, resume = ACCEPTED[names.RESUME]
+    say_signal, say = ACCEPTED[names.SAY]
 
     @workflow.signal(name=names.MODEL_TROUBLE, description="Workers tell of a failing model.")
     async def model_trouble(self, *args: Any) -> None:

@@ -115,6 +115,17 @@ class ApprovalSpec(Contract):
     question_members: list[str] = Field(default_factory=list[str])
 
 
+class ConversationSpec(Contract):
+    """Says that the run is kept open after each answer, for `keep_open` seconds, so that people may say more.
+
+    Beside who asked for the run the `members` of `group` may speak.
+    """
+
+    keep_open: float
+    group: str | None = None
+    members: list[str] = Field(default_factory=list[str])
+
+
 class OtherModel(Contract):
     """Another model of a run, at the same server; `price` is None where it is unknown."""
 
@@ -180,6 +191,7 @@ class Admission(Contract):
     `archive` says when evidence is written outside of the engine; None where there is no archive.
     `delegate` says how the run may delegate; None where it may not. `withheld` are tools of the agent that the run does
     not have, because a run above has them not.
+    `conversation` says how the run is kept open after its answer; None where it ends with it.
     """
 
     agent: str
@@ -203,6 +215,7 @@ class Admission(Contract):
     archive: ArchiveSpec | None = None
     delegate: DelegateSpec | None = None
     withheld: list[str] = Field(default_factory=list[str])
+    conversation: ConversationSpec | None = None
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""

@@ -8,7 +8,7 @@ from backstay.kernel.audit import AuditHead
 from backstay.kernel.run_state import RunState
 
 from .admission import Admission
-from .decision import Observation, ProposedCall
+from .decision import Heard, Observation, ProposedCall
 from .ledger import LedgerRef
 from .messages import Answer
 from .metering import Metered
@@ -22,6 +22,7 @@ class CarriedNews(Contract):
 
     observations: list[Observation] = Field(default_factory=list[Observation])
     notes: list[str] = Field(default_factory=list[str])
+    heard: list[Heard] = Field(default_factory=list[Heard])
     size: Count = 0
     results: Count = 0
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from backstay.kernel.arguments import Unreadable, read_arguments, whole_numbers
 from backstay.kernel.audit import canonical
+from backstay.kernel.characters import escaped
 from backstay.kernel.keys import short_digest
 from backstay.kernel.price import Lost, Price, Usage
 
@@ -137,12 +138,33 @@ class Observation(Contract):
     labels: list[str] = Field(default_factory=list[str])
 
 
+class Heard(Contract):
+    """Words of a person, as the next decision is told them.
+
+    Attributes:
+        by: who said them.
+        text: the words.
+        requester: whether that is who asked for the run; the words of anybody else are shown with their name.
+        opens: whether they come after an answer, and begin a turn.
+    """
+
+    by: str
+    text: str
+    requester: bool
+    opens: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The words as the model reads them."""
+        return self.text if self.requester else f"{escaped(self.by)}, who did not ask for this run, says:\n{self.text}"
+
+
 class DecideInput(Contract):
     """The input of `decide`: the news since the last decision, and what may be spent.
 
     `attempts` is how many requests the hold covers; an attempt beyond it sends nothing. `previous` is the digest of the
     decision before this one, for the same use as an observation's. `last` asks for the last answer, without tools.
-    `model` names the model to ask; None is the one that the run was admitted with.
+    `model` names the model to ask; None is the one that the run was admitted with. `heard` are words of people.
     """
 
     step: int
@@ -154,6 +176,7 @@ class DecideInput(Contract):
     notes: list[str] = Field(default_factory=list[str])
     last: bool = False
     model: str | None = None
+    heard: list[Heard] = Field(default_factory=list[Heard])
 
 
 class LostAttempts(Contract):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .approval import ApprovalEnd, ApprovalKind
 from .budget import Amount, Budget, Settled, Shortfall
 from .child_transitions import CHILD_TRANSITIONS
+from .conversation_transitions import CONVERSATION_TRANSITIONS
 from .events import (
     Admitted,
     ApprovalEnded,
@@ -331,4 +332,5 @@ TRANSITIONS: dict[type[Event], "Callable[[RunState, Any], RunState]"] = {
     Tainted: lambda state, event: replace(state, taint=state.taint | {event.taint}),
     MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
     **CHILD_TRANSITIONS,
+    **CONVERSATION_TRANSITIONS,
 }

@@ -31,6 +31,7 @@ from .. import options
 from ..outcome import nothing_done
 from .appeal import Appeals
 from .changes import knows
+from .conversation import hear
 from .draw import Purse
 from .live import LiveRun
 from .news import SHOWN_WEIGHED, News
@@ -51,6 +52,7 @@ NOT_DEARER = "near the limit no model is asked that may cost more than the prese
 
 async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
+    hear(run)
     held = await appeals.room(await _opened(run, purse), lambda: _opened(run, purse))
     # While people and ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
     if not await run.running.go_ahead():
@@ -96,7 +98,8 @@ async def wrap_up(run: LiveRun) -> None:
     kind = DecisionKind.ANSWER if answers else DecisionKind.MALFORMED
     run.record.say(TranscriptItem(kind="decision", text=decision.text, status=kind.value, model=result.model))
     run.apply(Decided(run.state.step, kind, 0, decision.problem))
-    run.answer = decision.text if answers else None
+    if answers:
+        run.answer = decision.text
 
 
 async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> DecideResult | None:
@@ -108,6 +111,7 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         attempts=held.attempts,
         observations=run.news.observations,
         notes=run.news.notes,
+        heard=run.news.heard,
         last=last,
         model=run.state.models[-1] if run.state.models else None,
     )

@@ -1,9 +1,9 @@
-"""The news for the next decision: results of calls, and notes of the runtime."""
+"""The news for the next decision: results of calls, notes of the runtime, and words of people."""
 
 from dataclasses import dataclass, field
 
 from backstay.contracts.call import shortened
-from backstay.contracts.decision import Observation
+from backstay.contracts.decision import Heard, Observation
 
 ITEM_OVERHEAD = 64
 """Tokens that a message, a call or a tool may cost beside its own text: a generous bound."""
@@ -19,6 +19,7 @@ class News:
 
     observations: list[Observation] = field(default_factory=list[Observation])
     notes: list[str] = field(default_factory=list[str])
+    heard: list[Heard] = field(default_factory=list[Heard])
     size: int = 0
     results: int = 0
 
@@ -30,6 +31,11 @@ class News:
         """Adds the one result of a call; `text` is what the model reads of it."""
         self.observations.append(observation)
         self._weigh_result(text)
+
+    def hear(self, heard: Heard) -> None:
+        """Adds words of a person."""
+        self.heard.append(heard)
+        self.weigh(heard.shown)
 
     def omit_results(self) -> None:
         """Leaves out the texts of results, where the budget has no room for them; each call keeps its place."""

@@ -11,6 +11,7 @@ from backstay.contracts.admission import (
     AdmitInput,
     ApprovalSpec,
     ArchiveSpec,
+    ConversationSpec,
     ModelSpec,
     OtherModel,
     ToolSpec,
@@ -132,6 +133,7 @@ class Catalog:
             search_attributes=self._settings.search_attributes,
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
+            conversation=self._conversation(agent),
             # What a child spends is part of what its parent has drawn.
             draws=None if request.parent else self._org.limits.draws(request.tenant, agent.name),
             exposure=exposure,
@@ -255,6 +257,18 @@ class Catalog:
             question=question,
             question_members=self._members(agent, "std.ask_human.group", question),
         )
+
+    def _conversation(self, agent: Agent) -> ConversationSpec | None:
+        """Returns how the agent keeps its runs open; None where they end with their answer.
+
+        Raises:
+            ConfigurationError: the group that may speak has no members.
+        """
+        table = agent.config.conversation
+        if table is None:
+            return None
+        members = self._members(agent, "conversation.speakers", table.speakers)
+        return ConversationSpec(keep_open=seconds(table.keep_open), group=table.speakers, members=members)
 
     def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
         """Returns the people of the group that a key names; nobody where it names none.

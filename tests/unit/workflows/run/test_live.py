@@ -181,7 +181,7 @@ def test_every_attribute_is_carried_or_says_why_not(part: str, run: LiveRun) -> 
 def test_every_field_holds_what_some_part_remembers() -> None:
     named = {where for part in PARTS.values() for where in part.values()}
     assert FIELDS - {"approvals"} <= named
-    assert set(CarriedNews.model_fields) == {"observations", "notes", "size", "results"}
+    assert set(CarriedNews.model_fields) == {"observations", "notes", "heard", "size", "results"}
 
 
 def test_a_result_is_told_to_the_model_and_stands_in_the_transcript(run: LiveRun) -> None:
