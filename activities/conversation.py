@@ -142,9 +142,9 @@ class Conversations:
                 self._pasts.move_to_end(run)
             self._fit(run, kept)
         before = Before(items, past)
-        if past.unread(before.results) > READ_AT_ONCE:
+        if past.unread(before.results, before.heard) > READ_AT_ONCE:
             # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
-            await asyncio.to_thread(past.read, before.results)
+            await asyncio.to_thread(past.read, before.results, before.heard)
         return before
 
     async def _until(self, run: RunRef, kept: _Conversation, step: int, decision: str) -> list[Item]:

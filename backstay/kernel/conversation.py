@@ -7,8 +7,6 @@ from typing import Final
 from .approval import Refusal
 from .person import people_keys, person_key
 
-SPEAKER: Final = "speaker"
-"""The label of what a person said who did not ask for the run."""
 MOST_UNREAD_BYTES: Final = 200_000
 """Bounds what waits to be read: it all goes into one decision, and one message of the engine carries that."""
 _OVERHEAD: Final = 1_000

@@ -281,7 +281,10 @@ def _thawed(state: "RunState", event: Thawed) -> "RunState":
         for approval in state.open_approvals
     }
     still = tuple(incident for incident in state.frozen if incident != event.incident)
-    return replace(state, frozen=still, approvals={**state.approvals, **later})
+    talk = state.conversation
+    if talk.open_until_ms is not None:
+        talk = replace(talk, open_until_ms=talk.open_until_ms + event.held_ms)
+    return replace(state, frozen=still, approvals={**state.approvals, **later}, conversation=talk)
 
 
 def _deadline_passed(state: "RunState", event: DeadlinePassed) -> "RunState":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from temporalio.service import RPCError
 
+from backstay.client import BackstayClient
+from backstay.contracts import names
 from backstay.testing import Call, Reply
 
 if TYPE_CHECKING:
@@ -157,7 +159,7 @@ async def test_words_that_come_after_the_time_are_late_although_no_worker_ran(
     async with workshop([FIRST, SECOND], BRIEFLY, worker=False) as shop:
         async with shop.runtime.serving():
             handle = await waiting(shop)
-        said = asyncio.create_task(refusal(handle.execute_update("say", words("rita", "too late?"))))
+        said = asyncio.ensure_future(refusal(handle.execute_update("say", words("rita", "too late?"))))
         await asyncio.sleep(4)
         async with shop.runtime.serving():
             assert (await said).type == "ConversationOver"
@@ -226,3 +228,70 @@ async def test_a_run_ends_with_its_answer_where_it_is_not_kept_open_or_nobody_ma
             await handle.execute_update("say", words("rita", "hi"))
     async with workshop([FIRST], '[conversation]\nkeep_open = "1h"\n') as shop:
         assert (await shop.run()).answer == "first"
+
+
+async def test_the_time_to_say_more_stands_still_while_an_incident_holds_the_run(workshop: Opener) -> None:
+    order = {"incident_id": "inc-1", "scope": "agent:workshop", "by": "olga", "reason": "odd"}
+    async with workshop([FIRST, SECOND], BRIEFLY) as shop:
+        handle = await waiting(shop)
+        await handle.signal(names.INCIDENT, {**order, "do": "freeze"})
+        await asyncio.sleep(4)
+        assert (await handle.execute_update("say", words("rita", "still there?")))["state"] == "paused"
+        await asyncio.sleep(0.5)
+        assert len(shop.model.requests) == 1
+        await handle.signal(names.INCIDENT, {**order, "do": "thaw"})
+        result = await shop.result(handle)
+        assert (result.stop_reason, result.answer) == ("completed", "second")
+
+
+async def test_a_frozen_run_that_nobody_speaks_to_completes_only_after_it_was_let_go(workshop: Opener) -> None:
+    order = {"incident_id": "inc-1", "scope": "agent:workshop", "by": "olga", "reason": "odd"}
+    async with workshop([FIRST], BRIEFLY) as shop:
+        handle = await waiting(shop)
+        await handle.signal(names.INCIDENT, {**order, "do": "freeze"})
+        await asyncio.sleep(4)
+        assert await shop.state(handle) == "paused"
+        await handle.signal(names.INCIDENT, {**order, "do": "thaw"})
+        assert (await shop.result(handle)).stop_reason == "completed"
+
+
+async def test_words_to_a_paused_run_are_read_after_it_is_resumed(workshop: Opener) -> None:
+    async with workshop([FIRST, SECOND], OPEN) as shop:
+        handle = await waiting(shop)
+        await handle.execute_update("pause", {"by": "olga"})
+        await handle.execute_update("say", {**words("rita", "and?"), "close": True})
+        await asyncio.sleep(0.5)
+        assert len(shop.model.requests) == 1
+        await handle.execute_update("resume", {"by": "olga"})
+        assert (await shop.result(handle)).answer == "second"
+
+
+async def test_the_client_says_more_and_waits_for_the_answer_and_lists_find_the_state(workshop: Opener) -> None:
+    async with workshop([FIRST, SECOND, Reply("late", delay=30)], OPEN) as shop:
+        handle = await shop.start(requested_by="rita")
+        run = BackstayClient(shop.runtime.client, shop.runtime.settings.task_queue).run(handle.id)
+        assert await run.answered() == "first"
+        await shop.shown(handle, "BackstayState", "waiting_input")
+        assert (await run.say("rita", "and?")).turn == 2
+        assert await run.answered() == "second"
+        await run.say("rita", "more")
+        await shop.asked(3)
+        await run.kill("olga", "enough")
+        assert await run.answered() is None
+
+
+async def test_the_same_update_id_says_it_once(workshop: Opener) -> None:
+    async with workshop([FIRST, SECOND], OPEN) as shop:
+        handle = await waiting(shop)
+        for _ in range(2):
+            assert (await handle.execute_update("say", words("rita", "and?"), id="once"))["turn"] == 2
+        await listens(shop, handle, 2)
+        assert len(await shop.audit(handle, "words_said")) == 1
+
+
+async def test_the_page_of_a_run_that_waits_shows_its_answer_and_how_to_speak(workshop: Opener) -> None:
+    async with workshop([FIRST], OPEN) as shop:
+        handle = await waiting(shop)
+        page = await handle.query("__temporal_workflow_metadata")
+        details = str(page)
+        assert all(part in details for part in ("waiting for words", "Say more", "backstay say", "first", "desk"))

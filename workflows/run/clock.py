@@ -13,6 +13,7 @@ from .record import Record
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _ROUNDING_MS = 1
+_TO_CLOSE = timedelta(seconds=10)
 
 
 class Stretch:
@@ -125,10 +126,14 @@ class Clock:
         return min([_milliseconds(self._now() + after), *self._ends()])
 
     def open_until_ms(self, after: timedelta) -> int:
-        """Returns until when people may say more, where the run has answered now: all waiting has one limit."""
+        """Returns until when people may say more, where the run has answered now: all waiting has one limit.
+
+        It ends before the engine's own time limit, which would leave no result. The run's deadline ends it too.
+        """
         if self.wait_at_most is not None:
             after = max(timedelta(0), min(after, self.wait_at_most - self._waiting()))
-        return _milliseconds(self._now() + after)
+        until = self._now() + after
+        return _milliseconds(until if self._closes is None else min(until, self._closes - _TO_CLOSE))
 
     def ends_at(self, at_ms: int) -> bool:
         """Tells whether the run itself ends then, by its deadline or by the engine's time limits."""

@@ -6,9 +6,9 @@ from backstay.contracts.decision import Heard
 from backstay.contracts.delegate import parent_of
 from backstay.contracts.standing import stamp
 from backstay.contracts.status import ConversationView, TranscriptItem
-from backstay.kernel.conversation import SPEAKER
 from backstay.kernel.conversation_events import TurnBegun, WordsHeard
 from backstay.kernel.events import Tainted
+from backstay.kernel.origins import SPEAKER
 
 from .live import LiveRun
 

@@ -19,9 +19,9 @@ class News:
 
     observations: list[Observation] = field(default_factory=list[Observation])
     notes: list[str] = field(default_factory=list[str])
-    heard: list[Heard] = field(default_factory=list[Heard])
     size: int = 0
     results: int = 0
+    heard: list[Heard] = field(default_factory=list[Heard])
 
     def weigh(self, text: str) -> None:
         """Counts a text that the next request to the model gains."""

@@ -29,7 +29,7 @@ class Conversation:
     def begin(self, run: LiveRun) -> None:
         """Takes words from now on: until a run is admitted nobody knows who may speak."""
         self._run = run
-        if (spec := conversation_of(run)) is not None:
+        if (spec := conversation_of(run)) is not None and not run.state.conversation.kept_open:
             run.apply(ConversationOpened(int(spec.keep_open * 1000), spec.group))
 
     async def say(self, args: tuple[Any, ...]) -> SayResult:
@@ -59,7 +59,9 @@ class Conversation:
             raise self._messages.refused(names.SAY, "RunEnds", "the run comes to its end", said.by)
         spec = run.admission.conversation
         speakers = Speakers(run.request.requested_by, spec.members if spec else ())
-        if refusal := record.state.conversation.refuses(said.by, said.text, speakers, self._clock.now_ms()):
+        # The time stands still while an incident holds the run, and goes on once that is lifted.
+        now_ms = 0 if record.state.frozen else self._clock.now_ms()
+        if refusal := record.state.conversation.refuses(said.by, said.text, speakers, now_ms):
             raise self._messages.refused(names.SAY, refusal.code, refusal.text, said.by)
         return speakers
 
@@ -73,17 +75,22 @@ class Conversation:
 
     async def heard(self) -> bool:
         """Waits for words, where the run has answered; returns False where it ends instead."""
-        record, until = self._record, self._record.state.conversation.open_until_ms
-        if not record.state.listens or until is None:
-            return not record.over
-        try:
-            # People speak, close the conversation or kill the run meanwhile; or its time is over.
-            await workflow.wait_condition(
-                lambda: not record.state.listens or record.over,
-                timeout=timedelta(milliseconds=max(0, until - self._clock.now_ms())),
-                timeout_summary="for people to say more",
-            )
-        except TimeoutError:
-            if record.state.listens and not record.over:
-                record.apply(ConversationClosed(None))
+        record = self._record
+        while self._waits() and (until := record.state.conversation.open_until_ms) is not None:
+            if record.state.frozen:
+                await workflow.wait_condition(lambda: not record.state.frozen or not self._waits())
+                continue
+            try:
+                # People speak, close the conversation or kill the run meanwhile, or an incident holds it.
+                await workflow.wait_condition(
+                    lambda: not self._waits() or bool(record.state.frozen),
+                    timeout=timedelta(milliseconds=max(0, until - self._clock.now_ms())),
+                    timeout_summary="for people to say more",
+                )
+            except TimeoutError:
+                if self._waits() and not record.state.frozen:
+                    record.apply(ConversationClosed(None))
         return not record.over
+
+    def _waits(self) -> bool:
+        return self._record.state.listens and not self._record.over

@@ -45,6 +45,8 @@ def lines(item: TranscriptItem) -> Generator[Text]:
             yield Text.assemble(_INDENT, (mark, style), " ", (one_line(named + (item.text or ""), length), "dim"))
         case "note":
             yield Text.assemble(_INDENT, "· ", (one_line(item.text or "", length), "dim"))
+        case "said":
+            yield Text.assemble(_INDENT, "· ", (one_line(f"{item.by}: {item.text or ''}", length), "bold"))
         case "goal":
             return
 

@@ -11,6 +11,7 @@ from backstay.kernel.conversation_events import (
 )
 from backstay.kernel.event import Event
 from backstay.kernel.events import Admitted, CallOutcome, Decided, DecisionEnded, DecisionKind, Killed
+from backstay.kernel.incident_events import Frozen, Thawed
 from backstay.kernel.progress import Progress
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import StopReason, Thresholds
@@ -65,3 +66,8 @@ def test_a_closed_conversation_ends_with_the_answer_to_all_that_was_said_before(
 
 def test_a_kill_is_stronger_than_waiting() -> None:
     assert reason(after(OPENED, ANSWERED, ENDED, Killed("olga", "enough"))) is StopReason.KILLED
+
+
+def test_the_time_to_say_more_moves_by_as_long_as_an_incident_held_the_run() -> None:
+    state = after(OPENED, ANSWERED, ENDED, Frozen("i1", "ann", "look"), Thawed("i1", "ann", 500))
+    assert state.conversation.open_until_ms == 1_500
