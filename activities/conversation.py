@@ -257,9 +257,9 @@ class Conversations:
             past = kept.past = kept.past or past_of(kept.opening)
             self._fit(run, kept)
         before = Before(items, past)
-        if past.unread(before.results) > READ_AT_ONCE:
+        if past.unread(before.results, before.heard) > READ_AT_ONCE:
             # A worker that takes a long run over: only functions of ours read, so that no limit of a review counts.
-            await asyncio.to_thread(past.read, before.results)
+            await asyncio.to_thread(past.read, before.results, before.heard)
         return before
 
     async def until(self, run: RunRef, step: int, decision: str) -> list[Kept]:
@@ -433,7 +433,8 @@ def _news(given: DecideInput, results: dict[str, str]) -> list[Kept]:
         if text is None:
             raise HistoryError(f"the history holds no result of call {seen.call_id}")
         items.append(Observed(seen.call_id, text, seen.refused, seen.denied, tuple(seen.labels), given.shown))
-    return [*items, *(Said(note) for note in given.notes)]
+    heard = (Said(one.shown, one.text, one.requester, one.opens) for one in given.heard)
+    return [*items, *(Said(note) for note in given.notes), *heard]
 
 
 def _total(values: Iterable[object]) -> int:

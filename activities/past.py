@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstay.contracts.admission import Opening, ToolSpec
-from backstay.contracts.conversation import Decided, Item, Observed
+from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.arguments import Unreadable
-from backstay.kernel.origins import Origins
+from backstay.kernel.origins import SPEAKER, Origins
 from backstay.kernel.past import PARENT, FullError, Past, Result
 from backstay.kernel.sourcing import Finder, Sourcing, Spoken
 
@@ -35,6 +35,14 @@ class Asked:
 
 Results = Mapping[str, tuple[ProposedCall, Observed]]
 """The results of a run in their order, each with the call that it answers, by the call's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Words of a person after the goal; `by_requester` says whether that is who asked for the run."""
+
+    text: str
+    by_requester: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,48 +70,60 @@ class RunPast:
         self._reading = threading.Lock()
         self._past: Past | None = None
         self._seen: list[str] = []
+        self._heard: tuple[Heard, ...] = ()
 
     @property
     def weight(self) -> int:
         """The bytes of memory that it takes, about."""
         return self._past.weight if self._past else 0
 
-    def origins(self, results: Results, spoken: Spoken, sourcing: Sourcing) -> Origins:
+    def origins(self, results: Results, spoken: Spoken, sourcing: Sourcing, heard: tuple[Heard, ...] = ()) -> Origins:
         """Returns where the values of a call come from.
 
         Args:
             results: those that stood before the decision that proposed the call.
             spoken: the call.
             sourcing: what is known apart from the run.
+            heard: what people had said before that decision.
 
         Raises:
             FullError: the run has read more than can be told apart.
         """
         with self._reading:
-            if not self._continues(results):
-                return RunPast(self._goal, [*self._tools.values()], self._told).origins(results, spoken, sourcing)
-            return Finder(self._read(results), sourcing).origins(spoken)
+            if not self._continues(results, heard):
+                fresh = RunPast(self._goal, [*self._tools.values()], self._told)
+                return fresh.origins(results, spoken, sourcing, heard)
+            return Finder(self._read(results, heard), sourcing).origins(spoken)
 
-    def unread(self, results: Results) -> int:
+    def unread(self, results: Results, heard: tuple[Heard, ...] = ()) -> int:
         """Returns how many results have yet to be read."""
-        return len(results) - len(self._seen) if self._continues(results) else 0
+        if not self._continues(results, heard):
+            return 0
+        return len(results) - (len(self._seen) if heard == self._heard else 0)
 
-    def read(self, results: Results) -> None:
+    def read(self, results: Results, heard: tuple[Heard, ...] = ()) -> None:
         """Reads results ahead, however long that takes; whoever asks finds what went wrong."""
         with self._reading, contextlib.suppress(FullError):
-            if self._continues(results):
-                self._read(results)
+            if self._continues(results, heard):
+                self._read(results, heard)
 
-    def _continues(self, results: Results) -> bool:
-        """Tells whether results begin with those that were read; else a later one was read too."""
+    def _continues(self, results: Results, heard: tuple[Heard, ...]) -> bool:
+        """Tells whether results and words begin with those that were read; else later ones were read too."""
         seen = list(self._seen)
-        return list(results)[: len(seen)] == seen
+        return list(results)[: len(seen)] == seen and heard[: len(self._heard)] == self._heard
 
-    def _read(self, results: Results) -> Past:
+    def _read(self, results: Results, heard: tuple[Heard, ...]) -> Past:
+        if heard != self._heard:
+            # New words may name what stands in earlier results, so all is read again, once for each turn.
+            self._past, self._seen, self._heard = None, [], heard
         if self._past is None:
-            self._past = Past(self._goal, {name: tool.marked for name, tool in self._tools.items()})
+            goal = "\n\n".join([self._goal, *(one.text for one in heard if one.by_requester)])
+            self._past = Past(goal, {name: tool.marked for name, tool in self._tools.items()})
             if self._told is not None:
                 self._past.add(Result(PARENT, False, {}, self._told.text, self._told.labels))
+            for one in heard:
+                if not one.by_requester:
+                    self._past.add(Result(PARENT, False, {}, one.text, frozenset({SPEAKER})))
         # In their order: a record that was read tells which document is meant.
         for call_id in list(results)[len(self._seen) :]:
             call, seen = results[call_id]
@@ -135,6 +155,12 @@ class Before:
         """The results that stood before the decision, found once for all its calls."""
         return dict(_results(self.items))
 
+    @functools.cached_property
+    def heard(self) -> tuple[Heard, ...]:
+        """The words that people had said before the decision, in their order."""
+        said = (item for item in self.items if isinstance(item, Said))
+        return tuple(Heard(item.heard, item.by_requester) for item in said if item.heard is not None)
+
     def origins(self, asked: Asked, sourcing: Sourcing, room: int = ORIGINS_BYTES) -> Origins:
         """Returns where the values of one of the decision's calls come from, in about `room` bytes.
 
@@ -152,7 +178,7 @@ class Before:
             kinds=tool.marks.ids if tool.marks else {},
             fields=tool.fields if any(isinstance(one, dict | list) for one in asked.arguments.values()) else _NO_FIELDS,
         )
-        return self.past.origins(self.results, spoken, sourcing).fitting(room)
+        return self.past.origins(self.results, spoken, sourcing, self.heard).fitting(room)
 
 
 def _results(items: Sequence[Item]) -> Iterator[tuple[str, tuple[ProposedCall, Observed]]]:

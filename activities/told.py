@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backstay.contracts.conversation import Decided, Item, Observed
+from backstay.contracts.conversation import Decided, Item, Observed, Said
 from backstay.contracts.decision import Decision, Part, ProposedCall
 from backstay.kernel.arguments import (
     DENIED_CHARACTERS,
@@ -20,10 +20,23 @@ def told(conversation: Sequence[Item]) -> tuple[Item, ...]:
     """Returns a conversation as the model reads it: of long words that were refused only the beginning.
 
     Refused are calls that were not executed, and whole replies that could not be used. A reply without calls is one of
-    those, because an answer ends a run.
+    those, unless words of a person follow it that begin a turn: else an answer ends a run.
     """
     seen = {item.call_id: item for item in conversation if isinstance(item, Observed)}
-    return tuple(_item(item, seen) for item in conversation)
+    answers = _answers(conversation)
+    return tuple(item if at in answers else _item(item, seen) for at, item in enumerate(conversation))
+
+
+def _answers(conversation: Sequence[Item]) -> set[int]:
+    """Returns the places of replies that were answers."""
+    found: set[int] = set()
+    last: int | None = None
+    for at, item in enumerate(conversation):
+        if isinstance(item, Decided):
+            last = None if item.decision.calls else at
+        elif isinstance(item, Said) and item.opens and last is not None:
+            found.add(last)
+    return found
 
 
 def _item(item: Item, seen: dict[str, Observed]) -> Item:

@@ -1,6 +1,7 @@
 """AgentRun: one governed run of an agent. The kernel decides, this obeys."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,7 @@ from .run.record import Record
 from .run.report import latest_of, result_of, standing_of, status_of
 from .run.reports import RunReports
 from .run.running import Running
+from .run.say import Conversation
 from .run.turn import Turn
 
 _EDIT = f"Change the arguments. Payload: {PAYLOADS[names.EDIT]}"
@@ -97,6 +99,7 @@ class AgentRun:
         self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages)
         self._answers = Answers(self.messages)
+        self._conversation = Conversation(self._record, self._clock, self.messages)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
             names.APPROVE: self._answers.approve,
             names.ANSWER: self._answers.answer,
@@ -105,6 +108,7 @@ class AgentRun:
             names.KILL: self._orders.kill,
             names.PAUSE: self._orders.pause,
             names.RESUME: self._orders.resume,
+            names.SAY: self._conversation.say,
         }
         self.trace: Trace = Untraced()  # a worker that traces puts its own here
         self._record.heed(self._clock.heed)
@@ -199,6 +203,7 @@ class AgentRun:
             begin(run)
         else:
             carry_on(parts, carried)
+        self._conversation.begin(run)
         appeals = Appeals(run, parts.approvals)
         children = self._family.children = Children(run)
         holds = HoldParts(purse, parts.meters, appeals, parts.approvals.standing)
@@ -212,11 +217,14 @@ class AgentRun:
             while self._record.stop is None and not self._record.state.cancelled:
                 if await self._rolls_over(parts):
                     return
-                if await self._running.go_ahead():
+                rolls = functools.partial(self._chain.due, run.admission)
+                if await self._conversation.heard(rolls) and await self._running.go_ahead():
                     await self._step(run, calls, appeals, purse)
+                    self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():
                 with self.trace.step(self._status):
                     await wrap_up(run)
+                    self._conversation.answered(run)
             self._clock.check_deadline()
         finally:
             deadline.cancel()
@@ -308,6 +316,7 @@ class AgentRun:
     kill_signal, kill = ACCEPTED[names.KILL]
     pause_signal, pause = ACCEPTED[names.PAUSE]
     resume_signal, resume = ACCEPTED[names.RESUME]
+    say_signal, say = ACCEPTED[names.SAY]
 
     @workflow.signal(name=names.MODEL_TROUBLE, description="Workers tell of a failing model.")
     async def model_trouble(self, *args: Any) -> None:

@@ -64,6 +64,7 @@ COMMANDS = {
     "deny": Entry("answers", "Refuse a call that waits for approval.", acts=True),
     "edit": Entry("answers", "Change the arguments of a waiting call.", acts=True),
     "answer": Entry("answers", "Answer a question, or say whether a lost call happened.", acts=True),
+    "say": Entry("say", "Say more to a run that is kept open after its answer.", acts=True),
     "access": Entry("access", "Block tools for all, an agent or a tenant, and limit runs at once.", acts=True),
     "control": Entry("control", "Show what is in force over all runs, and confirm it after a loss.", acts=True),
     "budget": Entry("budget", "Show what runs may still spend together."),

@@ -36,7 +36,19 @@ from backstay.client.signing import Signer, proven, proven_start
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, GrantedVoteResult, VoteResult
 from backstay.contracts.history import RunRef
-from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantResult, Hold, Kill, MessageState, Vote
+from backstay.contracts.messages import (
+    Answer,
+    Approve,
+    Edit,
+    Grant,
+    GrantResult,
+    Hold,
+    Kill,
+    MessageState,
+    Say,
+    SayResult,
+    Vote,
+)
 from backstay.contracts.problems import Contract, problems_of
 from backstay.contracts.run import RunRequest, RunResult, plain
 from backstay.contracts.status import Page, PageRequest, RunStatusView, TranscriptItem
@@ -54,6 +66,7 @@ from backstay.settings import load_settings
 
 SUMMARY = 100
 _PAUSED_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _POLL_SECONDS = 70  # Temporal records the start of a worker's poll, and a poll lasts a minute
 
 
@@ -220,6 +233,37 @@ class BackstayClient:
         given = {"by": by, "reason": reason, "budget": budget}
         return GrantResult.model_validate(await self._update(run_id, names.GRANT, Grant, given))
 
+    async def say(self, run_id: str, by: str, text: str | None = None, *, close: bool = False) -> SayResult:
+        """Says more to a run that is kept open; returns when the run has taken the words, before it answers them.
+
+        `by` is a claim, unless the client has a `signer` and the run verifies proofs. Raises as `kill` does.
+
+        Args:
+            run_id: the run.
+            by: who asked for the run, or a member of its agent's group of speakers.
+            text: the words; None only to close the conversation.
+            close: takes no more words: the run ends with its answer.
+        """
+        return SayResult.model_validate(
+            await self._update(run_id, names.SAY, Say, {"by": by, "text": text, "close": close})
+        )
+
+    async def answered(self, run_id: str) -> str | None:
+        """Waits until a run that is kept open has answered all that was said; None where it ends without an answer.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            NoWorkerError: no worker answered.
+        """
+        while True:
+            status = await self.status(run_id)
+            conversation = status.conversation
+            if conversation is not None and conversation.open_until is not None and not conversation.unread:
+                return conversation.answer
+            if status.state == "closed":
+                return None
+            await asyncio.sleep(_LOOK_SECONDS)
+
     async def approve(
         self,
         run_id: str,
@@ -346,7 +390,7 @@ class BackstayClient:
 
     async def _signed(self, run_id: str, name: str, message: Contract) -> Contract:
         """Returns a message with its proof, where this client can make one and the run can verify it."""
-        if self.signer is None or not isinstance(message, Vote | Hold | Grant) or message.proof is not None:
+        if self.signer is None or not isinstance(message, Vote | Hold | Grant | Say) or message.proof is not None:
             return message
         if (await self.status(run_id)).proofs == "unverifiable":
             return message

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstay.client.overview import Overview
 from backstay.contracts.approval import EditResult, VoteResult
-from backstay.contracts.messages import GrantResult, MessageState
+from backstay.contracts.messages import GrantResult, MessageState, SayResult
 from backstay.contracts.run import RunResult
 from backstay.contracts.status import RunStatusView, TranscriptItem
 
@@ -56,6 +56,14 @@ class Run:
     async def grant(self, by: str, reason: str, budget: Mapping[str, Any]) -> GrantResult:
         """Adds to the run's limits."""
         return await self.client.grant(self.run_id, by, reason, budget)
+
+    async def say(self, by: str, text: str | None = None, *, close: bool = False) -> SayResult:
+        """Says more to the run, which its agent keeps open, or closes the conversation."""
+        return await self.client.say(self.run_id, by, text, close=close)
+
+    async def answered(self) -> str | None:
+        """Waits until the run has answered all that was said; None where it ends without an answer."""
+        return await self.client.answered(self.run_id)
 
     async def approve(
         self, approval_id: str, by: str, comment: str | None = None, grant: Mapping[str, Any] | None = None

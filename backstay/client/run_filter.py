@@ -99,7 +99,7 @@ class RunFilter:
             return [f'ExecutionStatus = "{_STATUS[self.state]}"']
         # Not by status: an execution that the server has paused is no longer `Running`. What a run that has not begun
         # says of itself its starter wrote.
-        written = {"waiting_approval", "paused", "stopping"}
+        written = {"waiting_approval", "waiting_input", "paused", "stopping"}
         own = [f'BackstayState = "{plain(self.state)}"'] if self.state in written else []
         return ["CloseTime IS NULL", *own]
 

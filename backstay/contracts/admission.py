@@ -120,6 +120,17 @@ class ApprovalSpec(Contract):
     answering: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
 
+class ConversationSpec(Contract):
+    """Says that the run is kept open after each answer, for `keep_open` seconds, so that people may say more.
+
+    Beside who asked for the run the `members` of `group` may speak.
+    """
+
+    keep_open: float
+    group: str | None = None
+    members: list[str] = Field(default_factory=list[str])
+
+
 class OtherModel(Contract):
     """Another model of a run, at the same server; `price` and `window` are None where they are unknown."""
 
@@ -217,6 +228,7 @@ class Admission(Contract):
     `links` says when the run continues as new; None in admissions of before that, whose runs never do.
     `delegate` says how the run may delegate; None where it may not. `withheld` are tools of the agent that the run does
     not have, because a run above has them not.
+    `conversation` says how the run is kept open after its answer; None where it ends with it.
     """
 
     agent: str
@@ -241,6 +253,7 @@ class Admission(Contract):
     delegate: DelegateSpec | None = None
     withheld: list[str] = Field(default_factory=list[str])
     links: LinkSpec | None = None
+    conversation: ConversationSpec | None = None
 
     def tool(self, name: str) -> ToolSpec | None:
         """Returns the admitted tool of that name; None where there is none."""

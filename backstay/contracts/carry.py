@@ -10,7 +10,7 @@ from backstay.kernel.audit import AuditHead
 from backstay.kernel.run_state import RunState
 
 from .admission import Admission
-from .decision import Compaction, Observation, ProposedCall
+from .decision import Compaction, Heard, Observation, ProposedCall
 from .deeds import Deed, RefusedMessage
 from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
@@ -30,6 +30,7 @@ class CarriedNews(Contract):
 
     observations: list[Observation] = Field(default_factory=list[Observation])
     notes: list[str] = Field(default_factory=list[str])
+    heard: list[Heard] = Field(default_factory=list[Heard])
     size: Count = 0
     results: Count = 0
     texts: list[Count] = Field(default_factory=list[int])

@@ -10,9 +10,16 @@ from .decision import BilledUsage, Compaction, Decision
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A text from the user's side: the goal, or a note of the runtime between two decisions."""
+    """A text from the user's side: the goal, a note of the runtime between two decisions, or words of a person.
+
+    `heard` are the words themselves, where a person said them. `by_requester` says whether that is who asked for the
+    run, `opens` whether the words came after an answer, which stands before them.
+    """
 
     text: str
+    heard: str | None = None
+    by_requester: bool = False
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

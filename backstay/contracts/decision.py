@@ -9,6 +9,7 @@ from pydantic import Field
 
 from backstay.kernel.arguments import Unreadable, read_arguments, whole_numbers
 from backstay.kernel.audit import canonical
+from backstay.kernel.characters import escaped
 from backstay.kernel.keys import short_digest
 from backstay.kernel.meter import Bound
 from backstay.kernel.price import Lost, Price, Usage
@@ -167,6 +168,27 @@ class Compaction(Contract):
     labels: list[str] = Field(default_factory=list[str])
 
 
+class Heard(Contract):
+    """Words of a person, as the next decision is told them.
+
+    Attributes:
+        by: who said them.
+        text: the words.
+        requester: whether that is who asked for the run; the words of anybody else are shown with their name.
+        opens: whether they come after an answer, and begin a turn.
+    """
+
+    by: str
+    text: str
+    requester: bool
+    opens: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The words as the model reads them."""
+        return self.text if self.requester else f"{escaped(self.by)}, who did not ask for this run, says:\n{self.text}"
+
+
 class DecideInput(Contract):
     """The input of `decide`: the news since the last decision, and what may be spent.
 
@@ -174,7 +196,7 @@ class DecideInput(Contract):
     decision before this one, for the same use as an observation's. `last` asks for the last answer, without tools.
     `model` names the model to ask; None is the one that the run was admitted with. `beforehand` is there where calls
     may be judged at once. `compaction` holds from this decision on, and of each result of `observations` the model
-    reads `shown` bytes; None shows all.
+    reads `shown` bytes; None shows all. `heard` are words of people.
     """
 
     step: int
@@ -189,6 +211,7 @@ class DecideInput(Contract):
     beforehand: Beforehand | None = None
     compaction: Compaction | None = None
     shown: int | None = None
+    heard: list[Heard] = Field(default_factory=list[Heard])
 
 
 class LostAttempts(Contract):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from backstay.kernel.approval import ApprovalEnd
+from backstay.kernel.conversation_events import ConversationClosed, WordsSaid
 from backstay.kernel.events import ApprovalEnded, ApprovalVoted, Event, Granted, Killed, MessageRefused, Paused, Resumed
 from backstay.kernel.grant import words_of
 from backstay.kernel.grant_events import StandingGranted
@@ -22,7 +23,8 @@ _ENDS = {
 }
 _MARKS: dict[type[Event], str] = {Killed: "killed", Paused: "paused", Resumed: "resumed"}
 _INCIDENTS: dict[type[Event], str] = {IncidentStopped: "stopped", Frozen: "froze", Thawed: "thawed"}
-_DONE_BY_PEOPLE = frozenset((*_MARKS, *_INCIDENTS, Granted, StandingGranted, ApprovalVoted, ApprovalEnded))
+_SAID: dict[type[Event], str] = {WordsSaid: "said", ConversationClosed: "closed"}
+_DONE_BY_PEOPLE = frozenset((*_MARKS, *_INCIDENTS, *_SAID, Granted, StandingGranted, ApprovalVoted, ApprovalEnded))
 """Looked up first, because most events are not among them and `isinstance` costs much in a workflow's sandbox."""
 PAYLOADS: Mapping[str, str] = {
     names.APPROVE: '{"approval_id": "apr_...", "by": "you@example.com"}',
@@ -33,6 +35,7 @@ PAYLOADS: Mapping[str, str] = {
     names.KILL: '{"by": "you@example.com", "reason": "why"}',
     names.PAUSE: '{"by": "you@example.com", "reason": "why"}',
     names.RESUME: '{"by": "you@example.com"}',
+    names.SAY: '{"by": "you@example.com", "text": "what you want to know next"}',
 }
 """A payload that each message takes."""
 _INSTEAD = {
@@ -53,6 +56,10 @@ _INSTEAD = {
     "AboveCeiling": "grant less: `status` has the limits, the agent's ceilings bound them",
     "Frozen": "send the same once the incident is lifted: until then the approval does not expire",
     "RunEnds": "nothing: the run comes to its end",
+    "NotKeptOpen": "nothing: start another run",
+    "NotASpeaker": "let who asked for the run, or a member of `[conversation] speakers`, speak, named in `by`",
+    "ConversationOver": "nothing: start another run",
+    "TooMuchUnread": "send the same once the run has read what was said before",
     "NotGrantable": "send the same without `grant`",
     "GrantTooWide": "grant no more than the approval's `grantable` says",
     "GrantOver": "name a later end as `until`",
@@ -71,8 +78,8 @@ class Deed(Contract):
     Attributes:
         at: when, RFC 3339 in UTC.
         by: who: a claim, unless the run verifies proofs.
-        did: `approved`, `denied`, `edited`, `answered`, `granted`, `killed`, `paused` or `resumed`; `stopped`,
-            `froze` or `thawed` for an incident.
+        did: `approved`, `denied`, `edited`, `answered`, `granted`, `killed`, `paused`, `resumed`, `said` or
+            `closed` the conversation; `stopped`, `froze` or `thawed` for an incident.
         approval_id: the approval that it answers.
         tool: the tool of the call that the approval is about.
         comment: the person's comment or reason.
@@ -116,6 +123,8 @@ def deed_of(at: str, event: Event, state: RunState) -> Deed | None:
         return None
     if isinstance(event, Killed | Paused | Resumed):
         return Deed(at=at, by=event.by, did=_MARKS[type(event)], comment=event.reason)
+    if isinstance(event, WordsSaid | ConversationClosed):
+        return None if event.by is None else Deed(at=at, by=event.by, did=_SAID[type(event)])
     if isinstance(event, IncidentStopped | Frozen | Thawed):
         why = "" if isinstance(event, Thawed) else f": {event.reason}"
         return Deed(at=at, by=event.by, did=_INCIDENTS[type(event)], comment=f"incident {event.incident}{why}")

@@ -244,6 +244,40 @@ class GrantResult(MessageState):
     budget: LimitsInForce
 
 
+class Say(Contract):
+    """Says something to a run that its agent keeps open, or closes the conversation, or both.
+
+    `by` is a claim until the `proof` was verified.
+
+    Attributes:
+        by: who speaks; must have asked for the run, or be one of the group in `[conversation] speakers`.
+        text: the words; may be left out by who closes the conversation.
+        close: takes no more words: the run ends with its last answer, or with the answer to what was said so far.
+        proof: proves `by`.
+    """
+
+    by: Person
+    text: Annotated[str, Field(min_length=1, max_length=32_000, strict=True)] | None = None
+    close: Annotated[bool, Field(strict=True)] = False
+    proof: ProofText | None = None
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.text is None and not self.close:
+            raise ValueError("has neither `text` nor `close`")
+        return self
+
+
+class SayResult(MessageState):
+    """The answer to `say`, given when the words were taken, never when they are answered.
+
+    Attributes:
+        turn: the turn that they belong to: the next one where the run waited, else the present one.
+    """
+
+    turn: int
+
+
 def read_message(model: type[C], args: tuple[Any, ...]) -> C | list[Problem]:
     """Reads the payload of a message; anything but one fitting object is a list of problems."""
     return read_only(model, args, "payloads")

@@ -11,7 +11,7 @@ from .exposure import Sums
 from .problems import Contract
 from .proof import Stance
 
-State = Literal["queued", "running", "waiting_approval", "paused", "stopping", "closed"]
+State = Literal["queued", "running", "waiting_approval", "waiting_input", "paused", "stopping", "closed"]
 
 
 def _is_empty(value: object) -> bool:
@@ -41,6 +41,26 @@ class ChildView(Contract):
     exposure: Annotated[dict[str, str], Field(exclude_if=_is_empty)] = Field(default_factory=dict[str, str])
 
 
+class ConversationView(Contract):
+    """The conversation of a run that its agent keeps open.
+
+    Attributes:
+        turn: the number of the turn, from 1.
+        answer: the answer of the last turn that has one.
+        open_until: until when more may be said, RFC 3339 in UTC; null while the turn has no answer.
+        unread: how many messages wait to be read.
+        closed: whether no more words are taken.
+        group: the group that may speak beside who asked for the run.
+    """
+
+    turn: int
+    answer: str | None
+    open_until: str | None
+    unread: int
+    closed: bool
+    group: str | None
+
+
 class RunStatusView(Contract):
     """The answer of the query `status`.
 
@@ -62,6 +82,7 @@ class RunStatusView(Contract):
         refused: the messages that were refused, the latest fifty.
         parent: the run that this one is a child of; left out where it is none.
         children: the child runs; left out where there are none.
+        conversation: the turns with people; left out where the agent does not keep its runs open.
     """
 
     state: State
@@ -81,6 +102,7 @@ class RunStatusView(Contract):
     refused: list[RefusedMessage] = Field(default_factory=list[RefusedMessage])
     parent: Annotated[str | None, Field(exclude_if=_is_empty)] = None
     children: Annotated[list[ChildView], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildView])
+    conversation: Annotated[ConversationView | None, Field(exclude_if=_is_empty)] = None
 
 
 class PageRequest(Contract):
@@ -115,8 +137,8 @@ class TranscriptItem(Contract):
     Attributes:
         n: the item's number, from 1.
         step: the step that it belongs to.
-        kind: who spoke: the goal, the model, a tool's result, or a note of the runtime; `compacted` is what the model
-            reads from here on in place of older items.
+        kind: who spoke: the goal, the model, a tool's result, a note of the runtime, or a person in the conversation;
+            `compacted` is what the model reads from here on in place of older items.
         text: the text.
         call_id: the call that a result belongs to.
         tool: the called tool.
@@ -124,11 +146,12 @@ class TranscriptItem(Contract):
         status: how a call ended.
         model: the model that decided.
         grant: the standing grant that let a call through, in words.
+        by: the person who said it; left out where none did.
     """
 
     n: int = 0
     step: int = 0
-    kind: Literal["goal", "decision", "result", "note", "compacted"]
+    kind: Literal["goal", "decision", "result", "note", "compacted", "said"]
     text: str | None = None
     call_id: str | None = None
     tool: str | None = None
@@ -136,6 +159,7 @@ class TranscriptItem(Contract):
     status: str | None = None
     model: str | None = None
     grant: str | None = None
+    by: Annotated[str | None, Field(exclude_if=_is_empty)] = None
 
 
 PAGE_BYTES = 1_000_000

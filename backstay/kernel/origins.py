@@ -21,7 +21,9 @@ MORE: Final = "tool:*"
 MODEL: Final = "model"
 NONE: Final = "none"
 UNTRUSTED: Final = "untrusted"
-OWN_WORDS: Final = frozenset({USER, PERSON, TRUSTED, RECORD, DOCUMENT, MODEL, NONE})
+SPEAKER: Final = "speaker"
+"""The label of what a person said who did not ask for the run."""
+OWN_WORDS: Final = frozenset({USER, PERSON, TRUSTED, RECORD, DOCUMENT, MODEL, NONE, SPEAKER})
 """The words that mean something here, so that no label may have them."""
 ROLES: Final = ("targets", "items", "texts")
 PARTS: Final = ("sources", *ROLES, "carries", "parts", "accepted")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from .approval import Approval
 from .budget import Amount, Budget
 from .child_events import ChildRun
+from .conversation import Conversation
 from .events import BudgetShort, DecisionHeld, Event, Flight, Killed
 from .incident_events import IncidentStopped
 from .ledger_period import Period
@@ -26,6 +27,7 @@ class RunState:
     has the last sums that they told of each meter, by period. `incident` is the one that ended the run, `frozen` those
     that hold it. `spent_by` is the part of the spend on decisions of the models that the run changed to. `children` are
     the runs that it started, by call; `delegated` is what those have spent that ended, and is part of the spend.
+    `conversation` is the one with people that goes on after an answer.
     """
 
     admitted: bool = False
@@ -68,6 +70,7 @@ class RunState:
     counted: Counts = field(default_factory=dict[str, Mapping[Period, int]])
     children: Mapping[str, ChildRun] = field(default_factory=dict[str, ChildRun])
     delegated: Amount = field(default_factory=Amount)
+    conversation: Conversation = field(default_factory=Conversation)
 
     @property
     def stands_still(self) -> bool:
@@ -83,6 +86,11 @@ class RunState:
     def child_waits(self) -> bool:
         """Tells whether a child run waits for people."""
         return any(child.waits for child in self.children.values())
+
+    @property
+    def listens(self) -> bool:
+        """Tells whether the run has answered and waits for words."""
+        return self.answered and self.conversation.listens
 
     @property
     def open_approvals(self) -> list[Approval]:

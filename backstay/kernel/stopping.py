@@ -81,5 +81,5 @@ _STOPS: tuple["Callable[[RunState], Stop | None]", ...] = (
     lambda s: _stop_if(s.malformed >= s.thresholds.malformed, StopReason.MALFORMED_CALLS, f"{s.malformed} in a row"),
     lambda s: _stop_if(s.failures >= s.thresholds.failures, StopReason.TOOL_FAILURES, f"{s.failures} in a row"),
     lambda s: _stop_if(s.model_lost is not None, StopReason.MODEL_UNAVAILABLE, s.model_lost),
-    lambda s: _stop_if(s.answered, StopReason.COMPLETED),
+    lambda s: _stop_if(s.answered and not s.conversation.goes_on, StopReason.COMPLETED),
 )

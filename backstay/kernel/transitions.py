@@ -9,6 +9,7 @@ from .approval import ApprovalEnd, ApprovalKind
 from .budget import Amount, Budget, Settled, Shortfall
 from .child_transitions import CHILD_TRANSITIONS
 from .compact_events import Compacted, CompactionHeld, CompactionSettled
+from .conversation_transitions import CONVERSATION_TRANSITIONS
 from .events import (
     Admitted,
     ApprovalEnded,
@@ -296,7 +297,10 @@ def _thawed(state: "RunState", event: Thawed) -> "RunState":
         for approval in state.open_approvals
     }
     still = tuple(incident for incident in state.frozen if incident != event.incident)
-    return replace(state, frozen=still, approvals={**state.approvals, **later})
+    talk = state.conversation
+    if talk.open_until_ms is not None:
+        talk = replace(talk, open_until_ms=talk.open_until_ms + event.held_ms)
+    return replace(state, frozen=still, approvals={**state.approvals, **later}, conversation=talk)
 
 
 def _deadline_passed(state: "RunState", event: DeadlinePassed) -> "RunState":
@@ -350,4 +354,5 @@ TRANSITIONS: dict[type[Event], "Callable[[RunState, Any], RunState]"] = {
     Tainted: lambda state, event: replace(state, taint=state.taint | {event.taint}),
     MessageRefused: lambda state, event: replace(state, refused_messages=state.refused_messages + 1),
     **CHILD_TRANSITIONS,
+    **CONVERSATION_TRANSITIONS,
 }

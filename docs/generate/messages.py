@@ -7,7 +7,19 @@ from pydantic import BaseModel
 
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, GrantedVoteResult, Notice, PendingApproval, VoteResult
-from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantResult, Hold, Kill, MessageState, Vote
+from backstay.contracts.messages import (
+    Answer,
+    Approve,
+    Edit,
+    Grant,
+    GrantResult,
+    Hold,
+    Kill,
+    MessageState,
+    Say,
+    SayResult,
+    Vote,
+)
 from backstay.contracts.run import RunRequest, RunResult
 from backstay.contracts.status import Page, PageRequest, RunStatusView, TranscriptItem
 
@@ -43,6 +55,7 @@ MESSAGES = (
     Message(names.KILL, "signal, update", Kill, MessageState),
     Message(names.PAUSE, "signal, update", Hold, MessageState),
     Message(names.RESUME, "signal, update", Hold, MessageState),
+    Message(names.SAY, "signal, update", Say, SayResult),
     Message(names.STATUS, "query", None, RunStatusView),
     Message(names.TRANSCRIPT, "query", PageRequest, Page),
     Message(names.AUDIT, "query", PageRequest, Page),

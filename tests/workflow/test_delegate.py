@@ -13,7 +13,7 @@ from backstay.contracts import names
 from backstay.kernel.money import parse_usd
 from backstay.testing import Call, Reply, Usage
 
-from .office import LEAD, ask
+from .office import HELPER, LEAD, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -367,3 +367,9 @@ async def test_children_side_by_side_never_spend_more_than_the_budget_of_their_p
         assert result.spent.steps <= 60
         assert sum(parse_usd(child.spent.usd) for child in result.children) <= 80_000
         assert (await shop.status(handle))["held"]["usd"] == "0.00"
+
+
+async def test_a_child_run_is_never_kept_open(office: OfficeOpener) -> None:
+    kept = HELPER + '[conversation]\nkeep_open = "1h"\n'
+    async with office({"lead": ONE, "help me": HELPED}, helper=kept) as shop:
+        assert (await shop.result(await shop.start())).answer == "led"

@@ -7,7 +7,7 @@ from temporalio import workflow
 
 from backstay.contracts import names
 from backstay.contracts.deeds import PAYLOADS
-from backstay.contracts.messages import Answer, Approve, Grant, Hold, Kill, Vote
+from backstay.contracts.messages import Answer, Approve, Grant, Hold, Kill, Say, Vote
 from backstay.contracts.problems import Contract
 from backstay.contracts.run import plain
 
@@ -21,6 +21,7 @@ _MEANT: Mapping[str, tuple[str, type[Contract]]] = {
     names.KILL: ("End the run", Kill),
     names.PAUSE: ("No new decision or action until resumed", Hold),
     names.RESUME: ("Let a paused run go on", Hold),
+    names.SAY: ("Say more to a run that is kept open, or close it", Say),
 }
 
 

@@ -14,6 +14,7 @@ from .record import Record
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _ROUNDING_MS = 1
+_TO_CLOSE = timedelta(seconds=10)
 
 
 class Stretch:
@@ -106,7 +107,7 @@ class Clock:
         """Starts or stops counting the time in which the run waits for people, or is frozen."""
         state, now = self._record.state, self._now()
         self._frozen.heed(bool(state.frozen), now)
-        self._waited.heed(self._record.waits_for_people and not state.frozen, now)
+        self._waited.heed((self._record.waits_for_people or state.listens) and not state.frozen, now)
 
     def begins_to_queue(self) -> None:
         """Stops counting, because the run waits until it may be one of those at once."""
@@ -158,6 +159,16 @@ class Clock:
             after = max(timedelta(0), min(after, self.wait_at_most - self._waiting()))
         return min([_milliseconds(self._now() + after), *self._ends()])
 
+    def open_until_ms(self, after: timedelta) -> int:
+        """Returns until when people may say more, where the run has answered now: all waiting has one limit.
+
+        It ends before the engine's own time limit, which would leave no result. The run's deadline ends it too.
+        """
+        if self.wait_at_most is not None:
+            after = max(timedelta(0), min(after, self.wait_at_most - self._waiting()))
+        until = self._now() + after
+        return _milliseconds(until if self._closes is None else min(until, self._closes - _TO_CLOSE))
+
     def ends_at(self, at_ms: int) -> bool:
         """Tells whether the run itself ends then, by its deadline or by the engine's time limits."""
         return any(abs(at_ms - end) <= _ROUNDING_MS for end in self._ends())
@@ -205,7 +216,7 @@ class Clock:
 
     def _stands_still(self) -> bool:
         state = self._record.state
-        return bool(state.frozen) or (self.excludes_waiting and self._record.waits_for_people)
+        return bool(state.frozen) or (self.excludes_waiting and (self._record.waits_for_people or state.listens))
 
     def _ends(self) -> list[int]:
         ends = [] if self.wait_at_most is None else [self._closes, self._deadline_at]

@@ -31,6 +31,7 @@ from ..outcome import nothing_done
 from .appeal import Appeals
 from .changes import knows
 from .compact import cut, fit, truncate
+from .conversation import hear
 from .draw import Purse
 from .early import beforehand
 from .live import LiveRun
@@ -53,6 +54,7 @@ NOT_DEARER = "near the limit no model is asked that may cost more than the prese
 
 async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
+    hear(run)
     await fit(run, purse)
     # While a summary was asked for, or the run was frozen, it may have come to its end.
     if not await run.running.go_ahead():
@@ -103,7 +105,8 @@ async def wrap_up(run: LiveRun) -> None:
     kind = DecisionKind.ANSWER if answers else DecisionKind.MALFORMED
     run.record.say(TranscriptItem(kind="decision", text=decision.text, status=kind.value, model=result.model))
     run.apply(Decided(run.state.step, kind, 0, decision.problem))
-    run.answer = decision.text if answers else None
+    if answers:
+        run.answer = decision.text
 
 
 async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> DecideResult | None:
@@ -115,6 +118,7 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         attempts=held.attempts,
         observations=run.news.observations,
         notes=run.news.notes,
+        heard=run.news.heard,
         last=last,
         model=run.state.models[-1] if run.state.models else None,
         beforehand=None if last else beforehand(run),

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.deeds import PAYLOADS, instead
-from backstay.contracts.messages import Grant, Hold, Kill, MessageState, Vote, read_message
+from backstay.contracts.messages import Grant, Hold, Kill, MessageState, Say, Vote, read_message
 from backstay.contracts.problems import C, Contract, Problem, summary
 from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.characters import escaped
@@ -117,7 +117,7 @@ class Messages:
             # Only the replay of a run that refused this spelling of a member once.
             raise self.refused(name, "NotInGroup", "only members may answer", vote.by)
 
-    async def check_sender(self, name: str, message: Vote | Hold | Grant) -> None:
+    async def check_sender(self, name: str, message: Vote | Hold | Grant | Say) -> None:
         """Checks that a message is from the person it names, as far as the run wants proofs of it.
 
         Raises:

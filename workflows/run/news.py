@@ -1,9 +1,9 @@
-"""The news for the next decision: results of calls, and notes of the runtime."""
+"""The news for the next decision: results of calls, notes of the runtime, and words of people."""
 
 from dataclasses import dataclass, field, replace
 
 from backstay.contracts.call import shortened
-from backstay.contracts.decision import Compaction, Observation
+from backstay.contracts.decision import Compaction, Heard, Observation
 from backstay.kernel.compacting import ITEM_OVERHEAD
 
 SHOWN_WEIGHED = "what is shown of long words that were refused is counted"
@@ -31,6 +31,7 @@ class News:
     counted: int = 0
     shown: int | None = None
     compaction: Compaction | None = None
+    heard: list[Heard] = field(default_factory=list[Heard])
 
     def weigh(self, text: str) -> None:
         """Counts a text that the next request to the model gains."""
@@ -40,6 +41,11 @@ class News:
         """Adds the one result of a call; `text` is what the model reads of it."""
         self.observations.append(observation)
         self._weigh_result(text)
+
+    def hear(self, heard: Heard) -> None:
+        """Adds words of a person."""
+        self.heard.append(heard)
+        self.weigh(heard.shown)
 
     def omit_results(self) -> None:
         """Leaves out the texts of results, where the budget has no room for them; each call keeps its place."""

@@ -29,7 +29,8 @@ _ANSWER = 600
 _LINE = 180
 _YOU = "you@example.com"
 _IN_PART = "- the call is shown in part: read it whole with `backstay show RUN -o json`, then name its digest"
-_SEND = "Answer it here: **More Actions**, **Send a Signal**"
+_SIGNAL = "**More Actions**, **Send a Signal**"
+_SEND = f"Answer it here: {_SIGNAL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def details(run_id: str, request: RunRequest, status: RunStatusView, latest: Lat
         lines += ["", *_approval(run_id, approval)]
     if (more := len(status.pending_approvals) - MEMO_APPROVALS) > 0:
         lines += ["", f"**{more} more** wait: {code(f'backstay show {shlex.quote(escaped(run_id))}')}"]
+    lines += _conversation(run_id, status)
     if latest.calls:
         lines += ["", "**Last decision:**", "", *(f"- {call}" for call in latest.calls)]
     lines += [*relatives(status, namespace), "", *_budget(status), *people(status)]
@@ -74,15 +76,37 @@ def _state(request: RunRequest, status: RunStatusView, latest: Latest) -> list[s
     if request.requested_by:
         told.append(f"asked for by {inert(request.requested_by)} (a claim)")
     lines = [f"**State:** {' · '.join(told)}"]
-    if latest.answer and status.state == "closed":
+    if latest.answer and status.state in ("closed", "waiting_input"):
         lines += ["", f"**Answer:** {inert(_cut(' '.join(latest.answer.split()), _ANSWER))}"]
     return lines
+
+
+def _conversation(run_id: str, status: RunStatusView) -> list[str]:
+    """Returns how to say more to a run that is kept open; nothing where no words are taken."""
+    open_now = status.conversation
+    if open_now is None or open_now.closed or status.stop_reason is not None:
+        return []
+    who = f"who asked for it, and {inert(open_now.group)}" if open_now.group else "who asked for it"
+    until = f", until {open_now.open_until}" if status.state == "waiting_input" else ", for its next decision"
+    return [
+        "",
+        f"**Say more** (turn {open_now.turn}; {who}{until}): {_SIGNAL}, name `say`, data with your own name",
+        "",
+        *_json({"by": _YOU, "text": "what you want to know next"}),
+        "",
+        f"Or in a terminal: {code(f'backstay say {shlex.quote(escaped(run_id))} TEXT')}. It ends with "
+        f"{code('--close')}, or when nobody speaks.",
+    ]
 
 
 def _words_for(status: RunStatusView, latest: Latest) -> str:
     """Returns where the run stands; of a closed one, how it ended."""
     if status.stop_reason is None:
-        return {"closed": "cancelled", "waiting_approval": "waiting for approval"}.get(status.state, status.state)
+        return {
+            "closed": "cancelled",
+            "waiting_approval": "waiting for approval",
+            "waiting_input": "waiting for words",
+        }.get(status.state, status.state)
     detail = f" ({inert(_cut(latest.detail, _LINE))})" if latest.detail else ""
     if status.stop_reason == "completed":
         return "completed"

@@ -6,7 +6,7 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.carry import CarriedProofs
-from backstay.contracts.messages import Grant, Hold, Vote
+from backstay.contracts.messages import Grant, Hold, Say, Vote
 from backstay.contracts.proof import SignedMessage, Stance, VerifyInput, VerifyResult, sent
 from backstay.kernel.approval import Refusal
 from backstay.kernel.events import ClaimProven
@@ -60,7 +60,7 @@ class Proofs:
         """Returns what the next link knows of proofs."""
         return CarriedProofs(used=sorted(self._used), doubts=dict(self._doubts.counts), heard=sorted(self._heard))
 
-    async def refuses(self, name: str, message: Vote | Hold | Grant) -> Refusal | None:
+    async def refuses(self, name: str, message: Vote | Hold | Grant | Say) -> Refusal | None:
         """Returns why a message does not count as its sender's; None where it does.
 
         Whatever it waits for, the run may have changed when this returns: what a message answers may have been answered
@@ -75,7 +75,7 @@ class Proofs:
             return _UNVERIFIABLE if once_refused or knows(NO_BLIND_TRUST) else None
         return await self._verified(name, message, message.proof)
 
-    async def _verified(self, name: str, message: Vote | Hold | Grant, proof: str) -> Refusal | None:
+    async def _verified(self, name: str, message: Vote | Hold | Grant | Say, proof: str) -> Refusal | None:
         by_form = knows(BY_FORM)
         known = proof_id(proof) if by_form else proof
         if known is None:
@@ -114,7 +114,7 @@ class Proofs:
         asked = person in self._heard or any(person in people_keys(group) for group in groups)
         return person if asked else ""
 
-    def _question(self, name: str, message: Vote | Hold | Grant, proof: str) -> VerifyInput:
+    def _question(self, name: str, message: Vote | Hold | Grant | Say, proof: str) -> VerifyInput:
         info = workflow.info()
         signed = SignedMessage(namespace=info.namespace, run_id=info.workflow_id, message=name, content=sent(message))
         return VerifyInput(signed=signed, by=message.by, proof=proof, at_ms=self._clock.now_ms())

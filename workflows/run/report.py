@@ -21,6 +21,7 @@ from backstay.kernel.stopping import interrupts
 
 from .children import children_of, ended_children, labels_of
 from .clock import Clock
+from .conversation import answer_of, view_of
 from .live import LiveRun
 from .page import Latest
 from .record import Record
@@ -86,6 +87,7 @@ def status_of(record: Record, clock: Clock, run: LiveRun | None, seen_at: dateti
         refused=list(record.refused),
         parent=record.parent,
         children=children_of(state),
+        conversation=view_of(run),
     )
 
 
@@ -100,7 +102,7 @@ def result_of(request: RunRequest, record: Record, clock: Clock, run: LiveRun | 
         status=stop.status.value,
         stop_reason=stop.reason.value,
         stop_detail=stop.detail,
-        answer=run.answer if run else None,
+        answer=answer_of(run) if run else None,
         steps=state.step,
         spent=Spent.by(state.budget, clock.seconds()),
         budget=LimitsInForce.of(state.budget.limits),
@@ -132,7 +134,7 @@ def latest_of(record: Record, run: LiveRun | None) -> Latest:
     """Returns the run's latest words for its page; `run` is None before the admission."""
     return Latest(
         calls=tuple(told.line for told in run.told.values()) if run else (),
-        answer=run.answer if run else None,
+        answer=answer_of(run) if run else None,
         detail=record.stop.detail if record.stop else None,
     )
 
@@ -148,4 +150,6 @@ def open_state(record: Record) -> State:
         return "stopping"
     if state.stands_still:
         return "paused"
-    return "waiting_approval" if record.waits_for_people else "running"
+    if record.waits_for_people:
+        return "waiting_approval"
+    return "waiting_input" if state.listens else "running"

@@ -12,6 +12,7 @@ from backstay.contracts.admission import (
     ApprovalSpec,
     ArchiveSpec,
     ContextSpec,
+    ConversationSpec,
     LinkSpec,
     ModelSpec,
     OtherModel,
@@ -134,6 +135,7 @@ class Catalog:
             search_attributes=self._settings.search_attributes,
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
+            conversation=self._conversation(agent),
             # What a child spends is part of what its parent has drawn.
             draws=None if request.parent else self._org.limits.draws(request.tenant, agent.name),
             exposure=exposure,
@@ -275,6 +277,18 @@ class Catalog:
         """Returns the members of each group that answers questions of a server."""
         asked = {name: table.questions for name, table in agent.config.mcp.items() if table.questions is not None}
         return {group: self._members(agent, f"mcp.{name}.questions", group) for name, group in asked.items()}
+
+    def _conversation(self, agent: Agent) -> ConversationSpec | None:
+        """Returns how the agent keeps its runs open; None where they end with their answer.
+
+        Raises:
+            ConfigurationError: the group that may speak has no members.
+        """
+        table = agent.config.conversation
+        if table is None:
+            return None
+        members = self._members(agent, "conversation.speakers", table.speakers)
+        return ConversationSpec(keep_open=seconds(table.keep_open), group=table.speakers, members=members)
 
     def _members(self, agent: Agent, key: str, group: str | None) -> list[str]:
         """Returns the people of the group that a key names; nobody where it names none.

@@ -228,6 +228,18 @@ class ApprovalTable(Contract):
     notify: Notify | None = None
 
 
+class ConversationTable(Contract):
+    """The table `[conversation]`: keeps runs open after their answer, so that people may say more.
+
+    Attributes:
+        keep_open: how long a run waits after each answer for more words, under the same budget.
+        speakers: the group that may speak, beside who asked for the run.
+    """
+
+    keep_open: Duration
+    speakers: Group | None = None
+
+
 class PolicyTable(Contract):
     """The table `[policy]`: tools permitted without a rule, and whether the agent's own rules are enforced.
 
@@ -260,6 +272,7 @@ class AgentConfig(Contract):
         exposure: limits of what calls mean, by meter.
         registers: known values by the name of their register: a list, or a file in the agent's folder.
         mcp: MCP servers by the name that the agent gives them; their tools are listed as `mcp:NAME/TOOL`.
+        conversation: keeps runs open after their answer, so that people may say more.
         delegate: the agents that `std:delegate` may ask, and how many of their runs there may be.
     """
 
@@ -278,6 +291,7 @@ class AgentConfig(Contract):
     std: ReadyTable = ReadyTable()
     mcp: dict[ServerName, McpTable] = Field(default_factory=dict[str, McpTable])
     delegate: DelegateTable | None = None
+    conversation: ConversationTable | None = None
 
     def thresholds(self, *, calls_tools: bool) -> Thresholds:
         """Returns when a run stops, is told to conclude and wraps up; without tools every answer is a last one."""

@@ -35,6 +35,14 @@ def check_times(config: AgentConfig, file: Path, limit: int | None) -> None:
             where=place_of(file, f"approval.{key}"),
             mend="lower `expires_after` or raise `wait_at_most`",
         )
+    open_for = config.conversation
+    if open_for is not None and seconds(open_for.keep_open) > outer:
+        raise ConfigurationError(
+            f"`conversation.keep_open` ({open_for.keep_open}) is longer than `approval.wait_at_most` "
+            f"({approval.wait_at_most}), which limits all waiting",
+            where=place_of(file, "conversation.keep_open"),
+            mend="lower `keep_open`, or raise `wait_at_most` under `[approval]`",
+        )
     if not config.budget.seconds_exclude_approvals and limit is not None and limit < asked:
         raise ConfigurationError(
             f"{own} is longer than the run: waiting uses up its `seconds` ({limit}), "

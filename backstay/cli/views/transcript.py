@@ -48,6 +48,8 @@ def lines(item: TranscriptItem) -> Generator[Text]:
         case "compacted":
             words = f"older turns in short: {item.text}" if item.status == "summarised" else item.text
             yield Text.assemble(_INDENT, "· ", (one_line(words or "", length), "dim"))
+        case "said":
+            yield Text.assemble(_INDENT, "· ", (one_line(f"{item.by}: {item.text or ''}", length), "bold"))
         case "goal":
             return
 

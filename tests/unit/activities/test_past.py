@@ -205,3 +205,16 @@ def test_a_goal_that_a_run_wrote_has_the_labels_of_what_that_run_had_read() -> N
     assert targets(past, [], "eve@evil.example") == ("untrusted",)
     assert targets(past, result("read", "1-0", MAIL), "zoe@acme.com") == ("model",)
     assert targets(past, [], "eve@evil.example") == ("untrusted",)
+
+
+def test_later_words_of_the_requester_vouch_for_calls_after_them_and_those_of_others_are_labelled(
+    past: RunPast,
+) -> None:
+    mine = Said("write to zoe@acme.com", "write to zoe@acme.com", by_requester=True)
+    other = Said("olga says: write to zoe@acme.com", "write to zoe@acme.com")
+    before = result("read", "1-0", MAIL)
+    assert targets(past, [*before, other], "zoe@acme.com") == ("speaker",)
+    assert targets(past, [*before, other, mine], "zoe@acme.com") == ("speaker", "trusted", "user")
+    # INVARIANT: a call is judged by the words before its own decision.
+    assert targets(past, before, "zoe@acme.com") == ("model",)
+    assert targets(past, [*before, other, mine], "bob@acme.com") == ("tool:read.sender",)

@@ -119,3 +119,9 @@ def test_what_was_executed_beside_a_refused_call_stays_whole() -> None:
         extra,
     )
     assert (len(reply.calls[1].arguments) < 300, reply.parts[1].extra) == (True, {})
+
+
+def test_an_answer_stays_whole_where_a_person_said_more_and_a_refused_reply_does_not() -> None:
+    more = Said("go on", "go on", by_requester=True, opens=True)
+    assert shown(Decision(text=LONG), more).text == LONG
+    assert shown(Decision(text=LONG), NOTE, Said("go on", "go on", by_requester=True)).text != LONG

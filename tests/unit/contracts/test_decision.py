@@ -7,6 +7,7 @@ from backstay.contracts.decision import (
     DecideInput,
     DecideResult,
     Decision,
+    Heard,
     LostAttempts,
     Observation,
     Part,
@@ -131,3 +132,8 @@ def test_a_bill_at_another_price_is_the_dearer_of_both(sent: int, usd: int) -> N
 def test_what_lost_attempts_cost_reaches_the_kernel_whole() -> None:
     lost = LostAttempts(lost_attempts=2, bills=[BilledUsage(input_tokens=7, output_tokens=3, cached_tokens=1)])
     assert lost.lost() == Lost(2, (Usage(7, 3, 1),))
+
+
+def test_words_of_another_person_are_shown_under_that_name_and_those_of_the_requester_as_they_are() -> None:
+    assert Heard(by="ann", text="hi", requester=True).shown == "hi"
+    assert Heard(by="bob", text="hi", requester=False).shown == "bob, who did not ask for this run, says:\nhi"

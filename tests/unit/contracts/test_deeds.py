@@ -6,9 +6,10 @@ import pytest
 
 from backstay.contracts import names
 from backstay.contracts.deeds import PAYLOADS, Deed, deed_of, instead, refused_in
-from backstay.contracts.messages import Answer, Edit, Grant, Hold, Kill, Vote, read_message
+from backstay.contracts.messages import Answer, Edit, Grant, Hold, Kill, Say, Vote, read_message
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.budget import Limits
+from backstay.kernel.conversation_events import ConversationClosed, WordsSaid
 from backstay.kernel.events import (
     ApprovalEnded,
     ApprovalOpened,
@@ -45,6 +46,8 @@ STATE = RunState().after(ApprovalOpened(Approval("apr_1", ApprovalKind.ACTION, "
         (Thawed("i1", "ann", 5), "thawed", None, "incident i1"),
         (Paused("ann"), "paused", None, None),
         (Resumed("ann", "go"), "resumed", None, "go"),
+        (WordsSaid("ann", False, "and?"), "said", None, None),
+        (ConversationClosed("ann"), "closed", None, None),
         (ApprovalVoted("apr_1", "ann", "fine"), "approved", "pay", "fine"),
         (ApprovalEnded("apr_1", ApprovalEnd.DENIED, "ann", "no"), "denied", "pay", "no"),
         (ApprovalEnded("apr_1", ApprovalEnd.EDITED, "ann"), "edited", "pay", None),
@@ -64,10 +67,11 @@ def test_what_a_person_does_has_a_name_a_time_and_a_comment(
     "event",
     [
         CancelRequested(),
+        ConversationClosed(None),
         ApprovalEnded("apr_1", ApprovalEnd.EXPIRED),
         ApprovalEnded("apr_1", ApprovalEnd.APPROVED, "ann"),
     ],
-    ids=["the engine", "time", "the vote before it is the deed"],
+    ids=["the engine", "nobody spoke", "time", "the vote before it is the deed"],
 )
 def test_what_nobody_did_is_no_deed(event: Event) -> None:
     assert deed_of(AT, event, STATE) is None
@@ -102,5 +106,5 @@ def test_each_refusal_has_its_own_mend(message: str, code: str, words: str) -> N
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_a_payload_that_is_shown_is_one_that_is_taken(name: str) -> None:
     votes = {names.APPROVE: Vote, names.DENY: Vote, names.ANSWER: Answer, names.EDIT: Edit}
-    models = {**votes, names.KILL: Kill, names.GRANT: Grant}
+    models = {**votes, names.KILL: Kill, names.GRANT: Grant, names.SAY: Say}
     assert not isinstance(read_message(models.get(name, Hold), (json.loads(PAYLOADS[name]),)), list)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantTerms, Hold, Kill, Vote, read_message
+from backstay.contracts.messages import Answer, Approve, Edit, Grant, GrantTerms, Hold, Kill, Say, Vote, read_message
 from backstay.contracts.problems import Contract, Problem, plain_problems, summary
 from backstay.contracts.proof import sent
 from backstay.contracts.status import PageRequest
@@ -46,6 +46,9 @@ BAD: dict[str, tuple[type[Contract], tuple[Any, ...], str, str]] = {
         "budget",
         ABOVE,
     ),
+    "nothing said": (Say, ({"by": "ann"},), "$", "has neither `text` nor `close`"),
+    "no words": (Say, ({"by": "ann", "text": ""},), "text", SHORT),
+    "a close of text": (Say, ({"by": "ann", "close": "yes"},), "close", "input should be a valid boolean"),
     "a grant for no reason": (Grant, ({"by": "ann", "budget": {"steps": 1}},), "reason", "required"),
     "an unknown field": (Hold, ({"by": "ann", "until": CANARY},), "until", "unknown field"),
     "a vote on nothing": (Vote, ({"by": "ann"},), "approval_id", "required"),

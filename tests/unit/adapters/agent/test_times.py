@@ -27,6 +27,7 @@ COUNTED = "[budget]\nseconds_exclude_approvals = false\n"
         ('[approval]\nwait_at_most = "1h"\n', 3, ("`approval.expires_after` (24h)", "lower `expires_after`")),
         ('[approval]\nexpires_after = "2d"\nwait_at_most = "1d"\n', 3, ("(2d)", "(1d)")),
         ('[approval]\nwait_at_most = "99999999d"\n', 3, ("longer than 3650 days",)),
+        ('[conversation]\nkeep_open = "8d"\n', 3, ("`conversation.keep_open` (8d)", "lower `keep_open`")),
     ],
 )
 def test_an_agent_that_promises_more_time_than_there_is_does_not_load(

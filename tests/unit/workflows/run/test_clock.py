@@ -158,3 +158,13 @@ def test_a_frozen_run_waits_for_nobody(clock: Clock, record: Record, time: Time,
     time.passes(30 * 60)
     record.apply(Thawed("i1", "olga", clock.frozen_ms()))
     assert (minutes(clock, clock.end_ms(DAY)), clock.seconds()) == (60, 0)
+
+
+def test_the_time_to_say_more_is_part_of_all_waiting_and_ends_before_the_engine_ends_the_run(
+    record: Record, time: Time, admission: Admission
+) -> None:
+    clock = Clock(record, time, time.now, closes=time.now + timedelta(hours=3))
+    admit(clock, admission, wait_at_most=None)
+    assert minutes(clock, clock.open_until_ms(DAY) + 10_000) == 3 * 60
+    admit(clock, admission, wait_at_most=3_600)
+    assert minutes(clock, clock.open_until_ms(DAY)) == 60
