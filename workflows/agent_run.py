@@ -1,7 +1,6 @@
 """AgentRun: one governed run of an agent. The kernel decides, this obeys."""
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -217,8 +216,10 @@ class AgentRun:
             while self._record.stop is None and not self._record.state.cancelled:
                 if await self._rolls_over(parts):
                     return
-                rolls = functools.partial(self._chain.due, run.admission)
-                if await self._conversation.heard(rolls) and await self._running.go_ahead():
+                if (
+                    await self._conversation.heard(lambda: self._chain.due(run.admission))
+                    and await self._running.go_ahead()
+                ):
                     await self._step(run, calls, appeals, purse)
                     self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():
