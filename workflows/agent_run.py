@@ -208,6 +208,10 @@ class AgentRun:
         holds = HoldParts(purse, parts.meters, appeals, parts.approvals.standing)
         calls = Calls(run, parts.approvals, holds, children)
         deadline = asyncio.create_task(self._clock.deadline())
+
+        def rolls() -> bool:
+            return self._chain.due(run.admission)
+
         try:
             if carried is not None and await recall(run):
                 self._chain.opens()
