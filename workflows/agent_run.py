@@ -98,7 +98,7 @@ class AgentRun:
         self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages)
         self._answers = Answers(self.messages)
-        self._conversation = Conversation(self._record, self._clock, self.messages)
+        self._conversation = Conversation(self._record, self._clock, self.messages, self._chain)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
             names.APPROVE: self._answers.approve,
             names.ANSWER: self._answers.answer,
@@ -208,10 +208,6 @@ class AgentRun:
         holds = HoldParts(purse, parts.meters, appeals, parts.approvals.standing)
         calls = Calls(run, parts.approvals, holds, children)
         deadline = asyncio.create_task(self._clock.deadline())
-
-        def rolls() -> bool:
-            return self._chain.due(run.admission)
-
         try:
             if carried is not None and await recall(run):
                 self._chain.opens()
@@ -220,10 +216,7 @@ class AgentRun:
             while self._record.stop is None and not self._record.state.cancelled:
                 if await self._rolls_over(parts):
                     return
-                if (
-                    await self._conversation.heard(lambda: self._chain.due(run.admission))
-                    and await self._running.go_ahead()
-                ):
+                if await self._conversation.heard() and await self._running.go_ahead():
                     await self._step(run, calls, appeals, purse)
                     self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():

@@ -1,6 +1,5 @@
 """Takes the words of people to a run that is kept open after its answer, and waits for more."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from backstay.contracts.messages import Say, SayResult
 from backstay.kernel.conversation import Speakers
 from backstay.kernel.conversation_events import ConversationClosed, ConversationOpened, TurnEnded, WordsSaid
 
+from .chain import Chain
 from .clock import Clock
 from .conversation import answer_of, conversation_of
 from .live import LiveRun
@@ -21,10 +21,11 @@ from .record import Record
 class Conversation:
     """The conversation of a run with people."""
 
-    def __init__(self, record: Record, clock: Clock, messages: Messages) -> None:
+    def __init__(self, record: Record, clock: Clock, messages: Messages, chain: Chain) -> None:
         self._record = record
         self._clock = clock
         self._messages = messages
+        self._chain = chain
         self._run: LiveRun | None = None
 
     def begin(self, run: LiveRun) -> None:
@@ -74,21 +75,17 @@ class Conversation:
         until = self._clock.open_until_ms(timedelta(seconds=spec.keep_open if spec else 0))
         run.apply(TurnEnded(state.conversation.turn, answer_of(run) or "", until))
 
-    async def heard(self, rolls: Callable[[], bool]) -> bool:
-        """Waits for words, where the run has answered; returns False where it ends instead, or another link goes on.
-
-        Args:
-            rolls: tells whether another link is to go on with the run.
-        """
+    async def heard(self) -> bool:
+        """Waits for words, where the run has answered; returns False where it ends instead, or another link goes on."""
         record = self._record
-        while self._waits() and not rolls() and (until := record.state.conversation.open_until_ms) is not None:
+        while self._waits() and not self._rolls() and (until := record.state.conversation.open_until_ms) is not None:
             if record.state.frozen:
-                await workflow.wait_condition(lambda: not record.state.frozen or not self._waits() or rolls())
+                await workflow.wait_condition(lambda: not record.state.frozen or not self._waits() or self._rolls())
                 continue
             try:
                 # People speak, close the conversation or kill the run meanwhile, or an incident holds it.
                 await workflow.wait_condition(
-                    lambda: not self._waits() or bool(record.state.frozen) or rolls(),
+                    lambda: not self._waits() or bool(record.state.frozen) or self._rolls(),
                     timeout=timedelta(milliseconds=max(0, until - self._clock.now_ms())),
                     timeout_summary="for people to say more",
                 )
@@ -99,3 +96,6 @@ class Conversation:
 
     def _waits(self) -> bool:
         return self._record.state.listens and not self._record.over
+
+    def _rolls(self) -> bool:
+        return self._run is not None and self._chain.due(self._run.admission)
