@@ -326,4 +326,4 @@ async def test_completion_knows_runs_agents_and_states_and_is_silent_without_a_s
         place.completed("list", "--stop-reason", "budget"),
         place.completed("show", run_id[:20], TEMPORAL_ADDRESS="127.0.0.1:1"),
     )
-    assert found == [[run_id], ["clerk"], ["waiting_approval"], ["budget_exhausted"], []]
+    assert found == [[run_id], ["clerk"], ["waiting_approval", "waiting_input"], ["budget_exhausted"], []]
