@@ -155,7 +155,9 @@ async def test_of_five_runs_two_work_at_a_time_and_the_others_wait_in_the_order_
         await shop.waiting(3)
         await shop.until(lambda: _queued(runs[4]))
         waits = await state(runs[4])
-        assert (waits["state"], waits["spent"]["model_calls"], waits["spent"]["seconds"]) == ("queued", 0, 0)
+        assert (waits["state"], waits["spent"]["model_calls"]) == ("queued", 0)
+        await asyncio.sleep(1.5)  # its seconds stand still while it is queued, however long its admission took
+        assert (await state(runs[4]))["spent"]["seconds"] == waits["spent"]["seconds"] <= 5
         assert waits["trouble"].startswith("place 3 in the queue at ")
         assert waits["trouble"].endswith(" UTC: 2 at once, by the limit runs_at_once:tenant")
         for number in range(5):
