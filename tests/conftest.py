@@ -2,6 +2,7 @@
 
 import base64
 import faulthandler
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,9 @@ from temporalio.client import Client
 from backstay.adapters.engine.dev_server import DevServer, dev_server
 from backstay.client.connection import connect
 
+_YOUNG_OBJECTS = 7_000
+"""Ten times Python's own: how many new objects the garbage collector waits for."""
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
@@ -24,6 +28,17 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """
     seconds, stderr = float(node.config.getini("faulthandler_timeout")), node.config.stash[fault_handler_stderr_fd_key]
     faulthandler.dump_traceback_later(seconds, file=stderr, exit=True)
+
+
+def pytest_collection_finish() -> None:
+    """Keeps all that the tests are made of out of the garbage collector's sight.
+
+    A full collection would look at each of some ten thousand tests, and hold up a workflow for more than Temporal's two
+    seconds where three processes share two cores.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 @pytest.fixture(scope="session", autouse=True)

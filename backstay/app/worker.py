@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
@@ -133,6 +134,10 @@ async def _ended(work: asyncio.Task[None], limit: float, idle_seconds: float | N
 
 async def _serve(app: Application, client: Client, stop: asyncio.Event, ready: Callable[[], None], say: Say) -> None:
     async with serving(app, client):
+        # A full collection holds up every thread, and Temporal fails a workflow task that takes two seconds: what was
+        # loaded by now stays for good, and is never looked at again.
+        gc.collect()
+        gc.freeze()
         ready()
         await stop.wait()
         say("stopping: no new work; running activities are given time to finish")
