@@ -30,7 +30,7 @@ def pay(amount: int) -> str:
     return "paid"
 """
 TASK = timedelta(seconds=1)
-"""The time limit of a task: one whose local activity takes four fifths of it is completed, and another one begun."""
+"""The time limit of a task: policy takes nearly as long."""
 
 
 async def asked(handle: WorkflowHandle[Any, Any], calls: int) -> None:
@@ -43,7 +43,6 @@ async def asked(handle: WorkflowHandle[Any, Any], calls: int) -> None:
 async def test_verdicts_that_outlast_a_task_are_replayed_as_they_were(
     client: Client, agent_folder: Callable[..., Path], calls: int
 ) -> None:
-    # All verdicts together come just when the task is completed for their sake.
     agents = agent_folder(toml=TOML, tools=TOOLS.format(seconds=0.8 / calls))
     (agents / "clerk" / "policy.cedar").write_text(RULE)
     script = [Reply(calls=[Call("pay", {"amount": number}) for number in range(calls)]), Reply("done")]
