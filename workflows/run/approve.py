@@ -346,6 +346,7 @@ class Approvals:
             grantable=verdict.grantable if kind is ApprovalKind.ACTION and not editors else None,
             sources=verdict.origins.sources if verdict.origins else {},
             copied=verdict.origins.copied if verdict.origins else {},
+            within=verdict.origins.within if verdict.origins else {},
         )
         self._run.apply(ApprovalOpened(approval))
         self._notices.tell(opened, "opened")
