@@ -34,10 +34,11 @@ AUTHORIZE_HERE: LocalActivityConfig = {
     "retry_policy": RetryPolicy(maximum_attempts=3, initial_interval=timedelta(milliseconds=100)),
 }
 
+# Nothing is lost where nobody waits for the answer: a kill does not.
 AUTHORIZE: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(maximum_attempts=3),
-    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    "cancellation_type": ActivityCancellationType.TRY_CANCEL,
 }
 
 NOTIFY: ActivityConfig = {

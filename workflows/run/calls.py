@@ -82,8 +82,8 @@ class Calls:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
         if len(decision.calls) > 1 or any(is_long_denied(call.arguments) for call in decision.calls):
-            # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
-            # and would find no answer there to what was asked only in the next task.
+            # In older runs verdicts come by a local activity, and a task of the workflow may end with it: its replay
+            # goes on at once, and would find no answer there to what was asked only in the next task.
             run.knows_all = knows(BEFORE_VERDICTS)
         judged = await self._judged(decision.calls)
         if any(one.interrupted for one in judged):
