@@ -25,7 +25,7 @@ WORDS_BYTES = 600_000
 
 
 class Authorize:
-    """The local activity `authorize`: one verdict per call, recorded in the history as one event."""
+    """The activity `authorize`: one verdict per call. Runs of before have it as a local activity."""
 
     def __init__(self, conversations: Conversations, reviewer: Reviewer) -> None:
         self._conversations = conversations

@@ -55,6 +55,7 @@ from .run.orders import Orders
 from .run.page import details
 from .run.prove import Proofs
 from .run.publish import Publisher, clear_start_claims
+from .run.quiet import Quiet
 from .run.record import Record
 from .run.report import latest_of, result_of, standing_of, status_of
 from .run.reports import RunReports
@@ -80,6 +81,7 @@ class AgentRun:
         if self._request is not None:
             changes.begin()
         self._record = Record(workflow.now, workflow.info().workflow_id, self._request)
+        self._record.quiet = Quiet(workflow.info().get_current_history_length)
         self._clock = Clock(self._record, workflow.now, workflow.info().start_time, closed_by_engine())
         self._running = Running(self._record, options.shared_fairly(self._request.tenant if self._request else ""))
         self._admission: Admission | None = self._carried.admission if self._carried else None
@@ -114,7 +116,9 @@ class AgentRun:
         self._record.heed(self._running.heed)
         self._publisher: Publisher | None = None
         if self._request is not None:
-            self._publisher = Publisher(self._request, lambda: standing_of(self._record), self._has_attributes)
+            self._publisher = Publisher(
+                self._request, lambda: standing_of(self._record), self._has_attributes, self._record.quiet.left
+            )
             self._record.heed(self._publisher.heed)
             reports = RunReports(workflow.info().workflow_id, self._request, report)
             measured = Measured(self._record, self._clock, tell)
@@ -142,6 +146,7 @@ class AgentRun:
         if self._request is None:
             self._record.close(None)
             raise invalid_input(self._problems)
+        quiet = asyncio.create_task(self._record.quiet.guard(lambda: self._record.audit.records))
         try:
             return await self._governed(self._request)
         except FailureError:
@@ -151,6 +156,8 @@ class AgentRun:
             # A bug of ours must not leave the run in endless workflow-task retries: it fails, and says so.
             text = f"{type(bug).__name__} in the run itself"
             raise ApplicationError(text, type="InternalError", non_retryable=True) from bug
+        finally:
+            quiet.cancel()
 
     async def _governed(self, request: RunRequest) -> dict[str, Any]:
         work = asyncio.create_task(self._work(request))

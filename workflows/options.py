@@ -28,17 +28,17 @@ ADMIT: ActivityConfig = {
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 }
 
-# A local activity runs inside a workflow task, and signals wait while it does: short, and few attempts.
-AUTHORIZE: LocalActivityConfig = {
+# Of runs of before: a local activity runs inside a workflow task, and signals wait while it does.
+AUTHORIZE_HERE: LocalActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=5),
     "retry_policy": RetryPolicy(maximum_attempts=3, initial_interval=timedelta(milliseconds=100)),
 }
 
-# The same question to whichever worker takes it, where the one that runs the workflow task cannot answer.
-AUTHORIZE_ELSEWHERE: ActivityConfig = {
+# Nothing is lost where nobody waits for the answer: a kill does not.
+AUTHORIZE: ActivityConfig = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(maximum_attempts=3),
-    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    "cancellation_type": ActivityCancellationType.TRY_CANCEL,
 }
 
 NOTIFY: ActivityConfig = {

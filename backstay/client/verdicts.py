@@ -12,7 +12,7 @@ from temporalio.client import Client
 from backstay.contracts import names
 from backstay.contracts.decision import DecideResult, Decision, ProposedCall
 from backstay.contracts.policy import AuthorizeResult
-from backstay.kernel.keys import decided_step
+from backstay.kernel.keys import decided_step, is_authorize
 from backstay.kernel.verdict import Outcome, Verdict
 
 _LOCAL_ACTIVITY = "core_local_activity"
@@ -64,13 +64,18 @@ async def judged_calls(client: Client, run_id: str, link: str | None = None) -> 
     early: set[str] = set()
     """The digests of verdicts that came with the last decision, while the run may still have asked for others."""
     scheduled: dict[int, int] = {}
+    asked: dict[int, set[str]] = {}
+    """The early verdicts in place of which a run has asked for others, by the event with which it did."""
     async for event in client.get_workflow_handle(run_id, run_id=link).fetch_history_events():
+        before = early
         if event.event_type not in _BETWEEN:
             early = set()
         if event.HasField("activity_task_scheduled_event_attributes"):
             activity_id = event.activity_task_scheduled_event_attributes.activity_id
             if (decided := decided_step(activity_id)) is not None:
                 scheduled[event.event_id] = decided
+            elif is_authorize(activity_id):
+                asked[event.event_id] = before
         elif event.HasField("activity_task_completed_event_attributes"):
             done = event.activity_task_completed_event_attributes
             if done.scheduled_event_id in scheduled:
@@ -80,12 +85,21 @@ async def judged_calls(client: Client, run_id: str, link: str | None = None) -> 
                 judged = _paired(decision, result.judged.verdicts if result.judged else ())
                 early = {verdict.digest for _, verdict in judged}
                 found |= {verdict.digest: JudgedCall(run_id, step, call, verdict) for call, verdict in judged}
+            elif (instead := asked.get(done.scheduled_event_id)) is not None:
+                answer = await _decoded(client, done.result.payloads, AuthorizeResult)
+                for call, verdict in _paired(decision, answer.verdicts):
+                    _take(found, JudgedCall(run_id, step, call, verdict), instead)
         elif event.HasField("marker_recorded_event_attributes"):
             for call, verdict in await _verdicts(client, event, decision):
-                one = JudgedCall(run_id, step, call, verdict)
-                if found.setdefault(verdict.digest, one) is not one and verdict.digest in early:
-                    found[verdict.digest] = one
+                _take(found, JudgedCall(run_id, step, call, verdict), early)
     return list(found.values())
+
+
+def _take(found: dict[str, JudgedCall], one: JudgedCall, instead: set[str]) -> None:
+    """Takes a call with its first verdict, or with one that the run has asked for in place of an early one."""
+    digest = one.verdict.digest
+    if digest not in found or digest in instead:
+        found[digest] = one
 
 
 def _paired(decision: Decision | None, verdicts: Sequence[Verdict]) -> Sequence[tuple[ProposedCall, Verdict]]:
@@ -97,7 +111,7 @@ def _paired(decision: Decision | None, verdicts: Sequence[Verdict]) -> Sequence[
 async def _verdicts(
     client: Client, event: HistoryEvent, decision: Decision | None
 ) -> Sequence[tuple[ProposedCall, Verdict]]:
-    """Reads the verdicts in an event with their calls; none in other events, such as an edited call's verdict."""
+    """Reads the verdicts, with their calls, in an event of a run that asked inside of its tasks; none in others."""
     marker = event.marker_recorded_event_attributes
     if marker.marker_name != _LOCAL_ACTIVITY or decision is None or "result" not in marker.details:
         return ()

@@ -104,6 +104,7 @@ class PendingApproval(AskingRun):
         grantable: what a yes may grant beyond this call, as `uses` and `hours`; null where it may grant nothing.
         sources: where the value of each argument comes from, in the words that rules read; empty where none reads them.
         copied: parts of texts that are copied from results with a label, by argument.
+        within: the fields of values that stand in results with a label alone, by argument.
     """
 
     approval_id: str
@@ -124,6 +125,7 @@ class PendingApproval(AskingRun):
     grantable: GrantCap | None = None
     sources: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
     copied: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+    within: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
 
     @property
     def releases(self) -> bool:
@@ -155,6 +157,7 @@ class PendingApproval(AskingRun):
             grantable=_cap(approval.grantable),
             sources={name: list(words) for name, words in approval.sources.items()},
             copied={name: list(quotes) for name, quotes in approval.copied.items()},
+            within={name: list(words) for name, words in approval.within.items()},
         )
 
 
@@ -241,7 +244,7 @@ def _brief(approval: PendingApproval) -> dict[str, Any]:
         brief[field] = [escaped(name)[:MEMO_TEXT] for name in whole[field][:MEMO_NAMES]]
     brief["reasons"] = [escaped(reason)[:MEMO_TEXT] for reason in approval.reasons[:MEMO_REASONS]]
     brief["args"] = _arguments(approval.args)
-    for field in ("sources", "copied"):
+    for field in ("sources", "copied", "within"):
         brief[field] = whole[field] if _bytes(whole[field]) <= MEMO_ARGUMENTS and not _steers(whole[field]) else {}
     cut = [f"args.{name}" for name, value in approval.args.items() if brief["args"].get(name) != value]
     cut += [field for field in whole if field not in ("args", "cut") and brief[field] != whole[field]]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from backstay.kernel.characters import escaped
 from backstay.kernel.excerpt import LINES, SHOWN, Excerpt, excerpts, on_one_line
 from backstay.kernel.ledger_period import Period
-from backstay.kernel.origins import MORE
+from backstay.kernel.origins import MORE, TOOL
 
 from .approval import PendingApproval
 from .exposure import ShownExposure, ShownSum
@@ -42,13 +42,15 @@ def arguments_of(approval: PendingApproval, shown: int = SHOWN) -> list[Excerpt]
 def origins_of(approval: PendingApproval) -> list[str]:
     """Says of each argument where its value comes from, one line each; nothing where no rule reads that."""
     named = list(approval.sources.items())[:LINES]
-    return [f"{on_one_line(name)}: {origin_words(words, approval.copied.get(name, []))}" for name, words in named]
+    told = [(name, words, approval.copied.get(name, []), approval.within.get(name, [])) for name, words in named]
+    return [f"{on_one_line(name)}: {origin_words(words, quotes, within)}" for name, words, quotes, within in told]
 
 
-def origin_words(words: Sequence[str], quotes: Sequence[str] = ()) -> str:
-    """Spells out on one line where a value comes from, and what it copies."""
+def origin_words(words: Sequence[str], quotes: Sequence[str] = (), within: Sequence[str] = ()) -> str:
+    """Spells out on one line where a value comes from, what it copies, and in which fields with a label it stands."""
     said = [text for word in words if (text := _word(word))]
-    where = ", ".join(said) or "from several places"
+    fields = ", ".join(on_one_line(word.removeprefix(TOOL)) for word in within)
+    where = (", ".join(said) or "from several places") + (f" ({fields})" if fields else "")
     return where + ("" if "user" in words else "; not in the request") + _quoted(quotes)
 
 

@@ -69,7 +69,8 @@ class Approval:
     `members` lists who is in each group; times are milliseconds since the epoch. `exposure` has the meters that the
     call adds to, as people are shown them, and `counted` the same over many runs, by period. `grantable` is what a yes
     may grant beyond this call; None where some rule that asks allows no standing grant. `sources` says where the values
-    of the call come from, and `copied` quotes what its texts copy, by argument; both empty where no rule reads it.
+    of the call come from, `copied` quotes what its texts copy, and `within` has the fields of values that stand in
+    results with a label alone, by argument; all empty where no rule reads it.
     """
 
     approval_id: str
@@ -93,6 +94,7 @@ class Approval:
     grantable: Grantable | None = None
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     copied: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def agreed(self) -> Counts:

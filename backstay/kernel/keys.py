@@ -16,6 +16,7 @@ _KEPT = "kept-"
 _CHILD = "child-"
 _OF_CHILD = re.compile(r"/child-\d+-\d+-[0-9a-f]{16}\Z")
 _RECONCILE = "reconcile-"
+_AUTHORIZE = "authorize-"
 LAST_ANSWER = "last-answer"
 """The name of the hold that a run keeps back for its last answer."""
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -143,8 +144,23 @@ def run_key(namespace: str, workflow_id: str, first_run_id: str) -> str:
 
 
 def authorize_id(call_id: str) -> str:
-    """Returns the id of the activity that asks another worker for the verdicts over a call and its siblings."""
-    return f"authorize-{call_id}"
+    """Returns the id of the activity that asks for the verdicts over a call and its siblings."""
+    return f"{_AUTHORIZE}{call_id}"
+
+
+def is_authorize(activity_id: str) -> bool:
+    """Tells whether an activity is one that an `authorize_id` names."""
+    return activity_id.startswith(_AUTHORIZE)
+
+
+def judge_now_id(call_id: str, number: int) -> str:
+    """Returns the id of the activity that asks for the verdict over a change of a call, while a person waits for it.
+
+    Args:
+        call_id: the call.
+        number: counts such questions of a run: several people may change one call at the same time.
+    """
+    return f"edit-{call_id}-{number}"
 
 
 def decision_key(run_key: str, step: int) -> str:

@@ -41,7 +41,8 @@ class Origins:
     arguments of a role. Where fields of results are left out, because they are many or long, `tool:*` stands in their
     place. `carries` has the labels of what free texts copy, `parts` the sources of the addresses, links
     and codes in them. `accepted` names the roles that the agent's own settings accept. `copied` quotes what texts copy,
-    by argument, for people. `grammar` is the version of all this.
+    by argument, for people; `within` tells them the fields of a value that stands in results with a label alone.
+    `grammar` is the version of all this.
     """
 
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -52,11 +53,12 @@ class Origins:
     parts: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     copied: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     grammar: int = GRAMMAR
 
     def unquoted(self) -> "Origins":
-        """Returns the same without quotes, as rules see it."""
-        return replace(self, copied={}) if self.copied else self
+        """Returns the same without what only people read, as rules see it."""
+        return replace(self, copied={}, within={}) if self.copied or self.within else self
 
     def fitting(self, room: int) -> "Origins":
         """Returns the same in about `room` bytes: with `tool:*` for the fields of results where they take more.
@@ -68,13 +70,14 @@ class Origins:
             return self
         lean = {part: _briefly(getattr(self, part)) for part in ("targets", "items", "texts", "parts")}
         sources = {name: _briefly(words) for name, words in self.sources.items()}
-        fitting = replace(self, sources=sources, copied={}, **lean)
+        fitting = replace(self, sources=sources, copied={}, within={}, **lean)
         if fitting._size() > room:
             raise TooLongError(f"where its values come from takes more than {room} bytes")
         return fitting
 
     def _size(self) -> int:
-        parts = [*self.sources.values(), *self.copied.values(), *(getattr(self, one) for one in PARTS[1:])]
+        told = [*self.sources.values(), *self.copied.values(), *self.within.values()]
+        parts = [*told, *(getattr(self, one) for one in PARTS[1:])]
         texts = [*self.sources, *(text for part in parts for text in part)]
         return len("".join(texts).encode("utf-8", "replace")) + 3 * len(texts)
 
@@ -88,11 +91,15 @@ _TRUSTED: Final = frozenset({TRUSTED})
 
 
 class Origin(NamedTuple):
-    """The origin of one entry: the places where it stands, its labels, and whether the organisation trusts it."""
+    """The origin of one entry: the places where it stands, its labels, and whether the organisation trusts it.
+
+    `within` has the fields of an entry that stands in results with a label alone.
+    """
 
     words: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
     trusted: bool = False
+    within: frozenset[str] = frozenset()
 
 
 def _briefly(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,7 +110,7 @@ def combined(entries: Sequence[Origin]) -> tuple[str, ...]:
     """Returns the words of a list, sorted; without entries it is `none`."""
     if not entries:
         return ABSENT
-    words, labels, trusted = entries[0]
+    words, labels, trusted, _ = entries[0]
     made_up = not words and not labels
     for entry in entries[1:]:
         words &= entry.words

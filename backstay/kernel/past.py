@@ -27,6 +27,7 @@ _TIMES: Final = frozenset({Kind.DATE, Kind.TIME})
 _SURROGATES: Final = 0xD800
 _BEHIND_SURROGATES: Final = 0xE000
 _NEITHER: Final = frozenset[str]()
+_NEITHER_GROUP: Final = frozenset[int]()
 _RECORD: Final = frozenset({RECORD})
 _DOCUMENT: Final = frozenset({DOCUMENT})
 _OFTEN: Final = 8
@@ -88,8 +89,9 @@ class Past:
         self._size = 0
         self._marks = marks
         self._signs: dict[Token, str] = {}
-        self._groups: dict[Places, int] = {}
+        self._groups: dict[tuple[Places, str], int] = {}
         self._places: list[Places] = []
+        self._words: list[str] = []
         self._chunks: list[tuple[str, int]] = []
         self._where: dict[str, list[int]] = {}
         self._often: dict[str, set[int]] = {}
@@ -117,7 +119,7 @@ class Past:
         for leaf in leaves if leaves is not None else [Leaf((), result.text)]:
             labels = marks.labels_at(leaf.path) if leaves is not None else marks.everywhere
             word = ".".join((result.tool, *leaf.path))
-            group = self._group(Places(labels=labels) if labels else Places(frozenset({TOOL + word})))
+            group = self._group(Places(labels=labels) if labels else Places(frozenset({TOOL + word})), TOOL + word)
             read = [spelling.exact(leaf.text)] if leaf.number else [one.token for one in placed(composed(leaf.text))]
             self._say(said.setdefault(group, _Said()), read, labels, echo)
         for group, one in said.items():
@@ -162,14 +164,26 @@ class Past:
         Args:
             tokens: those of the value, whole and in order.
         """
+        return self._of(self._standing(tokens))
+
+    def within(self, tokens: Sequence[Token]) -> frozenset[str]:
+        """Returns the fields of results in which a value stands, those with labels too, for people.
+
+        Args:
+            tokens: those of the value, whole and in order.
+        """
+        return frozenset(self._words[group] for group in self._standing(tokens))
+
+    def _standing(self, tokens: Sequence[Token]) -> Set[int]:
+        """Returns the groups that say a value."""
         if len(tokens) == 1:
-            return self._of(self._saying(tokens[0]))
+            return self._saying(tokens[0])
         signs = [self._signs.get(token) for token in tokens]
         known = [sign for sign in signs if sign is not None]
         if not known or len(known) < len(signs):
-            return NOWHERE
+            return _NEITHER_GROUP
         pairs = zip(tokens, known, strict=True)
-        return self._of(self._found("".join(sign for token, sign in pairs if token.kind not in _TIMES), known))
+        return self._found("".join(sign for token, sign in pairs if token.kind not in _TIMES), known)
 
     def copied(self, found: Sequence[Placed]) -> list[Copied]:
         """Returns the parts of a text that stand in labelled results, and neither in the goal nor in clean ones.
@@ -268,11 +282,13 @@ class Past:
         self._size += _SIGN_BYTES
         return sign
 
-    def _group(self, places: Places) -> int:
-        if places not in self._groups:
-            self._groups[places] = len(self._places)
+    def _group(self, places: Places, word: str) -> int:
+        key = (places, word)
+        if key not in self._groups:
+            self._groups[key] = len(self._places)
             self._places.append(places)
-        return self._groups[places]
+            self._words.append(word)
+        return self._groups[key]
 
 
 class _Echo(NamedTuple):

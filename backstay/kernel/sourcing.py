@@ -104,10 +104,12 @@ class Finder:
             told.parts,
             self._accepted(call, found),
             told.quotes,
+            {name: bounded(words) for name, each in found.items() if (words := _within(each))},
         )
 
     def _origin(self, entry: _Entry, call: Spoken, argument: str) -> Origin:
         words: set[str] = {PERSON} if argument in call.by_people else set()
+        within = frozenset[str]()
         if isinstance(entry.value, str) and not is_plain(entry.value):
             return Origin(frozenset(words), self._labels(entry))
         if match_of(self.past.mentions, entry.name, entry.value, entry.typed, entry.read) is Match.FULL:
@@ -122,7 +124,9 @@ class Finder:
         else:
             fields, labels = self.past.places(tokens)
             words |= fields | self.past.pointed(tokens, call.kinds.get(argument))
-        return Origin(frozenset(words), labels, trusted or not _TRUSTED.isdisjoint(words))
+            if labels and not words:
+                within = self.past.within(tokens)
+        return Origin(frozenset(words), labels, trusted or not _TRUSTED.isdisjoint(words), within)
 
     def _accepted(self, call: Spoken, found: Mapping[str, Sequence[Origin]]) -> tuple[str, ...]:
         """Returns the roles of which all values are trusted, or have a source that the agent accepts."""
@@ -164,6 +168,10 @@ def _over(
         return ABSENT
     there = [name for name in names if name in found]
     return sources[there[0]] if len(there) == 1 else combined([one for name in there for one in found[name]])
+
+
+def _within(entries: Sequence[Origin]) -> frozenset[str]:
+    return frozenset(word for one in entries for word in one.within)
 
 
 def _accepts(doors: Mapping[str, frozenset[str]], found: Mapping[str, Sequence[Origin]], names: Sequence[str]) -> bool:

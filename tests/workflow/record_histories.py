@@ -90,7 +90,7 @@ SCRIPTS: dict[str, Script] = {
         Reply("done"),
     ],
 }
-OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages"})
+OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages", "judged_within"})
 """Runs that another worker would take elsewhere today: their histories are left alone, and prove that it does not."""
 
 ARCHIVED: dict[str, dict[str, Any]] = {

@@ -148,11 +148,13 @@ async def facts(handle: Handle, event: str) -> list[dict[str, Any]]:
 
 
 async def activities(handle: Handle) -> list[str]:
-    return [
+    """The activities that a run asked for, but for those that judge: verdicts may have come with the decision."""
+    asked = [
         event.activity_task_scheduled_event_attributes.activity_type.name
         async for event in handle.fetch_history_events()
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
+    return [name for name in asked if name != names.AUTHORIZE]
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Shop]]

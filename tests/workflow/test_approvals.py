@@ -229,7 +229,7 @@ async def test_many_large_edits_that_are_released_together_wedge_nothing(till: O
         await open_till.asked(handle)
         await handle.execute_update("pause", {"by": "rita"})
         for asked in (await handle.query("status"))["pending_approvals"]:
-            args = {"payee": asked["args"]["payee"] + '"' * 45_000, "amount": 50}
+            args = {"payee": asked["args"]["payee"] + '"' * 36_000, "amount": 50}
             edit = {"approval_id": asked["approval_id"], "by": "bob", "args": args}
             answer = await handle.execute_update("edit", edit)
             assert answer["outcome"] == "allow"

@@ -63,7 +63,9 @@ async def test_a_kill_takes_a_second_at_most_in_whichever_link_it_arrives(worksh
             await shop.runtime.client.get_workflow_handle(handle.id).signal("kill", {"by": "olga", "reason": "enough"})
             result = await shop.result(handle)
             assert time.monotonic() - began < 5
-            assert (result.stop_reason, result.in_flight) == ("killed", [])
+            assert result.stop_reason == "killed"
+            # A call that was under way is told, with its end; one that gives a text back is too quick to be cancelled.
+            assert [one.outcome for one in result.in_flight] in ([], ["completed"], ["cancelled"])
             assert result.audit.records == len((await told(shop, handle))[1])
 
 

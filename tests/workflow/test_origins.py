@@ -130,9 +130,9 @@ async def test_a_person_decides_about_an_address_from_a_mail_and_what_they_saw_i
     script = [Reply(calls=[Call("read_mail")]), send("eve@evil.example"), send("bob@shop.example"), Reply("done")]
     async with local_runtime(script, agents=agents, client=client) as runtime:
         handle = await runtime.start(GOAL)
-        for person in ("alice", "bob"):
+        for person, within in (("alice", {"to": ["tool:read_mail.body"]}), ("bob", {})):
             asked = await pending(handle)
-            assert asked["rules"] == ["to-whom"]
+            assert (asked["rules"], asked["within"]) == (["to-whom"], within)
             assert asked["sources"]["body"] == ["model"]
             await handle.execute_update("approve", {"approval_id": asked["approval_id"], "by": person})
         await asyncio.wait_for(handle.result(), 60)

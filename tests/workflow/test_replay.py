@@ -61,6 +61,7 @@ def test_histories_were_recorded() -> None:
         "first_link",
         "second_link",
         "compacted",
+        "judged_within",
         "effect_held",
         "effect_failed",
         *FAMILY,

@@ -1,13 +1,14 @@
 """A worker that has a run in no memory takes it over, wherever the tasks of its workflow were split."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from temporalio.client import Client, WorkflowHandle
 
 from backstay.contracts.names import AGENT_RUN
@@ -30,7 +31,7 @@ def pay(amount: int) -> str:
     return "paid"
 """
 TASK = timedelta(seconds=1)
-"""The time limit of a task: one whose local activity takes four fifths of it is completed, and another one begun."""
+"""The time limit of a task: policy takes nearly as long."""
 
 
 async def asked(handle: WorkflowHandle[Any, Any], calls: int) -> None:
@@ -43,7 +44,6 @@ async def asked(handle: WorkflowHandle[Any, Any], calls: int) -> None:
 async def test_verdicts_that_outlast_a_task_are_replayed_as_they_were(
     client: Client, agent_folder: Callable[..., Path], calls: int
 ) -> None:
-    # All verdicts together come just when the task is completed for their sake.
     agents = agent_folder(toml=TOML, tools=TOOLS.format(seconds=0.8 / calls))
     (agents / "clerk" / "policy.cedar").write_text(RULE)
     script = [Reply(calls=[Call("pay", {"amount": number}) for number in range(calls)]), Reply("done")]
@@ -58,6 +58,30 @@ async def test_verdicts_that_outlast_a_task_are_replayed_as_they_were(
             await asked(handle, calls)
             await handle.execute_update("kill", {"by": "olga", "reason": "enough"})
             assert (await asyncio.wait_for(handle.result(), 60))["stop_reason"] == "killed"
+
+
+async def test_a_run_that_is_killed_while_policy_judges_gets_no_verdict(
+    client: Client, agent_folder: Callable[..., Path]
+) -> None:
+    agents = agent_folder(toml=TOML, tools=TOOLS.format(seconds=2))
+    (agents / "clerk" / "policy.cedar").write_text(RULE)
+    script = [Reply(calls=[Call("pay", {"amount": 7})]), Reply("done")]
+    async with local_runtime(script, agents=agents, client=client) as runtime:
+        handle = await runtime.start({"goal": "pay", "agent": "clerk"}, f"judged-{runtime.settings.task_queue}")
+        async with asyncio.timeout(60):
+            while "authorize-1-0" not in [one.activity_id async for one in scheduled(handle)]:
+                await asyncio.sleep(0.1)
+        await handle.execute_update("kill", {"by": "olga", "reason": "enough"})
+        result = await asyncio.wait_for(handle.result(), 60)
+        events = [one["event"] for one in (await handle.query("audit"))["items"]]
+    assert (result["stop_reason"], result["in_flight"]) == ("killed", [])
+    assert events[-3:] == ["decided", "killed", "closed"]
+
+
+async def scheduled(handle: WorkflowHandle[Any, Any]) -> AsyncGenerator[ActivityTaskScheduledEventAttributes]:
+    async for event in handle.fetch_history_events():
+        if event.HasField("activity_task_scheduled_event_attributes"):
+            yield event.activity_task_scheduled_event_attributes
 
 
 async def test_a_run_takes_down_in_its_first_task_all_that_it_knows(

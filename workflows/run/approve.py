@@ -45,6 +45,7 @@ from .standing import StandingGrants
 WAITING_BYTES = 1_000_000
 _BUDGET = "budget-"
 UNKNOWN = "the call may have happened: its end was not seen"
+INTERRUPTED = "not executed: the run was stopped while it waited for approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Approvals:
                 if not await hold.counted_again(judged.call, agrees):
                     return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
                 judged = await judge_released(self._run, judged, consent, hold.metered)
+                if judged.interrupted:
+                    return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
                 self._run.apply(CallJudged(judged.call.call_id, judged.call.tool, judged.verdict))
                 if judged.verdict.outcome is Outcome.DENY:
                     break
@@ -139,6 +142,9 @@ class Approvals:
         # While a use was drawn rules may have changed: it stands for a yes, and a yes is no ticket.
         consent = Consent(use=use)
         now = await judge_released(self._run, judged, consent, hold.metered)
+        if now.interrupted:
+            self.standing.give_back(call.call_id)
+            return Refused(INTERRUPTED)
         problem = None if now.verdict.outcome is Outcome.DENY else hold.changed(now.verdict) or await hold.room()
         if now.verdict.allowed and not hold.asks and problem is None:
             self.standing.used(call.call_id)
@@ -340,6 +346,7 @@ class Approvals:
             grantable=verdict.grantable if kind is ApprovalKind.ACTION and not editors else None,
             sources=verdict.origins.sources if verdict.origins else {},
             copied=verdict.origins.copied if verdict.origins else {},
+            within=verdict.origins.within if verdict.origins else {},
         )
         self._run.apply(ApprovalOpened(approval))
         self._notices.tell(opened, "opened")
@@ -400,7 +407,7 @@ class Approvals:
             case ApprovalEnd.EXPIRED:
                 return "not executed: nobody answered before the approval expired"
             case _:
-                return "not executed: the run was stopped while it waited for approval"
+                return INTERRUPTED
 
     def _result(self, opened: str) -> VoteResult:
         approval = self._run.state.approvals[opened]

@@ -105,10 +105,13 @@ class Archiving:
             "summary": f"keep · records {given.start.records + 1} to {given.head.records}",
             "priority": options.shared_fairly(self._run.request.tenant),
         }
+        record.quiet.left()
         try:
             await workflow.execute_activity(names.ARCHIVE, given, result_type=Archived, **how)
         except ActivityError:
             workflow.logger.warning("%s: after record %d", NOT_KEPT, self._kept.records)
             return False
+        finally:
+            record.quiet.changed()
         self._kept, self._items = given.head, given.items
         return True

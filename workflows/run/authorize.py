@@ -1,10 +1,10 @@
 """Asks policy for its verdicts over the calls of a decision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
@@ -13,11 +13,12 @@ from backstay.contracts.delegate import asked_by_person, parent_of
 from backstay.contracts.metering import Metered
 from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, Consent, RunFacts
 from backstay.kernel.counted import sums_before
-from backstay.kernel.keys import authorize_id
+from backstay.kernel.keys import authorize_id, judge_now_id
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .. import options
 from ..outcome import nothing_done
+from .changes import judges_by_activities
 from .early import early_verdicts
 from .live import LiveRun
 from .running import activity_error, unreadable
@@ -30,7 +31,8 @@ class Judged:
     """A call, its verdict, and the members of the groups that may have to approve it.
 
     `identity` is equal for calls that the tool cannot tell apart; empty where none was recorded. `metered` is what
-    ledgers told of the call; None where they do not count it.
+    ledgers told of the call; None where they do not count it. `interrupted` says that policy has not answered, because
+    the run was interrupted.
     """
 
     call: ProposedCall
@@ -38,6 +40,7 @@ class Judged:
     members: Mapping[str, Sequence[str]]
     identity: str = ""
     metered: Metered | None = None
+    interrupted: bool = False
 
 
 async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[str, Metered]) -> list[Judged]:
@@ -73,48 +76,62 @@ async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -
     """Returns the verdict over a call that a person waits for; `counted` is what ledgers told of it.
 
     Raises:
-        ActivityError: this worker serves another version of the call's tool, or not the agent at all.
+        ActivityError: the worker serves another version of the call's tool, or not the agent at all; or the run was
+            interrupted.
     """
     given = question(run, [call], {call.call_id: counted} if counted else {})
+    run.judged_now += 1
     try:
-        return _answers(run, [call], await _here(given))[0]
+        if not judges_by_activities():
+            return _answers(run, [call], await _here(given))[0]
+        return _answers(run, [call], await _asked(run, given, judge_now_id(call.call_id, run.judged_now)))[0]
     except ActivityError as error:
-        if nothing_done(error):
+        if nothing_done(error) or (judges_by_activities() and run.record.interrupted):
             raise
         return _denied(run, [call])[0]
 
 
 async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
-    elsewhere, calls = False, asked.calls
+    again, calls = False, asked.calls
+    activity_id, by_activities = authorize_id(calls[0].call_id), judges_by_activities()
 
     async def ask(any_tool: bool) -> AuthorizeResult:
-        nonlocal elsewhere
-        if not elsewhere:
-            elsewhere = True
-            return await _here(asked)  # asked just now
+        nonlocal again
+        if not again:
+            again = True
+            return await (_asked(run, asked, activity_id) if by_activities else _here(asked))  # asked just now
         now = {"facts": _facts(run, calls), "now": run.clock.now_ms() // 1000, "any_tool": any_tool}
-        given = asked.model_copy(update=now)
-        how: ActivityConfig = {
-            **options.AUTHORIZE_ELSEWHERE,
-            "activity_id": authorize_id(calls[0].call_id),
-            "summary": _summary(given),
-        }
-        return await run.running.execute(names.AUTHORIZE, given, AuthorizeResult, how)
+        return await _asked(run, asked.model_copy(update=now), activity_id)
 
     try:
         return _answers(run, calls, await served(run, ask))
     except ActivityError as error:
         lost(run, error)
-        return _denied(run, calls)
+        interrupted = by_activities and run.record.interrupted
+        return [replace(one, interrupted=interrupted) for one in _denied(run, calls)]
+
+
+async def _asked(run: LiveRun, given: AuthorizeInput, activity_id: str) -> AuthorizeResult:
+    """Asks whichever worker takes the question.
+
+    Raises:
+        ActivityError: it gave no answer, or the run was interrupted.
+    """
+    how: ActivityConfig = {**options.AUTHORIZE, "activity_id": activity_id, "summary": _summary(given)}
+    async with run.judging:
+        # While others were asked about the run may have been killed, or its time be over.
+        if run.record.interrupted:
+            raise activity_error("the run was interrupted", names.AUTHORIZE, activity_id) from CancelledError()
+        return await run.running.execute(names.AUTHORIZE, given, AuthorizeResult, how)
 
 
 async def _here(given: AuthorizeInput) -> AuthorizeResult:
-    """Asks the worker that runs the workflow task.
+    """Asks the worker that runs the task of the workflow, as runs of before did.
 
     Raises:
         ActivityError: it gave no answer.
     """
-    how: LocalActivityConfig = {**options.AUTHORIZE, "summary": _summary(given)}
+    how: LocalActivityConfig = {**options.AUTHORIZE_HERE, "summary": _summary(given)}
     try:
         answer: object = await workflow.execute_local_activity(
             names.AUTHORIZE, given, result_type=AuthorizeResult, **how

@@ -82,10 +82,13 @@ class Calls:
         """Brings every call to its one result, in the order asked; siblings run side by side."""
         run = self._run
         if len(decision.calls) > 1 or any(is_long_denied(call.arguments) for call in decision.calls):
-            # Verdicts come by a local activity, and a task of the workflow may end with it: its replay goes on at once,
-            # and would find no answer there to what was asked only in the next task.
+            # In older runs verdicts come by a local activity, and a task of the workflow may end with it: its replay
+            # goes on at once, and would find no answer there to what was asked only in the next task.
             run.knows_all = knows(BEFORE_VERDICTS)
         judged = await self._judged(decision.calls)
+        if any(one.interrupted for one in judged):
+            self._give_back(judged)
+            return
         run.told.clear()
         for one in judged:
             run.told[one.call.call_id] = CallTold.of(one.call, one.verdict)
@@ -157,6 +160,12 @@ class Calls:
             self._parts.meters.give_back(metered)
         return bool(denied)
 
+    def _give_back(self, judged: Sequence[Judged]) -> None:
+        """Gives back what ledgers hold of calls that policy allows, and that do not begin."""
+        for one in judged:
+            if one.metered and one.verdict.outcome is not _DENY:
+                self._parts.meters.give_back(one.metered)
+
     async def _draw(self, judged: Sequence[Judged]) -> None:
         """Draws what the allowed calls may cost."""
         tools = [self._run.admission.tool(one.call.tool) for one in judged if one.verdict.outcome is not _DENY]
@@ -167,9 +176,7 @@ class Calls:
         """Returns how each call goes on; none begins where the verdicts, or something else, have ended the run."""
         begins = any(one.verdict.outcome is not _DENY for one in judged)
         if begins and self._run.record.over and self._run.knows(VERDICTS_FIRST):
-            for one in judged:
-                if one.metered and one.verdict.outcome is not _DENY:
-                    self._parts.meters.give_back(one.metered)
+            self._give_back(judged)
             return [_settled(_not_begun(one)) for one in judged]
         self._children.share(judged)
         return [self._planned(one) for one in judged]

@@ -2,7 +2,8 @@
 
 from temporalio import workflow
 
-ALL_SO_FAR = "a run knows from its first task on all changes up to December 2026"
+ALL_SO_FAR = "a run knows from its first task on all changes up to verdicts by activities"
+ALL_BEFORE = "a run knows from its first task on all changes up to December 2026"
 
 
 def begin() -> None:
@@ -11,9 +12,23 @@ def begin() -> None:
     A change that is asked for right after a local activity may be written into the next task of the workflow. A replay
     goes on at once after that activity, finds no answer there, and fails for ever.
     """
-    workflow.patched(ALL_SO_FAR)
+    _knows_all()
 
 
 def knows(change: str) -> bool:
     """Tells whether the run is carried on with a change."""
-    return workflow.patched(ALL_SO_FAR) or workflow.patched(change)
+    return _knows_all() or workflow.patched(change)
+
+
+def judges_by_activities() -> bool:
+    """Tells whether the run asks for its verdicts by activities; one of before asks for them inside of its tasks.
+
+    INVARIANT: a run has no local activity. A query that comes with a task ends the task as soon as it is answered, and
+    the end of the local activity then reaches the run in the next task, after the messages that came meanwhile. A
+    replay lets it end where it began: before them, and at another time.
+    """
+    return workflow.patched(ALL_SO_FAR)
+
+
+def _knows_all() -> bool:
+    return workflow.patched(ALL_SO_FAR) or workflow.patched(ALL_BEFORE)

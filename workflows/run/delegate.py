@@ -133,6 +133,7 @@ class Children:
     async def _ended(self, child: ChildRef, request: ChildRequest) -> ChildEnd:
         """Starts a child and waits for its end, whatever that is."""
         told = summary(f"step {self._run.state.step}", f"asked by {inert(workflow.info().workflow_id)}")
+        self._run.record.quiet.left()
         try:
             handle = await workflow.start_child_workflow(
                 names.AGENT_RUN,

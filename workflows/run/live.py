@@ -1,5 +1,6 @@
 """One admitted run: the parts that share its state."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from temporalio import workflow
@@ -18,6 +19,9 @@ from .news import News
 from .record import Record
 from .running import Running
 from .words import CallTold
+
+JUDGED_AT_ONCE = 4
+"""The most questions to policy at once: each holds the goal, and all that a task begins goes in one message."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,9 @@ class LiveRun:
         """The labels of what child runs have read."""
         self.told: dict[str, CallTold] = {}
         """The calls of the last decision, for people, by call id."""
+        self.judging = asyncio.Semaphore(JUDGED_AT_ONCE)
+        self.judged_now = 0
+        """How often policy was asked while a person waited for its verdict."""
         self.knows_all = False
         """True where the calls of a decision were begun by a worker that knows all changes of the runtime so far."""
 

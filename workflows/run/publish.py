@@ -40,15 +40,21 @@ def clear_start_claims() -> None:
 class Publisher:
     """Publishes changes of state, and the spend every 20 steps; says nothing twice.
 
-    `has_attributes` tells whether the search attributes exist, which only the admission knows.
+    `has_attributes` tells whether the search attributes exist, which only the admission knows; `left` is told of
+    everything that is published.
     """
 
     def __init__(
-        self, request: RunRequest, standing: Callable[[], Standing], has_attributes: Callable[[], bool]
+        self,
+        request: RunRequest,
+        standing: Callable[[], Standing],
+        has_attributes: Callable[[], bool],
+        left: Callable[[], None] = lambda: None,
     ) -> None:
         self._request = request
         self._standing = standing
         self._has_attributes = has_attributes
+        self._left = left
         self._due = False
         self._state: str | None = None
         self._pending = 0
@@ -83,6 +89,7 @@ class Publisher:
         if now.stop_reason:
             updates.append(_STOP_REASON.value_set(now.stop_reason))
         workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType]
+        self._left()
         self._state, self._pending, self._usd_step = now.state, pending, now.step
 
     def _show_incidents(self, now: Standing) -> None:
@@ -92,6 +99,7 @@ class Publisher:
             by = workflow.info().run_id
             held = Held(by=by, incidents=list(now.frozen), usd=format_usd(now.usd), in_flight=running)
             workflow.upsert_memo({STANDING_KEY: plain(held) if now.frozen else None})
+            self._left()
             self._held = now.frozen
 
     def _show_approvals(self, pending: Sequence[PendingApproval]) -> None:
@@ -101,4 +109,5 @@ class Publisher:
         told = [(one.approval_id, one.answered_by) for one in pending[: len(memo)]]
         if told != self._memo:
             workflow.upsert_memo({MEMO_KEY: memo, WRITTEN_BY: workflow.info().run_id})
+            self._left()
             self._memo = told

@@ -27,6 +27,8 @@ from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Stop
 from backstay.kernel.stopping import interrupts, next_stop
 
+from .quiet import Quiet
+
 
 class Follower(Protocol):
     """Somebody who is shown what happens in a run, and changes nothing."""
@@ -55,6 +57,7 @@ class Record:
         """The deeds of people, the latest last."""
         self.refused: deque[RefusedMessage] = deque(maxlen=LATEST_DEEDS)
         """The messages that were refused, the latest last."""
+        self.quiet = Quiet()
         self._now = now
         self._run_id = run_id
         self._request = request
@@ -143,6 +146,7 @@ class Record:
             self.refused.append(refused)
         for follower in self._following:
             follower.happened(event)
+        self.quiet.changed()
         self._tell()
 
     @property

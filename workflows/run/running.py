@@ -41,6 +41,7 @@ class Running:
         fairly: ActivityConfig = {**how, "priority": self._priority}
         handle = workflow.start_activity(name, given, result_type=result, **fairly)
         self._handles[activity_id] = handle
+        self._record.quiet.left()
         try:
             # Anything may have happened to the run when this returns: a kill, an answer, the end of a sibling.
             answer: object = await handle
@@ -52,6 +53,7 @@ class Running:
             raise activity_error("cancelled before it began", name, activity_id) from CancelledError()
         finally:
             del self._handles[activity_id]
+            self._record.quiet.changed()
 
     async def go_ahead(self) -> bool:
         """Waits while the run is paused or frozen; returns False where it was interrupted."""

@@ -34,7 +34,8 @@ def _call(one: dict[str, Any]) -> Table:
     for argument in excerpts(one["args"] or {}):
         table.add_row("", argument.line)
         if origins and argument.name in origins["sources"]:
-            said = origin_words(origins["sources"][argument.name], origins["copied"].get(argument.name, []))
+            told = [origins[part].get(argument.name, []) for part in ("sources", "copied", "within")]
+            said = origin_words(*told)
             table.add_row("", Text(f"  {said}", "cyan"))
     if not origins:
         table.add_row("", Text("no rule read where the values came from", "dim"))

@@ -80,6 +80,7 @@ def _origins(origins: Origins | None) -> dict[str, Any] | None:
             for part in ("targets", "items", "texts", "carries", "parts", "accepted")
         },
         "copied": {name: list(quotes) for name, quotes in origins.copied.items()},
+        "within": {name: list(words) for name, words in origins.within.items()},
         "grammar": origins.grammar,
     }
 

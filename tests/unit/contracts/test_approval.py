@@ -82,6 +82,7 @@ def test_a_pending_approval_shows_everything_that_a_person_decides_by() -> None:
         "grantable": None,
         "sources": {},
         "copied": {},
+        "within": {},
     }
 
 

@@ -173,6 +173,12 @@ class TestOrigins:
         approval = pending(sources={"body": ["user"]}, copied={"body": ["all\u202e of it", "b", "c", "d"]})
         assert origins_of(approval) == [r'body: named in the request; copied: "all\u202e of it", "b", "c"']
 
+    def test_fields_with_a_label_are_named_and_steer_nobody(self) -> None:
+        approval = pending(sources={"to": ["untrusted"]}, within={"to": ["tool:read.body", "tool:read.a\u202e"]})
+        assert origins_of(approval) == [
+            r"to: in a result that is untrusted (read.body, read.a\u202e); not in the request"
+        ]
+
     def test_they_stand_on_the_card_and_where_no_rule_reads_them_nothing_does(self) -> None:
         assert "from: to: named in the request" in text_of(pending(sources={"to": ["user"]})).splitlines()
         assert origins_of(pending()) == []

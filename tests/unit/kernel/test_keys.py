@@ -14,6 +14,9 @@ def test_ids_of_a_step_are_spelled_as_histories_have_them() -> None:
     assert keys.reconcile_id("3-1") == "reconcile-3-1"
     assert keys.kept_id("3-1") == "kept-3-1"
     assert keys.authorize_id("3-1") == "authorize-3-1"
+    assert keys.judge_now_id("3-1", 2) == "edit-3-1-2"
+    assert keys.is_authorize(keys.authorize_id("3-1"))
+    assert not keys.is_authorize(keys.judge_now_id("3-1", 2))
     assert keys.perform_id(2) == "perform-2"
     assert keys.verify_id(3) == "verify-3"
     assert keys.archive_id(4) == "archive-4"

@@ -48,7 +48,10 @@ class TestSize:
     """What a verdict says of origins has to fit an event of the history."""
 
     LONG = Origins(
-        {"to": ("tool:read.f1", "user"), "body": ("model",)}, parts=("tool:read.f1",), copied={"body": ("x",)}
+        {"to": ("tool:read.f1", "user"), "body": ("model",)},
+        parts=("tool:read.f1",),
+        copied={"body": ("x",)},
+        within={"to": ("tool:read.f1",)},
     )
 
     def test_what_fits_stays_whole(self) -> None:
@@ -62,6 +65,6 @@ class TestSize:
             self.LONG.fitting(10)
 
     def test_rules_see_no_quotes(self) -> None:
-        assert self.LONG.unquoted().copied == {}
+        assert self.LONG.unquoted().copied == self.LONG.unquoted().within == {}
         assert self.LONG.unquoted().sources == self.LONG.sources
         assert Origins().unquoted() == Origins()
