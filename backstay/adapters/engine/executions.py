@@ -20,6 +20,7 @@ from temporalio.converter import DataConverter, WorkflowSerializationContext, de
 
 RUNNING = "running"
 PAUSED = "paused_by_engine"
+CONTINUED = "continued_as_new"
 _PREFIX = "WORKFLOW_EXECUTION_STATUS_"
 
 
