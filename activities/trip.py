@@ -30,7 +30,7 @@ class Trips:
 
     @activity.defn(name=names.LIFTED)
     async def lifted(self, given: LiftedInput) -> LiftedResult:
-        """Returns when incidents were lifted, for all runs or for some.
+        """Returns when incidents were lifted, for all runs or for some, and those that are whole in force.
 
         Raises:
             ApplicationError: of type `HistoryError`: the control plane cannot be asked.
@@ -40,12 +40,16 @@ class Trips:
         except HistoryError as error:
             raise ApplicationError(str(error), type=error.code) from error
         moments = {incident: _lifted_ms(state, incident) for incident in given.incidents}
-        return LiftedResult(lifted={incident: at_ms for incident, at_ms in moments.items() if at_ms is not None})
+        return LiftedResult(
+            lifted={incident: at_ms for incident, at_ms in moments.items() if at_ms is not None},
+            held=[one for one in given.incidents if one in state.incidents and state.incidents[one].whole],
+        )
 
 
 def _lifted_ms(state: InForce, incident_id: str) -> int | None:
-    """Returns when an incident was last lifted; one that is remembered no more ended long ago."""
+    """Returns when an incident was last lifted, unless it is in force again; one that is forgotten ended long ago."""
     incident = state.incidents.get(incident_id)
     if incident is None:
         return 0 if state.confirmed else None
-    return incident.lifted[-1].at_ms if incident.lifted else None
+    # What put it in force again stands among those who lifted it, too.
+    return None if incident.whole or not incident.lifted else incident.lifted[-1].at_ms

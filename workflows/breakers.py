@@ -39,6 +39,9 @@ AGAIN = timedelta(seconds=5)
 """The wait after the control plane could not be told."""
 ASKED_EVERY_MS = 2_000
 """The shortest time between two questions whether a stop was lifted."""
+FOLLOWED_MS = 30_000
+"""For so long after the last report canaries may still put a stop in force again because of it."""
+FOLLOWS_CANARIES = "a breaker is open when canaries have put its incident in force again"
 FOLLOWS_INCIDENTS = "a breaker on money is open while its incident is in force"
 _REPORTS = "Tells what ended on a worker, and by which rules that is judged. Sent by the runtime."
 
@@ -60,6 +63,7 @@ class Breakers:
         self._announcing: set[asyncio.Task[None]] = set()
         self._signals = 0
         self._asked_ms = 0
+        self._told_ms = 0
 
     @workflow.run
     async def run(self, *args: Any) -> None:
@@ -81,7 +85,7 @@ class Breakers:
         told = read_message(Reports, args)
         self._signals += 1
         if not isinstance(told, list) and not self._problems:
-            now = self._now_ms()
+            now = self._told_ms = self._now_ms()
             self._after(*self._watched.told(told.rules, told.queue, told.reports, now))
 
     @workflow.query(name=names.WATCHED, description="The breakers of all fleets, and what they know. No input.")
@@ -94,7 +98,8 @@ class Breakers:
         if self._stops:
             await self._stop(self._stops[0])
             return
-        now, due, waiting = self._now_ms(), self._watched.due_ms(), self._watched.waiting()
+        now, due = self._now_ms(), self._watched.due_ms()
+        waiting = self._waiting(now)
         if waiting and now >= self._asked_ms + ASKED_EVERY_MS:
             await self._ask(waiting)
             return
@@ -108,6 +113,12 @@ class Breakers:
             )
         except TimeoutError:
             self._after(*self._watched.ticked(self._now_ms()))
+
+    def _waiting(self, now_ms: int) -> list[str]:
+        """Returns the incidents of which the control plane may know more by now."""
+        waiting = self._watched.waiting()
+        tried = self._watched.tried() if now_ms < self._told_ms + FOLLOWED_MS else []
+        return [*waiting, *tried] if tried and workflow.patched(FOLLOWS_CANARIES) else waiting
 
     def _after(self, watched: Watched, trips: list[Trip]) -> None:
         self._watched = watched
@@ -143,6 +154,8 @@ class Breakers:
             return
         for incident, at_ms in found.lifted.items():
             self._after(*self._watched.lifted(incident, at_ms, self._now_ms()))
+        for incident in found.held:
+            self._watched = self._watched.in_force_again(incident)
 
     async def _announce(self, trip: Trip) -> None:
         how: ActivityConfig = {**options.NOTIFY, "task_queue": self._watched.rules[trip.digest].queue}

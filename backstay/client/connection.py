@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from backstay.adapters.engine.between_links import send_promptly
 from backstay.adapters.payload.converter import data_converter
 from backstay.errors import ConfigurationError, UnreachableError
 from backstay.telemetry.setup import client_plugins
@@ -35,7 +36,7 @@ async def connect(**overrides: Any) -> Client:
     address = config["target_host"]
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            client = await Client.connect(**config, data_converter=data_converter())
+            client = send_promptly(await Client.connect(**config, data_converter=data_converter()))
     except (RuntimeError, RPCError, TimeoutError) as error:
         # A thread of the SDK still lets go of the attempt, and crashes in a program that ends meanwhile.
         await asyncio.sleep(_LETS_GO_SECONDS)

@@ -118,9 +118,13 @@ class LiftedInput(Contract):
 
 
 class LiftedResult(Contract):
-    """The result of `lifted`: of the incidents that were lifted, at least in part, when they were."""
+    """The result of `lifted`: of the incidents that are lifted, at least in part, when they were.
+
+    `held` are those of which nothing is lifted, or nothing any more.
+    """
 
     lifted: dict[str, int]
+    held: list[str] = Field(default_factory=list[str])
 
 
 class TripNotice(Contract):
@@ -267,7 +271,7 @@ def _standing(window: WindowView, state: InForce) -> WindowView:
     if incident is None:
         return window
     if incident.ended_ms is None:
-        phase = Phase.HALF_OPEN if incident.open or incident.canary else Phase.OPEN
+        phase = Phase.OPEN if incident.whole else Phase.HALF_OPEN
     else:
         phase = Phase.HALF_OPEN if window.state is Phase.OPEN else window.state
     return window.model_copy(update={"state": phase})

@@ -82,6 +82,10 @@ class Spending:
         trial = sum(self.steps[max(0, began - self.first) :])
         return replace(self, phase=Phase.HALF_OPEN, lifted_ms=since, trial=trial)
 
+    def in_force_again(self) -> "Spending":
+        """Returns the money after the stop of its scope was put in force again, because canaries failed."""
+        return replace(self, phase=Phase.OPEN, trial=0) if self.phase is Phase.HALF_OPEN else self
+
     def latest(self, now_ms: int) -> int:
         """Returns what the last ten minutes cost."""
         now = now_ms // STEP_MS

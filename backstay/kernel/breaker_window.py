@@ -142,6 +142,10 @@ class Window:
         kept = tuple(one for one in self.trial if one.at_ms >= at_ms)
         return replace(self, phase=Phase.HALF_OPEN, trial=kept)
 
+    def in_force_again(self) -> "Window":
+        """Returns the window after its stop was put in force again: canaries failed, fewer than trip its own rule."""
+        return replace(self, phase=Phase.OPEN, trial=()) if self.phase is Phase.HALF_OPEN else self
+
     def _tripped(
         self, rule: Breaker, scope: Scope, failed: list[Seen], now_ms: int, why: str
     ) -> "tuple[Window, Trip | None]":

@@ -94,6 +94,18 @@ class Watched:
         spent = [one.trip for one in self.spendings.values() if one.spent_since]
         return [trip.incident_id for trip in (*ended, *spent) if trip is not None]
 
+    def tried(self) -> list[str]:
+        """Returns the incidents of scopes in which canaries are watched: perhaps they are in force again."""
+        windows = [one.trip for one in self.windows.values() if one.phase is Phase.HALF_OPEN and one.trial]
+        spent = [one.trip for one in self.spendings.values() if one.phase is Phase.HALF_OPEN and one.trial]
+        return [trip.incident_id for trip in (*windows, *spent) if trip is not None]
+
+    def in_force_again(self, incident_id: str) -> "Watched":
+        """Returns the breakers after an incident was put in force again that had been lifted for canaries."""
+        windows = {key: one.in_force_again() if _is_of(one, incident_id) else one for key, one in self.windows.items()}
+        spent = {key: one.in_force_again() if _is_of(one, incident_id) else one for key, one in self.spendings.items()}
+        return replace(self, windows=windows, spendings=spent)
+
     def lifted(self, incident_id: str, at_ms: int, now_ms: int) -> "tuple[Watched, list[Trip]]":
         """Returns the breakers after a stop was lifted, for all or for canaries, and those that trip again.
 
@@ -147,8 +159,12 @@ def _is_due(moment: int | None, now_ms: int) -> bool:
     return moment is not None and moment <= now_ms
 
 
+def _is_of(one: Window | Spending, incident_id: str) -> bool:
+    return one.trip is not None and one.trip.incident_id == incident_id
+
+
 def _is_stopped(one: Window | Spending, incident_id: str) -> bool:
-    return one.stopped and one.trip is not None and one.trip.incident_id == incident_id
+    return one.stopped and _is_of(one, incident_id)
 
 
 def _worth_of_money(spending: Spending) -> tuple[bool, int]:

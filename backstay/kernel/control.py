@@ -89,6 +89,11 @@ class Incident:
     ended_ms: int | None = None
     engine: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """True while no stage is open and no run goes before the others: never lifted, or in force again."""
+        return self.ended_ms is None and not self.open and self.canary is None
+
     def closes(self, stage: Stage, subject: Subject) -> bool:
         """Tells whether the incident keeps a run from going through a stage."""
         return stage not in self.open and not self.frees(subject.run_id) and self.scope.covers(subject)

@@ -262,7 +262,7 @@ def monotonic(at_ms: int) -> float:
 
 @contextlib.asynccontextmanager
 async def stopped_fleet(
-    folder: Path, agents: Path, *, frail: bool = False, workers: int = 2
+    folder: Path, agents: Path, *, frail: bool = False, workers: int = 2, link_events: int | None = None
 ) -> AsyncGenerator[StoppedFleet]:
     """Starts a server with a database, workers in processes of their own, and a model.
 
@@ -271,6 +271,7 @@ async def stopped_fleet(
         agents: the folder of agents.
         frail: whether the model fails runs of the kind `model` until it is enough, and does not just think for long.
         workers: how many worker processes.
+        link_events: after so many events a run goes on in another link; None for the setting's default.
     """
     queue = f"agents-{uuid.uuid4()}"
     fleet: StoppedFleet
@@ -298,6 +299,8 @@ async def stopped_fleet(
         server = await stack.enter_async_context(restartable(folder / "temporal.db"))
         model = await stack.enter_async_context(ScriptedModel(script))
         environment = {**worker_environment(agents, queue, model, server.address), "MARKS": str(folder)}
+        if link_events is not None:
+            environment["BACKSTAY_LINK_EVENTS"] = str(link_events)
         client = await connect(target_host=server.address, namespace="default")
         logs = [folder / f"worker-{number}.log" for number in range(workers)]
         started = await asyncio.gather(*(stack.enter_async_context(working(environment, log)) for log in logs))

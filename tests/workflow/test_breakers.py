@@ -194,6 +194,48 @@ async def test_a_fault_that_is_not_mended_stops_the_agent_again_as_another_incid
 
 
 @pytest.mark.timeout(120)
+async def test_a_breaker_is_open_again_once_a_canary_has_put_its_incident_in_force_again(fleet: Fleet) -> None:
+    fleet.breaks("clerk")
+    await fleet.ends("clerk", 3)
+
+    async def stopped() -> bool:
+        return bool(await fleet.incidents())
+
+    await until(stopped)
+    [incident] = await fleet.incidents()
+    plane: Any = fleet.client.get_workflow_handle(names.CONTROL_ID)
+    first = f"first-{uuid.uuid4()}"
+    await plane.execute_update(
+        names.LIFT, {**WHO, "incident_id": incident.id, "canaries": [first], "watch": 60, "stage": "all"}
+    )
+    await asyncio.sleep(0.5)
+    canary = await fleet.runtime.start({"goal": "fail again", "agent": "clerk"}, first)
+    assert await ended(canary) == "tool_failures"  # one alone is below the rule's own limit
+
+    async def again() -> bool:
+        [known] = await fleet.incidents()
+        return known.canary is None and len(known.lifted) > 1
+
+    async def open_again() -> bool:
+        shown = await breakers(fleet.client)
+        [rule] = [one for one in shown.rules if one.name == "shaky-agents"] if shown else []
+        [state] = [one.state.value for one in rule.windows if one.scope == "agent:clerk"]
+        return (await fleet.states())["agent:clerk"] == state == "open"
+
+    await until(again)
+    await until(open_again)
+    fleet.mend("clerk")
+    await plane.execute_update(names.LIFT, {**WHO, "incident_id": incident.id})
+    await asyncio.sleep(0.5)
+    assert await fleet.ends("clerk", 6) == ["completed"] * 6
+
+    async def healed() -> bool:
+        return (await fleet.states())["agent:clerk"] == "closed"
+
+    await until(healed)
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("org", [DEAR])
 async def test_a_breaker_on_money_is_open_while_its_incident_is_in_force_and_closed_some_time_after_the_lift(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch

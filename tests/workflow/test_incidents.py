@@ -188,6 +188,32 @@ async def test_a_run_that_ended_before_the_sweep_first_looked_is_in_the_report(f
     assert {one.run_id: one.outcome for one in found.runs} == {ended.id: "already_done", late.id: "effect_unknown"}
 
 
+async def test_a_run_that_went_on_in_another_link_and_ended_before_the_sweep_first_looked_is_in_the_report(
+    agent_folder: Callable[..., Path],
+) -> None:
+    agents = agent_folder(tools=TOOLS, toml="[budget]\nseconds = 600\n[stop]\nrepeats = 64\n")
+    script = {"pay": [*[Reply(calls=[Call("pay")]) for _ in range(6)], Reply("done")]}
+    async with (
+        dev_server() as server,
+        local_runtime(script, agents=agents, client=server.client, link_events=30) as runtime,
+    ):
+        fleet = Fleet(runtime, agents / "clerk")
+        run = await runtime.start({"goal": "pay", "agent": "clerk", "tenant": "acme"}, "over-links")
+        began = (await run.describe()).execution_time
+        assert began is not None
+        assert (await run.result())["stop_reason"] == "completed"
+        links = [one async for one in fleet.client.list_workflows(f"WorkflowId = '{run.id}'")]
+        assert len(links) > 2
+        # It was open when the stop came, and its last link began after that.
+        told = Told("olga@example.com", "it pays twice", int(began.timestamp() * 1_000) + 1)
+        incident = Incident("i1", Scope(ScopeKind.AGENT, "clerk"), Mode.STOP, told)
+        given = plain(IncidentInput(incident=incident))
+        sweep_id = incident_workflow_id("i1")
+        await fleet.client.start_workflow(names.INCIDENT_RUN, given, id=sweep_id, task_queue=names.CONTROL_QUEUE)
+        found = await fleet.swept("i1")
+        assert {one.run_id: one.outcome for one in found.runs} == {run.id: "already_done"}
+
+
 async def test_a_stop_of_a_tenant_leaves_all_others_alone_and_names_the_calls_that_nobody_knows_of(
     fleet: Fleet,
 ) -> None:

@@ -30,7 +30,8 @@ from backstay.kernel.meter import read_sum
 from backstay.kernel.money import parse_usd
 
 from .errors import result_of_failure
-from .executions import Execution, described, listed
+from .executions import CONTINUED, Execution, described, listed
+from .links import continues
 
 _PATIENCE = timedelta(seconds=5)
 _LAG_SECONDS = 5.0
@@ -85,7 +86,7 @@ class LedgerRuns:
             raise HistoryError(f"the engine could not be asked: {error.message}") from error
 
     async def drawn(self, ledger: LedgerRef, since_ms: int) -> AsyncGenerator[tuple[Sequence[Hold], Amounts | None]]:
-        """Yields for each run what it holds in a ledger, and what it spent once it has closed.
+        """Yields for each run what it holds in a ledger, over all its links, and what it spent once it has closed.
 
         Args:
             ledger: the ledger.
@@ -97,12 +98,22 @@ class LedgerRuns:
         since = datetime.fromtimestamp(since_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
         query = f"WorkflowType = {json.dumps(names.AGENT_RUN)} AND (CloseTime IS NULL OR CloseTime >= '{since}')"
         try:
-            async for execution in listed(self._client, query):
+            async for execution in self._ends_of_chains(query):
                 holds = await self._holds(ledger, execution)
                 if holds:
                     yield holds, await self.spent(holds[0].holder)
         except RPCError as error:
             raise HistoryError(f"the engine could not be asked: {error.message}") from error
+
+    async def _ends_of_chains(self, query: str) -> AsyncGenerator[Execution]:
+        """Yields of each run the last link, which need not be in the engine's list yet."""
+        continued, known = set[str](), set[str]()
+        async for execution in listed(self._client, query):
+            (continued if execution.state == CONTINUED else known).add(execution.workflow_id)
+            if execution.state != CONTINUED:
+                yield execution
+        for workflow_id in sorted(continued - known):
+            yield await described(self._client, workflow_id)
 
     async def over(self, holder: Holder) -> bool:
         """Tells whether a run has closed; one that the engine has forgotten has.
@@ -149,10 +160,13 @@ class LedgerRuns:
         return Holder(key, one.workflow_id, one.run_id, one.attributes.get(_AGENT) or "")
 
     async def _latest(self, holder: Holder) -> Execution | None:
-        """Returns the execution that ends a run: its own, or the one in which a reset continued it."""
-        own = await described(self._client, holder.workflow_id, holder.run_id)
+        """Returns the execution that ends a run: its own, or the one in which a reset or its next links continue it.
+
+        The latest one is asked first, because the engine may have forgotten the link that the holder is of.
+        """
         latest = await described(self._client, holder.workflow_id)
-        return latest if latest.first_run_id == own.first_run_id else own
+        key = run_key(self._client.namespace, latest.workflow_id, latest.first_run_id)
+        return latest if key == holder.key else await described(self._client, holder.workflow_id, holder.run_id)
 
     async def _spent(self, execution: Execution) -> Amounts | None:
         handle: Any = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
@@ -184,13 +198,33 @@ class LedgerRuns:
         below = [child.exposure for child in status.children]
         return ({} if status.parent else drawn) | _exposed(status.exposure, below)
 
-    async def _holds(self, ledger: LedgerRef, execution: Execution) -> list[Hold]:
-        """Reads from a run's history what a ledger held for it, without what the run gave back."""
+    async def _holds(self, ledger: LedgerRef, last: Execution) -> list[Hold]:
+        """Reads from a run's histories what a ledger held for it; `last` is the last link of its chain."""
+        found: dict[str, Hold] = {}
+        link: str | None = last.run_id
+        while link is not None:
+            try:
+                held, link = await self._held_in(ledger, last.workflow_id, link)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND or link == last.run_id:
+                    raise
+                break  # the engine has forgotten the links before
+            found |= held
+        return list(found.values())
+
+    async def _held_in(self, ledger: LedgerRef, workflow_id: str, link: str) -> tuple[dict[str, Hold], str | None]:
+        """Reads from a link's history what a ledger held for it, without what was given back, and the link before.
+
+        A run goes on in another link only when its ledgers know what it gives back.
+        """
         scheduled: dict[int, type[_Holding]] = {}
         found: dict[str, Hold] = {}
-        handle: Any = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
+        before: str | None = None
+        handle: Any = self._client.get_workflow_handle(workflow_id, run_id=link)
         async for event in handle.fetch_history_events(page_size=200):
-            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                before = continues(event.workflow_execution_started_event_attributes)
+            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 kind = _HOLDING.get(event.activity_task_scheduled_event_attributes.activity_type.name)
                 if kind is not None:
                     scheduled[event.event_id] = kind
@@ -205,7 +239,7 @@ class LedgerRuns:
                 if told.signal_name == names.RELEASED:
                     given_back: Any = await self._read(told.input.payloads, Releasing)
                     found = {name: hold for name, hold in found.items() if name not in given_back.holds}
-        return list(found.values())
+        return found, before
 
     async def _read(self, payloads: Sequence[Any], kind: type[Contract]) -> object:
         values: list[Any] = await self._client.data_converter.decode(payloads, [kind])

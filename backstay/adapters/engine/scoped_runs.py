@@ -30,8 +30,10 @@ from backstay.kernel.stop import StopReason
 from .control import unencrypted
 from .entities import NO_ANSWER
 from .errors import result_of_failure
-from .executions import CONTINUED, Execution, described, listed_page
+from .executions import Execution, described, listed_page
 
+BETWEEN_LINKS_MS = 1_000
+"""The longest time, in milliseconds, between the end of a link and the begin of the next one; seldom as much as one."""
 _PATIENCE = timedelta(seconds=5)
 _ATTRIBUTES: Mapping[ScopeKind, str] = {ScopeKind.TENANT: "BackstayTenant", ScopeKind.AGENT: "BackstayAgent"}
 _FAILURES = frozenset(
@@ -66,15 +68,22 @@ class ScopedRuns:
         return found, following
 
     async def closed_runs(self, incident: Incident, after: bytes, rows: int) -> tuple[list[str], bytes]:
-        """Returns some of the runs in scope that were open when the stop came and have closed since.
+        """Returns some of the runs in scope that were open when the stop came, and closed or went on in another link.
+
+        The last link of a run may begin after the stop came; and while the engine's index has not yet shown a link
+        that has begun, the one before it tells of the run.
 
         Raises:
             HistoryError: the engine could not be asked.
         """
-        came = json.dumps(datetime.fromtimestamp(incident.told.at_ms / 1_000, UTC).isoformat())
-        when = f"StartTime <= {came} AND CloseTime >= {came}"
+        came = _quoted(incident.told.at_ms)
+        # A run between two links when the stop came has none that began before it came and closed after.
+        linked = (
+            f"ExecutionStatus = 'ContinuedAsNew' AND CloseTime >= {_quoted(incident.told.at_ms - BETWEEN_LINKS_MS)}"
+        )
+        when = f"((StartTime <= {came} AND CloseTime >= {came}) OR ({linked}))"
         page, following = await self._in_scope(when, incident.scope, after, rows)
-        return sorted({execution.workflow_id for execution in page if execution.state != CONTINUED}), following
+        return sorted({execution.workflow_id for execution in page}), following
 
     async def tell(self, run_id: str, order: IncidentOrder) -> None:
         """Sends a run an order; does nothing where it has closed.
@@ -210,6 +219,11 @@ class ScopedRuns:
             return RunResult.model_validate(await handle.result(follow_runs=False, rpc_timeout=_PATIENCE))
         except WorkflowFailureError as error:
             return result_of_failure(execution.workflow_id, error)
+
+
+def _quoted(at_ms: int) -> str:
+    """Returns a moment in the engine's query language."""
+    return json.dumps(datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat())
 
 
 async def _held(execution: Execution) -> Held | None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -13,13 +13,16 @@ from ..worker_process import ROOT
 
 AGAIN = 0.2
 """The seconds before a worker that has ended is started again."""
+SHORT_LINKS = {"BACKSTAY_LINK_EVENTS": "24"}
+"""Every second worker admits runs that go on in another link of their chain after each step or two."""
 
 
 @dataclass(slots=True)
 class Hand:
-    """A worker: one process after the other."""
+    """A worker: one process after the other; `own` is its part of the environment."""
 
     log: Path
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
     process: asyncio.subprocess.Process | None = None
     frozen: bool = False
 
@@ -58,7 +61,8 @@ class Crew:
     @contextlib.asynccontextmanager
     async def at_work(cls, environment: dict[str, str], folder: Path, count: int) -> AsyncGenerator[Self]:
         """Keeps so many workers running."""
-        crew = cls(environment, [Hand(folder / f"worker-{number}.log") for number in range(count)])
+        own: list[Mapping[str, str]] = [{} if number % 2 else SHORT_LINKS for number in range(count)]
+        crew = cls(environment, [Hand(folder / f"worker-{number}.log", one) for number, one in enumerate(own)])
         watching = [asyncio.create_task(crew._keep(hand)) for hand in crew.hands]
         try:
             yield crew
@@ -78,7 +82,7 @@ class Crew:
                 hand.process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "worker.py"),
                     cwd=ROOT,
-                    env=self.environment,
+                    env={**self.environment, **hand.own},
                     stdout=log,
                     stderr=log,
                     start_new_session=True,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from backstay.adapters.engine.executions import Execution, listed
+from backstay.client.client import BackstayClient
 from backstay.client.ledgers import ledgers
 from backstay.contracts import names
 from backstay.contracts.ledger import LedgerView
 from backstay.contracts.run import RunResult
 
-from ..run_books import audit_of
 from .people import People
 from .plans import Plan
 from .shop import Effect, effects_in
@@ -42,8 +42,9 @@ class Seen:
         audit: all its records.
         pending: the activities that it has left, with the number of their attempt.
         task: the attempt at which its present workflow task is; 0 without one.
-        failed_tasks: why workflow tasks of it failed.
+        failed_tasks: why workflow tasks of it failed, in any link of its chain.
         items: the item that the model named in each call, by the call's id.
+        links: how many links its chain has.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class Seen:
     task: int
     failed_tasks: list[str]
     items: Mapping[str, Any]
+    links: int = 1
 
     @property
     def open(self) -> bool:
@@ -129,16 +131,28 @@ async def _seen(world: World, plan: Plan) -> Seen:
     assert described is not None
     raw = described.raw_description
     result, ended = (None, None) if described.close_time is None else await _end(handle)
+    links = [one async for one in listed(world.client, f"WorkflowId = '{plan.run}'")]
     return Seen(
         plan,
         result,
         ended,
-        audit=await audit_of(handle) if result or ended is None else [],
+        audit=await _audit(world, plan.run) if result or ended is None else [],
         pending=[(one.activity_type.name, one.attempt) for one in raw.pending_activities],
         task=raw.pending_workflow_task.attempt,
-        failed_tasks=[text async for text in _failed_tasks(handle)],
+        failed_tasks=[text for one in links for text in await _failed_tasks(world, one)],
         items=_items(world, plan.run),
+        links=len(links),
     )
+
+
+async def _audit(world: World, run: str) -> list[Record]:
+    """Returns all its records, over all links; asked again where the worker that remembered the run has died."""
+    client = BackstayClient(world.client, world.queue)
+
+    async def whole() -> list[Record]:
+        return [record async for record in client.audit(run)]
+
+    return await insist(whole) or []
 
 
 def _items(world: World, run: str) -> dict[str, Any]:
@@ -165,19 +179,19 @@ async def _end(handle: Any) -> tuple[RunResult | None, str | None]:
             return None, cause.type or "a failure without a type"
 
 
-async def _failed_tasks(handle: Any) -> AsyncGenerator[str]:
-    async for event in handle.fetch_history_events():
+async def _failed_tasks(world: World, one: Execution) -> list[str]:
+    why: list[str] = []
+    async for event in world.client.get_workflow_handle(one.workflow_id, run_id=one.run_id).fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes
             cause = WorkflowTaskFailedCause.Name(failed.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
             if cause not in FORGIVEN:
-                yield f"{cause}: {failed.failure.message[:300]}"
+                why.append(f"{cause}: {failed.failure.message[:300]}")
+    return why
 
 
 async def _other(world: World, one: Execution) -> Other:
-    handle = world.client.get_workflow_handle(one.workflow_id, run_id=one.run_id)
-    failed = [text async for text in _failed_tasks(handle)]
-    return Other(one.workflow_id, one.workflow_type, one.state, failed)
+    return Other(one.workflow_id, one.workflow_type, one.state, await _failed_tasks(world, one))
 
 
 def _billed(world: World) -> Mapping[str, int]:

@@ -57,7 +57,9 @@ def told(one: World, found: Evidence) -> str:
         ends.setdefault(seen.plan.kind, Counter())[reason] += 1
     lines = [f"  {kind:9} {dict(counts)}" for kind, counts in sorted(ends.items())]
     effects = Counter(effect.tool for effect in found.effects)
-    return "\n".join((f"{len(found.seen)} runs:", *lines, f"harm: {dict(one.harm)}", f"effects: {dict(effects)}"))
+    over = [seen.links for seen in found.seen if seen.links > 1]
+    first = f"{len(found.seen)} runs, {len(over)} of them over {sum(over)} links:"
+    return "\n".join((first, *lines, f"harm: {dict(one.harm)}", f"effects: {dict(effects)}"))
 
 
 @pytest.mark.soak
@@ -67,5 +69,6 @@ async def test_all_books_agree_after_everything_that_was_done_to_the_fleet(tmp_p
     async with world(tmp_path, seed, SIZE, LIMITS if SOAK else FEW) as one:
         found = await lived_through(one)
     keep(found, tmp_path / "evidence")
+    assert any(seen.links > 1 for seen in found.seen)
     wrong = violations(found)
     assert not wrong, "\n".join((f"seed {seed}; see {tmp_path / 'evidence'}", *wrong))

@@ -1,6 +1,6 @@
 """`trip` and `lifted`: what the control plane is told of a breaker, and asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -10,7 +10,7 @@ from backstay.contracts.breakers import LiftedInput, LiftedResult, TripInput, Tr
 from backstay.contracts.control import StopOrder
 from backstay.errors import HistoryError
 from backstay.kernel.breaker import Then, Trip
-from backstay.kernel.control import Incident, InForce, Mode, Told
+from backstay.kernel.control import Canary, Incident, InForce, Mode, Stage, Told
 from backstay.kernel.scope import Scope
 
 from .world import World
@@ -69,10 +69,27 @@ async def test_a_refusal_is_a_result_and_a_silence_is_tried_again(world: World) 
 
 
 async def test_an_incident_counts_as_lifted_from_its_last_lift_and_one_that_is_forgotten_long_ago(world: World) -> None:
-    lifted = Incident("i1", CLERK, Mode.FREEZE, Told("b", "why", 1), lifted=(Told("o", "ok", 5), Told("o", "ok", 7)))
-    state = InForce(incidents={"i1": lifted, "i2": Incident("i2", CLERK, Mode.FREEZE, Told("b", "why", 1))})
+    stopped = Incident("i2", CLERK, Mode.FREEZE, Told("b", "why", 1))
+    lifted = replace(stopped, id="i1", lifted=(Told("o", "ok", 5), Told("o", "ok", 7)), open=frozenset({Stage.READS}))
+    state = InForce(incidents={"i1": lifted, "i2": stopped})
     asked = LiftedInput(incidents=["i1", "i2", "i3"])
     found = await world.env.run(Trips(FakeOrders(state)).lifted, asked)
-    assert found == LiftedResult(lifted={"i1": 7, "i3": 0})
+    assert found == LiftedResult(lifted={"i1": 7, "i3": 0}, held=["i2"])
     lost = InForce(confirmed=False)
     assert (await world.env.run(Trips(FakeOrders(lost)).lifted, asked)).lifted == {}
+
+
+async def test_an_incident_whose_canaries_failed_is_in_force_again_though_it_had_been_lifted(world: World) -> None:
+    stopped = Incident("i1", CLERK, Mode.FREEZE, Told("b", "why", 1))
+    canary = Canary(frozenset({"r1"}), Stage.STARTS, 60)
+    watched = replace(stopped, canary=canary, lifted=(Told("o", "try it", 5),))
+    again = replace(stopped, lifted=(*watched.lifted, Told("the runs that went first", "1 of 1 failed", 7)))
+    ended = replace(again, open=frozenset(Stage), ended_ms=9, lifted=(*again.lifted, Told("o", "ok", 9)))
+    asked, found = LiftedInput(incidents=["i1"]), list[LiftedResult]()
+    for one in (watched, again, ended):
+        found.append(await world.env.run(Trips(FakeOrders(InForce(incidents={"i1": one}))).lifted, asked))
+    assert found == [
+        LiftedResult(lifted={"i1": 5}),
+        LiftedResult(lifted={}, held=["i1"]),
+        LiftedResult(lifted={"i1": 9}),
+    ]

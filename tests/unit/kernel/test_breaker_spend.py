@@ -111,6 +111,13 @@ def test_after_the_lift_what_is_spent_since_is_watched_for_ten_minutes() -> None
     assert (money.phase, trip, money.stops, money.due_ms) == (Phase.CLOSED, None, False, None)
 
 
+def test_a_stop_that_canaries_put_in_force_again_is_open_and_its_money_is_watched_anew() -> None:
+    lifted = START + 10_000
+    money = spent(9 * USD, lifted + 1, stopped().lifted(lifted)).in_force_again()
+    assert (money.phase, money.stopped, money.trial, money.due_ms) == (Phase.OPEN, True, 0, None)
+    assert money.in_force_again() == money
+
+
 def test_money_that_came_between_the_lift_and_the_news_of_it_is_watched_too() -> None:
     lifted = START + 2 * STEP_MS
     money = spent(4 * USD, lifted + 1, spent(3 * USD, START + STEP_MS, stopped()))

@@ -121,6 +121,16 @@ def test_the_same_failure_of_a_few_canaries_trips_again_and_another_one_does_not
     assert (other.phase, trip) == (Phase.CLOSED, None)
 
 
+def test_a_stop_that_canaries_put_in_force_again_is_open_and_its_next_canaries_begin_anew() -> None:
+    window, trip = told("f", 3_000, open_window().lifted(2_000))
+    assert (trip, window.phase) == (None, Phase.HALF_OPEN)
+    again = window.in_force_again()
+    assert (again.phase, again.stopped, again.trial, again.trip) == (Phase.OPEN, True, (), window.trip)
+    window, trip = told("fggggg", 5_000, again.lifted(4_000))
+    assert (trip, window.phase) == (None, Phase.CLOSED)
+    assert (window.in_force_again(), open_window().in_force_again()) == (window, open_window())
+
+
 def test_where_no_half_of_the_failures_is_alike_any_failure_of_a_canary_counts() -> None:
     window = Window()
     for number in range(6):

@@ -184,6 +184,19 @@ def test_a_stop_that_was_lifted_is_watched_from_the_moment_of_the_lift() -> None
     assert known.lifted("another", 0, 0) == (known, [])
 
 
+def test_a_breaker_follows_an_incident_that_its_canaries_put_in_force_again() -> None:
+    known, trip = tripped()
+    other = told(known, run(1, True, "buyer"), at_ms=1)
+    known, _ = other.lifted(trip.incident_id, MINUTE, 2 * MINUTE)
+    assert known.tried() == []
+    known = told(known, run(1, True), at_ms=3 * MINUTE)
+    assert (known.tried(), known.waiting()) == ([trip.incident_id], [])
+    assert known.in_force_again("another") == known
+    again = known.in_force_again(trip.incident_id)
+    assert [window.phase for window in again.windows.values()] == ["open", "closed"]
+    assert (again.tried(), again.waiting(), again.in_force_again(trip.incident_id)) == ([], [], again)
+
+
 def test_a_fault_that_is_still_there_trips_again_as_another_incident() -> None:
     known, trip = tripped()
     known, _ = known.lifted(trip.incident_id, MINUTE, 2 * MINUTE)
@@ -245,6 +258,16 @@ def test_money_follows_the_incident_that_it_led_to_and_is_closed_ten_minutes_aft
     assert known.ticked(41 * MINUTE - 1)[0] == known
     known, trips = known.ticked(41 * MINUTE)
     assert (money(known), trips, known.due_ms()) == ("closed", [], None)
+
+
+def test_money_follows_an_incident_that_canaries_put_in_force_again() -> None:
+    known, trip = overspent()
+    known, _ = known.lifted(trip.incident_id, 10 * MINUTE, 10 * MINUTE)
+    assert (known.tried(), known.in_force_again("another")) == ([], known)
+    known = told(known, replace(run(2, False), usd=1), at_ms=11 * MINUTE, rules=(DEAR,))
+    assert known.tried() == [trip.incident_id]
+    known = known.in_force_again(trip.incident_id)
+    assert (money(known), known.tried(), known.due_ms()) == ("open", [], None)
 
 
 def test_money_that_is_still_too_much_after_the_lift_is_another_incident() -> None:
