@@ -11,6 +11,7 @@ from backstay.contracts import names
 from backstay.contracts.ledger import LedgerRef, LedgerView
 from backstay.contracts.run import RunResult
 from backstay.kernel.keys import child_id, ledger_id, short_digest
+from backstay.kernel.ledger_sums import Sum
 from backstay.kernel.money import parse_usd
 from backstay.testing import Call, Reply, Usage
 
@@ -62,6 +63,96 @@ async def test_ledgers_count_the_spend_of_a_family_once(office: OfficeOpener, tm
         books = LedgerView.model_validate(answer).books
         day = max(key for key in books.ends if len(key) == len("2026-11-30"))
         assert books.sums.at("tenant", "usd", day).spent == parse_usd(result.spent.usd)
+
+
+async def test_a_child_counts_in_the_limit_of_its_own_agent_too(office: OfficeOpener, tmp_path: Path) -> None:
+    tenant = f"family {tmp_path.name}"
+    limits = f'[limits.organisation]\nusd = {{ day = "1000" }}\n[limits.tenants."{tenant}"]\nusd = {{ day = "2.00" }}\n'
+    own = '[limits.agents.helper]\nusd = { day = "1.00" }\nruns_at_once = 1\n'
+    async with office({"lead": ONE, "help me": HELPED}, policies=[org(tmp_path, limits + own)]) as shop:
+        result = await shop.result(await shop.start(tenant=tenant))
+        [child] = result.children
+        whole, part = parse_usd(result.spent.usd), parse_usd(child.spent.usd)
+        assert whole > part > 0
+
+        async def booked() -> dict[str, Sum]:
+            return {
+                account: await _today(shop, tenant, account) for account in ("tenant", "agent:lead", "agent:helper")
+            }
+
+        async def settled() -> bool:
+            return not any(one.held for one in (await booked()).values())
+
+        await shop.until(settled)
+        assert await booked() == {"tenant": Sum(whole), "agent:lead": Sum(whole), "agent:helper": Sum(part)}
+        runs = LedgerRuns(shop.runtime.client)
+        drawn = {holds[0].holder.workflow_id: spent async for holds, spent in runs.drawn(LedgerRef(tenant=tenant), 0)}
+        assert {run_id: (spent or {})["usd"] for run_id, spent in drawn.items()} == {
+            result.run_id: whole,
+            child.run_id: part,
+        }
+        above = [holds[0].holder.workflow_id async for holds, _ in runs.drawn(LedgerRef(), 0)]
+        assert (result.run_id in above, child.run_id in above) == (True, False)
+
+
+async def test_a_limit_of_an_agent_holds_where_another_one_delegates_to_it(
+    office: OfficeOpener, tmp_path: Path
+) -> None:
+    tenant = f"family {tmp_path.name}"
+    own = '[limits.agents.helper]\nusd = { day = "0.000001" }\n'
+    async with office({"lead": ONE, "help me": HELPED}, policies=[org(tmp_path, own)]) as shop:
+        result = await shop.result(await shop.start(tenant=tenant))
+        [child] = result.children
+        assert (child.status, child.stop_reason, child.spent.usd) == ("stopped", "budget_exhausted", "0.00")
+        [text] = shop.texts()
+        assert "(budget_exhausted: usd:agent:day)" in text
+        assert (result.status, result.answer) == ("completed", "led")
+
+
+async def test_a_killed_child_returns_its_rest_to_its_agent_once(office: OfficeOpener, tmp_path: Path) -> None:
+    tenant = f"family {tmp_path.name}"
+    own = '[limits.agents.helper]\nusd = { day = "1.00" }\n'
+    helper = [Reply(calls=[Call("gate")], usage=USAGE), *HELPED]
+    async with office({"lead": ONE, "help": helper}, policies=[org(tmp_path, own)]) as shop:
+        handle = await shop.start(tenant=tenant)
+        [child] = await shop.children(handle)
+        await shop.effects("at the gate")
+        assert (await _today(shop, tenant, "agent:helper")).held > 0
+        await child.execute_update("kill", {"by": "olga", "reason": "enough"})
+        result = await shop.result(handle)
+        [ended] = result.children
+        spent = parse_usd(ended.spent.usd)
+        assert (ended.stop_reason, spent > 0) == ("killed", True)
+
+        async def returned() -> bool:
+            return await _today(shop, tenant, "agent:helper") == Sum(spent)
+
+        await shop.until(returned)
+
+
+async def test_a_ledger_that_asks_for_a_terminated_child_later_counts_what_it_may_have_spent(
+    office: OfficeOpener, tmp_path: Path
+) -> None:
+    tenant = f"family {tmp_path.name}"
+    own = '[limits.agents.helper]\nusd = { day = "1.00" }\n'
+    helper = [Reply(calls=[Call("gate")], usage=USAGE), *HELPED]
+    async with office({"lead": ONE, "help": helper}, policies=[org(tmp_path, own)]) as shop:
+        handle = await shop.start(tenant=tenant)
+        [child] = await shop.children(handle)
+        await shop.effects("at the gate")
+        status = await shop.status(child)
+        await child.terminate("lost")
+        await shop.result(handle)
+        runs, found = LedgerRuns(shop.runtime.client), dict[str, Any]()
+        async for holds, spent in runs.drawn(LedgerRef(tenant=tenant), 0):
+            found[holds[0].holder.workflow_id] = spent
+        assert found[child.id]["usd"] == parse_usd(status["spent"]["usd"]) > 0
+
+
+async def _today(shop: Any, tenant: str, account: str) -> Sum:
+    answer: Any = await shop.runtime.client.get_workflow_handle(ledger_id(tenant)).query(names.BOOKS)
+    books = LedgerView.model_validate(answer).books
+    return books.sums.at(account, "usd", max(key for key in books.ends if len(key) == len("2026-11-30")))
 
 
 async def test_a_lump_is_drawn_for_what_a_child_may_spend(office: OfficeOpener, tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ class LedgerRuns:
         """
         try:
             execution = await self._latest(holder)
-            return None if execution is None or execution.open else await self._spent(execution)
+            if execution is None or execution.open:
+                return None
+            return await self._spent(execution, holder.agent_only)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None  # the engine has forgotten it: it stays held, and is shown
@@ -154,14 +156,14 @@ class LedgerRuns:
         latest = await described(self._client, holder.workflow_id)
         return latest if latest.first_run_id == own.first_run_id else own
 
-    async def _spent(self, execution: Execution) -> Amounts | None:
+    async def _spent(self, execution: Execution, agent_only: bool) -> Amounts | None:
         handle: Any = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
         try:
             result = RunResult.model_validate(await handle.result(follow_runs=False, rpc_timeout=_PATIENCE))
-            return _counted(result)
+            return _counted(result, agent_only)
         except WorkflowFailureError as error:
             try:
-                return _counted(result_of_failure(execution.workflow_id, error))
+                return _counted(result_of_failure(execution.workflow_id, error), agent_only)
             except InvalidInputError:
                 return {}
             except NoResultError:
@@ -170,9 +172,9 @@ class LedgerRuns:
             pass
         except CodecError:
             return None
-        return await self._left(handle)
+        return await self._left(handle, agent_only)
 
-    async def _left(self, handle: Any) -> Amounts | None:
+    async def _left(self, handle: Any, agent_only: bool) -> Amounts | None:
         """Asks a worker for the state in which a run ended without a result; None where none answers."""
         try:
             status = RunStatusView.model_validate(await handle.query(names.STATUS, rpc_timeout=_PATIENCE))
@@ -182,7 +184,7 @@ class LedgerRuns:
         unasked = _amounts(status.held_back) if status.held_back else {}
         drawn = {quantity: spent[quantity] + held[quantity] - unasked.get(quantity, 0) for quantity in spent}
         below = [child.exposure for child in status.children]
-        return ({} if status.parent else drawn) | _exposed(status.exposure, below)
+        return ({} if status.parent and not agent_only else drawn) | _exposed(status.exposure, below)
 
     async def _holds(self, ledger: LedgerRef, execution: Execution) -> list[Hold]:
         """Reads from a run's history what a ledger held for it, without what the run gave back."""
@@ -226,10 +228,10 @@ def _reserved(result: _Holding) -> list[Reserved]:
     return result.held
 
 
-def _counted(result: RunResult) -> dict[str, int]:
+def _counted(result: RunResult, agent_only: bool) -> dict[str, int]:
     below = [child.spent.exposure for child in result.children]
-    # What a child spends its parent has drawn.
-    return ({} if result.parent else _amounts(result.spent)) | _exposed(result.exposure, below)
+    # What a child spends its parent has drawn, and the child only where its own agent has limits.
+    return ({} if result.parent and not agent_only else _amounts(result.spent)) | _exposed(result.exposure, below)
 
 
 def _exposed(sums: Sums, below: Iterable[Mapping[str, str]]) -> dict[str, int]:
