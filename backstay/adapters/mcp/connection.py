@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -29,7 +30,9 @@ from pydantic import RootModel, ValidationError
 
 import backstay
 from backstay.errors import BackstayError, UnreachedError
+from backstay.kernel.excerpt import on_one_line
 from backstay.kernel.mcp_pins import Listing
+from backstay.kernel.mcp_words import cleaned
 
 from .asking import Dialogue, ServerCall
 from .listing import listed
@@ -39,6 +42,7 @@ from .server import Era, Server
 OPENS_SECONDS = 10.0
 CALLS_AT_ONCE = 8
 _CLOSES_SECONDS = 4.0
+_LONGEST_ABOUT = 200
 _LOG = logging.getLogger("backstay.mcp")
 
 Streams = Callable[[Requests], AbstractAsyncContextManager[TransportStreams]]
@@ -113,7 +117,8 @@ class Connection:
             GoneError: the connection ended meanwhile.
             UnreachedError: the list has no end.
         """
-        self.listing = await self._within(listed(self._server.name, self._session()))
+        found = await self._within(listed(self._server.name, self._session()))
+        self.listing = replace(found, about=_about(self._session().server_info))
         self.listed_at = now
         return self.listing
 
@@ -210,6 +215,11 @@ class Connection:
             self.listed_at = float("-inf")
         elif isinstance(message, Exception):
             _LOG.debug("the connection to `%s` is disturbed: %s", self._server.name, type(message).__name__)
+
+
+def _about(info: Implementation | None) -> str:
+    """Returns the name and version that a server gives itself, fit to be shown."""
+    return "" if info is None else on_one_line(cleaned(f"{info.name} {info.version}", _LONGEST_ABOUT))
 
 
 def first_leaf(error: BaseException) -> BaseException:
