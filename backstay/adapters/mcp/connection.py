@@ -36,13 +36,15 @@ from backstay.kernel.mcp_words import cleaned
 
 from .asking import Dialogue, ServerCall
 from .listing import listed
-from .sent import Requests
+from .sent import Requests, Sent
 from .server import Era, Server
 
 OPENS_SECONDS = 10.0
 CALLS_AT_ONCE = 8
 _CLOSES_SECONDS = 4.0
 _LONGEST_ABOUT = 200
+_OK = range(200, 300)
+_REFUSED_US = (401, 403)
 _LOG = logging.getLogger("backstay.mcp")
 
 Streams = Callable[[Requests], AbstractAsyncContextManager[TransportStreams]]
@@ -191,7 +193,9 @@ class Connection:
                 self._settle(None)
                 await self._stop.wait()
         except BaseException as error:
-            self._settle(first_leaf(error))
+            leaf = first_leaf(error)
+            known = isinstance(leaf, BackstayError)
+            self._settle(leaf if known else refused(self._server.name, self.requests.last) or leaf)
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
@@ -227,6 +231,21 @@ def first_leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
+
+
+def refused(name: str, sent: Sent) -> UnreachedError | None:
+    """Returns the error of a connection that the server's HTTP status refuses; None where there is no such status.
+
+    Args:
+        name: of the server.
+        sent: the request that was sent last.
+    """
+    if sent.status is None or sent.status in _OK:
+        return None
+    order = ": its `headers` are not in order" if sent.status in _REFUSED_US else ""
+    return UnreachedError(
+        f"`{name}` cannot be connected to: it answers with HTTP {sent.status}{order}", sent.retry_after
+    )
 
 
 def unreached(name: str, error: BaseException) -> BackstayError:

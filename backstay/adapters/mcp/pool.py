@@ -14,7 +14,7 @@ from backstay.errors import SchemaDriftError, UnreachedError
 from backstay.kernel.mcp_pins import Listing
 
 from .asking import ServerCall
-from .connection import Connection
+from .connection import Connection, refused
 from .http import Sockets, http
 from .outcome import BadResultError, NotSentError, outcome_of
 from .sent import Requests, noting
@@ -78,7 +78,7 @@ class Pool:
                 return listing
             except Exception as error:
                 if last:
-                    raise self._unlisted(error) from None
+                    raise self._unlisted(error, connection) from None
             finally:
                 await connection.close()
         raise AssertionError
@@ -241,9 +241,11 @@ class Pool:
             del _OPEN[id(self), key]
         connection.end()
 
-    def _unlisted(self, error: BaseException) -> UnreachedError:
+    def _unlisted(self, error: BaseException, connection: Connection) -> UnreachedError:
         if isinstance(error, UnreachedError):
             return error
+        if (refusal := refused(self.server.name, connection.requests.last)) is not None:
+            return refusal
         return UnreachedError(f"`{self.server.name}` does not list its tools: {type(error).__name__}")
 
 
