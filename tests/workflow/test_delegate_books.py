@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from backstay.adapters.engine.ledger_runs import LedgerRuns
+from backstay.client import control_plane
 from backstay.client.fleet import waiting_approvals
 from backstay.contracts import names
+from backstay.contracts.control import LimitOrder
 from backstay.contracts.ledger import LedgerRef, LedgerView
 from backstay.contracts.run import RunResult
 from backstay.kernel.keys import child_id, ledger_id, short_digest
@@ -93,6 +96,41 @@ async def test_a_child_counts_in_the_limit_of_its_own_agent_too(office: OfficeOp
         }
         above = [holds[0].holder.workflow_id async for holds, _ in runs.drawn(LedgerRef(), 0)]
         assert (result.run_id in above, child.run_id in above) == (True, False)
+
+
+async def test_a_child_takes_no_place_among_the_runs_at_once_also_where_a_limit_comes_while_it_works(
+    office: OfficeOpener, tmp_path: Path
+) -> None:
+    tenant = f"family {tmp_path.name}"
+    gate = [Reply(calls=[Call("gate", {"name": "long"})]), Reply("helped")]
+    short = [Reply(calls=[Call("gate", {"name": "short"})]), Reply("done")]
+    scripts = {"lead": ONE, "help me": gate, "first": short, "second": [Reply("second")]}
+    async with office(scripts) as shop:
+        family = await shop.start(tenant=tenant)
+        await shop.children(family)
+        await shop.effects("at the gate")
+        order = LimitOrder(by="olga@example.com", reason="they share a shop", tenant=tenant, runs=2)
+        await control_plane.limit(shop.runtime.client, order)
+        await asyncio.sleep(0.5)  # the worker's copy is that much older at most
+        alone = {"agent": "helper", "tenant": tenant}
+        first = await shop.runtime.start({**shop.request(), **alone, "goal": "first"})
+        await shop.until(lambda: _at_the_gate(shop, 2))
+        second = await shop.runtime.start({**shop.request(), **alone, "goal": "second"})
+
+        async def queued() -> bool:
+            return (await shop.status(second))["state"] == "queued"
+
+        await shop.until(queued)
+        shop.open("short")
+        assert (await shop.ended(first)).status == "completed"
+        # The run above and its child are at the gate, and count as one.
+        assert (await shop.ended(second)).status == "completed"
+        shop.open("long")
+        assert (await shop.result(family)).status == "completed"
+
+
+async def _at_the_gate(shop: Any, count: int) -> bool:
+    return sum("at the gate" in line for line in shop.lines()) >= count
 
 
 async def test_a_limit_of_an_agent_holds_where_another_one_delegates_to_it(

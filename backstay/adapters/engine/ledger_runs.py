@@ -22,7 +22,7 @@ from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunResult
 from backstay.contracts.status import RunStatusView
 from backstay.errors import CodecError, HistoryError, InvalidInputError, NoResultError
-from backstay.kernel.keys import ledger_id, run_key
+from backstay.kernel.keys import is_child_id, ledger_id, run_key
 from backstay.kernel.ledger import MOST_HOLDS, Hold, Holder
 from backstay.kernel.ledger_queue import AtWork
 from backstay.kernel.ledger_sums import Amounts, quantity_of
@@ -123,6 +123,8 @@ class LedgerRuns:
     async def at_work(self, ledger: LedgerRef) -> AtWork:
         """Returns the open runs that a ledger is for, as the engine's list shows them; it may lag behind.
 
+        A run below another one is a part of that one, and is none of those at once.
+
         Raises:
             HistoryError: the engine could not be asked.
         """
@@ -133,7 +135,8 @@ class LedgerRuns:
             clauses.append(f"{_TENANT.name} = {json.dumps(ledger.tenant, ensure_ascii=False)}")
         try:
             async for one in listed(self._client, " AND ".join(clauses)):
-                if ledger.tenant not in (None, one.attributes.get(_TENANT)):
+                below = bool(one.parent) and is_child_id(one.workflow_id)
+                if below or ledger.tenant not in (None, one.attributes.get(_TENANT)):
                     continue
                 if one.attributes.get(_STATE) == "queued":
                     queued.append(one.workflow_id)
