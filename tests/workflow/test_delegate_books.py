@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 USAGE = Usage(1_000, 100)
 ONE = [Reply(calls=[ask("help me")], usage=USAGE), Reply("led", usage=USAGE)]
 HELPED = [Reply("helped", usage=USAGE)]
+ROOMY = '[budget]\nsteps = 200\ntool_calls = 200\nusd = "3.00"\ntokens = 2_000_000\n'
 REFUND = """
 from decimal import Decimal
 
@@ -357,3 +358,35 @@ async def test_a_ledger_that_asks_a_family_later_finds_the_same_books(office: Of
         assert found[handle.id]["usd"] == parse_usd(result.spent.usd)
         assert found[handle.id]["exposure:refunds_usd"] == 300_000
         assert found[child.run_id] == {"exposure:refunds_usd": 400_000}
+
+
+async def test_a_family_that_goes_on_in_many_links_keeps_its_books(office: OfficeOpener, tmp_path: Path) -> None:
+    tenant = f"family {tmp_path.name}"
+    limits = f'[limits.tenants."{tenant}"]\nusd = {{ day = "5.00" }}\ndraw = "0.02"\n'
+    own = '[limits.agents.helper]\nusd = { day = "5.00" }\ndraw = "0.01"\n'
+    rounds = 3
+    lead = [Reply(calls=[ask(f"help {n}"), ask(f"help {n}b", usd="0.05")], usage=USAGE) for n in range(rounds)]
+    helper = [*[Reply(calls=[Call("note", {"text": f"{n}"})], usage=USAGE) for n in range(5)], *HELPED]
+    scripts = {"lead": [*lead, Reply("led", usage=USAGE)], "help": helper}
+    settings: Any = {"policies": [org(tmp_path, limits + own)], "link_events": 20}
+    async with office(scripts, lead=f"{LEAD}{ROOMY}", helper=f"{HELPER}{ROOMY}", **settings) as shop:
+        handle = await shop.start(tenant=tenant)
+        result = await shop.result(handle)
+        assert (result.status, result.answer, len(result.children)) == ("completed", "led", 2 * rounds)
+        assert {child.status for child in result.children} == {"completed"}
+        assert result.spent.model_calls == len(shop.runtime.model.requests) == rounds * 2 * 6 + rounds + 1
+        whole, part = parse_usd(result.spent.usd), sum(parse_usd(child.spent.usd) for child in result.children)
+        links = [await _link(shop, handle.id), await _link(shop, result.children[0].run_id)]
+        assert min(links) > 1
+
+        async def settled() -> bool:
+            found = [await _today(shop, tenant, account) for account in ("tenant", "agent:lead", "agent:helper")]
+            return found == [Sum(whole), Sum(whole), Sum(part)]
+
+        await shop.until(settled)
+
+
+async def _link(shop: Any, run_id: str) -> int:
+    """Counts the links of a run."""
+    listed = shop.runtime.client.list_workflows(f"WorkflowId = '{run_id}'")
+    return len([one async for one in listed])
