@@ -136,9 +136,9 @@ def parent_of(request: RunRequest) -> ParentRun | None:
     return request.parent if isinstance(request, ChildRequest) else None
 
 
-def agents_above(parent: ParentRun | None) -> list[str]:
-    """Returns the agents of all runs above; none where there are none."""
-    return [] if parent is None else [one.agent for one in parent.above]
+def agents_above(parent: ParentRun | None) -> list[str] | None:
+    """Returns the agents of all runs above; None where no run is above."""
+    return None if parent is None else [one.agent for one in parent.above]
 
 
 def asked_by_person(request: RunRequest) -> str:

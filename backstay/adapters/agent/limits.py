@@ -240,22 +240,23 @@ class OrgLimits:
                 (all_runs if account == "organisation" else own).extend(limits(level, account))
         return (LedgerRef(tenant=tenant), tuple(own)), (LedgerRef(), tuple(all_runs))
 
-    def draws(self, tenant: str, agent: str, above: Collection[str] = ()) -> Draws | None:
+    def draws(self, tenant: str, agent: str, above: Collection[str] | None = None) -> Draws | None:
         """Returns how a run draws; None where nothing limits it. The agent's own word wins, then the tenant's.
 
         Args:
             tenant: the run's tenant.
             agent: the run's agent.
             above: the agents of the runs above it, which draw for it too: of what their own limits count nothing is
-                drawn again.
+                drawn again. None where no run is above.
         """
-        if agent in above or not self.limits(tenant, agent, agent_only=bool(above)):
+        below = above is not None
+        if (below and agent in above) or not self.limits(tenant, agent, agent_only=below):
             return None
         draw = CEILING
         for table in self.tables:
             for level, _ in self._levels(table, tenant, agent):
                 draw = level.draw or draw
-        return Draws(lump=None if draw == CEILING else parse_usd(draw), agent_only=bool(above))
+        return Draws(lump=None if draw == CEILING else parse_usd(draw), agent_only=below)
 
     def spans(self, at_ms: int | None = None) -> tuple[Span, ...]:
         """Returns the days and months around a moment, or around now, in the organisation's time zone."""
