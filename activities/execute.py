@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.asked import Asked
-from backstay.contracts.call import RESULT_BYTES, ToolResult, shortened
+from backstay.contracts.call import RESULT_BYTES, ServerChange, ToolResult, shortened
 from backstay.errors import (
     AskedError,
     CallLostError,
@@ -49,7 +50,17 @@ async def executed(allowed: Verdict, prepared: PreparedCall, secrets: Secrets) -
     # Scrubbed before it is cut: a cut could leave a part of a secret, which no scrubber finds.
     result = _cut(end.status, secrets.scrubbed(end.text), end.limit)
     told = {"usd": _cost(prepared), "unclear": end.unclear, "alarm": prepared.alarm.words, "asked": end.asked}
-    return result.model_copy(update=told)
+    return result.model_copy(update={**told, "server": _server(prepared, secrets)})
+
+
+def _server(prepared: PreparedCall, secrets: Secrets) -> ServerChange | None:
+    """Returns the last news that the server of a tool is another one, and tells the log; None where there are none."""
+    if not prepared.servers:
+        return None
+    was, now = secrets.scrubbed(prepared.servers[-1].was), secrets.scrubbed(prepared.servers[-1].now)
+    words = "the server of the tool `%s` is `%s` now, and was `%s` when the worker started; the tool is the same"
+    activity.logger.warning(words, prepared.tool.spec.name, now, was)
+    return ServerChange(was=was, now=now)
 
 
 def _cost(prepared: PreparedCall) -> int | None:

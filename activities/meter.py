@@ -104,10 +104,11 @@ class Meter:
         return found
 
     def _asked(self, opening: Opening, one: _Counting, agreed: SumsBefore) -> Asked:
-        run = this_run()
+        run, draws = this_run(), opening.admission.draws
+        alone = draws is not None and draws.agent_only
         return Asked(
             hold_id(opening.run_key, one.name),
-            Holder(opening.run_key, run.workflow_id, run.run_id, opening.agent),
+            Holder(opening.run_key, run.workflow_id, run.run_id, opening.agent, alone),
             counted_amounts(one.exposure, one.exposure),
             (),
             {quantity_of(name): sums for name, sums in agreed.items()},

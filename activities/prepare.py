@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from backstay.contracts.admission import Opening, ToolSpec
-from backstay.contracts.call import ActInput
+from backstay.contracts.call import ActInput, ServerChange
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput
@@ -35,6 +35,7 @@ class PreparedCall:
         alarm: takes an alarm that the tool raises.
         begun: how many attempts had begun before a stop held the call.
         costs: gains every cost that the tool reports, in micro-dollars.
+        servers: gains every word that the server of an MCP tool is another one than when it was pinned.
     """
 
     tool: Tool
@@ -44,6 +45,7 @@ class PreparedCall:
     alarm: CallAlarm
     begun: int = 0
     costs: list[int] = field(default_factory=list[int])
+    servers: list[ServerChange] = field(default_factory=list[ServerChange])
 
     @property
     def attempt(self) -> int:
@@ -97,6 +99,7 @@ class Preparer:
         if verdict.allowed:
             self._check_stops(opening, fitting.tool.spec, asks=asks)
         costs: list[int] = []
+        servers: list[ServerChange] = []
         alarm = CallAlarm(opening, fitting.tool.spec.name, self.secrets, self.reports)
         call = ToolCall(
             run_id=opening.run_id,
@@ -110,8 +113,11 @@ class Preparer:
             take_cost=costs.append,
             take_alarm=alarm.take,
             replies=given.replies,
+            take_server=lambda was, now: servers.append(ServerChange(was=was, now=now)),
         )
-        prepared = PreparedCall(fitting.tool, fitting.arguments, fitting.values, call, alarm, given.begun, costs)
+        prepared = PreparedCall(
+            fitting.tool, fitting.arguments, fitting.values, call, alarm, given.begun, costs, servers
+        )
         return verdict, prepared
 
     def _check_stops(self, opening: Opening, tool: ToolSpec, *, asks: bool) -> None:

@@ -36,10 +36,12 @@ class Reserve:
         opening = await self._conversations.opening(run)
         if (given.holder, given.tenant, given.agent) != (opening.run_key, opening.tenant, opening.agent):
             raise ApplicationError("a run draws for itself alone", type=ForeignRunError.code, non_retryable=True)
-        holder = Holder(given.holder, run.workflow_id, run.run_id, given.agent)
+        alone = opening.admission.draws is not None and opening.admission.draws.agent_only
+        holder = Holder(given.holder, run.workflow_id, run.run_id, given.agent, alone)
+        limits = self._allowances.limits(given.tenant, given.agent, agent_only=alone)
         asked = Asked(hold_id(given.holder, given.name), holder, given.amounts, ())
         try:
             async with beating():
-                return await self._holds.hold(self._allowances.limits(given.tenant, given.agent), asked)
+                return await self._holds.hold(limits, asked)
         except LedgerUnansweredError as error:
             raise ApplicationError(str(error), type=error.code, non_retryable=True) from None

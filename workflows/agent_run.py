@@ -98,7 +98,7 @@ class AgentRun:
         self._chain = Chain(self.messages, self._carried)
         parent = parent_of(self._request) if self._request else None
         self._family = Family(self._record, self._clock, self.messages, parent)
-        self._orders = Orders(self._record, self._clock, self.messages)
+        self._orders = Orders(self._record, self._clock, self.messages, self._family)
         self._answers = Answers(self.messages)
         self._conversation = Conversation(self._record, self._clock, self.messages, self._chain)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {

@@ -241,7 +241,7 @@ class TenantLedger:
 
     def _show_limits(self, holder: Holder, quantities: Collection[str], limits: Sequence[Limit]) -> None:
         """Shows the limits that a hold brings in place of the earlier ones: one that it lacks was taken away."""
-        accounts = self._accounts(holder)
+        accounts = self._accounts(holder, quantities)
         kept = {
             name: limit
             for name, limit in self._limits.items()
@@ -250,8 +250,8 @@ class TenantLedger:
         loosest_first = sorted(limits, key=lambda limit: -limit.most)
         self._limits = kept | {f"{limit.account} {limit.name}": limit for limit in loosest_first}
 
-    def _accounts(self, holder: Holder) -> tuple[str, ...]:
-        return () if self._given is None else Books(self._given.ledger.level).accounts(holder)
+    def _accounts(self, holder: Holder, quantities: Collection[str]) -> tuple[str, ...]:
+        return () if self._given is None else Books(self._given.ledger.level).accounts(holder, quantities)
 
     def _forgotten(self, books: Books) -> Books:
         return books.forgetting(milliseconds(workflow.now()))

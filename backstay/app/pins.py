@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from backstay.adapters.mcp.kept_pins import keep_pins, kept_pins
+from backstay.adapters.mcp.kept_pins import keep_pins, kept_about, kept_pins
 from backstay.app.application import Application
 from backstay.kernel.mcp_pins import changes
 
@@ -23,4 +23,7 @@ def pin_tools(app: Application, say: Say) -> None:
             if not found.none:
                 what = ", ".join(f"`{name}`" for name in (*found.changed, *found.gone, *found.new))
                 say(f"{agent.name}: the server `{server}` lists tools that have changed: {what}")
-            keep_pins(agent.name, server, pool.pins)
+            known = kept_about(agent.name, server)
+            if known is not None and known != pool.about:
+                say(f"{agent.name}: the server `{server}` is `{pool.about}` now, and was `{known}`")
+            keep_pins(agent.name, server, pool.pins, pool.about)

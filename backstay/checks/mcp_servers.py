@@ -8,7 +8,7 @@ from pathlib import Path
 from backstay.adapters.agent.config import AgentConfig, read_config
 from backstay.adapters.agent.mcp_table import McpTable
 from backstay.adapters.agent.mcp_tools import servers_of
-from backstay.adapters.mcp.kept_pins import kept_pins
+from backstay.adapters.mcp.kept_pins import kept_about, kept_pins
 from backstay.adapters.secret.store import Secrets
 from backstay.app import folders
 from backstay.errors import ConfigurationError
@@ -47,12 +47,21 @@ class NamedServer:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Holds what a server lists now, and how that differs from what a worker here pinned last; or why nobody knows."""
+    """Holds what a server lists now, and how that differs from what a worker here pinned last; or why nobody knows.
+
+    `about` is the name and version that it gave itself then; None where nobody knows.
+    """
 
     server: NamedServer
     listing: Listing
     changes: Changes | None = None
     trouble: str | None = None
+    about: str | None = None
+
+    @property
+    def another(self) -> bool:
+        """Tells whether the server gives itself another name or version than when it was pinned."""
+        return self.about is not None and self.about != self.listing.about
 
 
 def named_servers(settings: Settings, name: str | None, agent: str | None) -> list[NamedServer]:
@@ -92,7 +101,8 @@ def seen(servers: Sequence[NamedServer], secrets: Secrets) -> list[Seen]:
             found.append(Seen(server, Listing(), trouble=secrets.scrubbed(listing.what)))
             continue
         pinned = kept_pins(server.agent, server.name)
-        found.append(Seen(server, listing, None if pinned is None else changes(pinned, listing.digests)))
+        changed = None if pinned is None else changes(pinned, listing.digests)
+        found.append(Seen(server, listing, changed, about=kept_about(server.agent, server.name)))
     return found
 
 

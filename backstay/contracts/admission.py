@@ -28,10 +28,12 @@ Api = Literal["responses", "chat"]
 class Draws(Contract):
     """Sets how a run draws on ledgers, where the organisation limits the spend of all runs; `lump` is micro-dollars.
 
-    None makes it hold its whole ceiling of US dollars at its admission.
+    None makes it hold its whole ceiling of US dollars at its admission. `agent_only` marks a run below another one: it
+    draws on the limits of its own agent alone, because the run above has drawn on all others.
     """
 
     lump: int | None = None
+    agent_only: bool = False
 
 
 class ToolSpec(Contract):

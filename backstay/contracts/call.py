@@ -72,6 +72,13 @@ class SharedEffect(Contract):
     performances: int
 
 
+class ServerChange(Contract):
+    """The name and version that an MCP server gave itself when its tools were pinned, and those that it gives now."""
+
+    was: str
+    now: str
+
+
 class ToolResult(Contract):
     """The end of a call, and the text the model reads.
 
@@ -80,7 +87,7 @@ class ToolResult(Contract):
     `dedupe`: they are then those of one effect, whichever call performed it; `borrowed` where that was another call.
     `unclear`: the call failed in a way that leaves open whether its effect happened. `alarm` is the reason of an alarm
     that the tool raised meanwhile. `asked` where the call ended with questions to people, and goes on
-    with their replies.
+    with their replies. `server` where the MCP server gives itself another name or version than when it was pinned.
     """
 
     status: Literal["completed", "failed", "denied", "cancelled", "unknown"]
@@ -93,6 +100,7 @@ class ToolResult(Contract):
     unclear: bool = False
     alarm: str | None = None
     asked: Asked | None = None
+    server: ServerChange | None = None
 
 
 class Reconciled(Contract):

@@ -136,6 +136,11 @@ def parent_of(request: RunRequest) -> ParentRun | None:
     return request.parent if isinstance(request, ChildRequest) else None
 
 
+def agents_above(parent: ParentRun | None) -> list[str] | None:
+    """Returns the agents of all runs above; None where no run is above."""
+    return None if parent is None else [one.agent for one in parent.above]
+
+
 def asked_by_person(request: RunRequest) -> str:
     """Returns what a person asked for: the goal of a child was written by a model."""
     parent = parent_of(request)

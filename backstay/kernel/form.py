@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, cast
 
@@ -29,12 +29,16 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One field: `choices` are the only values that count, where there are any."""
+    """One field: `choices` are the only values that count, where there are any.
+
+    `default` is what it holds where people leave it out; None where the server names none.
+    """
 
     name: str
     kind: FieldKind
     required: bool = False
     choices: tuple[str, ...] = ()
+    default: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,13 @@ class Form:
         fields = {field.name: field for field in self.fields}
         if any(name not in fields for name in given):
             return f"the answer has other fields than {', '.join(f'`{name}`' for name in fields)}"
+        defaults = {name: field.default for name, field in fields.items() if field.default is not None}
         for name, field in fields.items():
-            if name not in given and field.required:
+            if name not in given and field.required and name not in defaults:
                 return f"`{name}` is missing"
             if name in given and (problem := _misfit(field, given[name])):
                 return problem
-        return given
+        return {**defaults, **given}
 
 
 def form_of(schema: Mapping[str, Any]) -> Form | None:
@@ -119,11 +124,18 @@ def _field(name: str, schema: object, required: bool) -> FormField | None:
     kind, items = given.get("type"), given.get("items")
     if kind == "array":
         choices = _choices(cast("dict[str, object]", items)) if isinstance(items, dict) else None
-        return FormField(name, FieldKind.CHOICES, required, choices) if choices else None
+        return _with_default(FormField(name, FieldKind.CHOICES, required, choices), given) if choices else None
     choices = _choices(given) if kind == "string" else ()
     if choices is None or not isinstance(kind, str) or kind not in _PLAIN:
         return None
-    return FormField(name, FieldKind.CHOICE if choices else _PLAIN[kind], required, choices)
+    return _with_default(FormField(name, FieldKind.CHOICE if choices else _PLAIN[kind], required, choices), given)
+
+
+def _with_default(field: FormField, schema: Mapping[str, object]) -> FormField:
+    """Takes over the default of a field's schema, if people can be shown it and the field could hold it."""
+    default = schema.get("default")
+    shown = default is not None and _misfit(field, default) is None and len(_spelled(default)) <= LONGEST_NAME
+    return replace(field, default=default) if shown else field
 
 
 def _choices(schema: Mapping[str, object]) -> tuple[str, ...] | None:
@@ -139,7 +151,13 @@ def _choices(schema: Mapping[str, object]) -> tuple[str, ...] | None:
 
 def _described(field: FormField) -> str:
     choices = f": {', '.join(field.choices)}" if field.choices else ""
+    if field.default is not None:
+        return f"{field.kind}{choices}, {_spelled(field.default)} where it is left out"
     return f"{field.kind}{choices}{'' if field.required else ', may be left out'}"
+
+
+def _spelled(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(field: FormField, answer: str) -> object:

@@ -27,12 +27,16 @@ SLOT = "slot"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The run that a hold is for: its key, which outlives resets, and where the engine has it."""
+    """The run that a hold is for: its key, which outlives resets, and where the engine has it.
+
+    `agent_only` marks a run below another one: what it spends was drawn above it, and counts here with its agent alone.
+    """
 
     key: str
     workflow_id: str
     run_id: str
     agent: str
+    agent_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ class Books:
             return self, Excess(CLOSED, 0, 0)
         if len(self.holds) >= MOST_HOLDS:
             return self, Excess(FULL, 0, 0)
-        accounts = self.accounts(asked.holder)
+        accounts = self.accounts(asked.holder, asked.amounts)
         sums = self.sums.moved(accounts, keys, {}, asked.amounts)
         counts = sums.counts(self.level, asked.amounts, keys)
         if excess := self.sums.excess(asked.limits, asked.amounts, keys, asked.agreed):
@@ -230,7 +234,9 @@ class Books:
             after = after._ended(hold, part)
         if not mine and any(spent.values()):
             after = after._reaching(spans, keys)
-            sums = after.sums.moved(after.accounts(holder), keys, spent, {})
+            sums = after.sums
+            for name, amount in spent.items():
+                sums = sums.moved(after.accounts(holder, (name,)), keys, {name: amount}, {})
             after = replace(after, sums=sums, top=after._topped(holder, keys, spent.get("usd", 0)))
         return replace(after, ended={**after.ended, holder.key: after._forgotten_at(keys, now_ms)})
 
@@ -268,9 +274,14 @@ class Books:
             top={key: spenders for key, spenders in self.top.items() if key not in gone},
         )
 
-    def accounts(self, holder: Holder) -> tuple[str, ...]:
-        """Returns the accounts in which a run counts; a tenant's books have one for each agent too."""
-        return (self.level,) if self.level == "organisation" else (self.level, f"agent:{holder.agent}")
+    def accounts(self, holder: Holder, quantities: Iterable[str]) -> tuple[str, ...]:
+        """Returns the accounts in which a run counts quantities; a tenant's books have one for each agent too.
+
+        Meters count everywhere: the run that makes a call counts them, and no other.
+        """
+        drawn_above = holder.agent_only and all(meter_of(name) is None for name in quantities)
+        outer = () if drawn_above else (self.level,)
+        return outer if self.level == "organisation" else (*outer, f"agent:{holder.agent}")
 
     def held_by(self, holder: str, quantities: Iterable[str]) -> list[Hold]:
         """Returns the holds of a run that are of these quantities, or of runs at once, alone."""
@@ -307,7 +318,7 @@ class Books:
         return max(self.ends.get(keys.get(Period.DAY, ""), 0), now_ms) + REMEMBERED_MS  # runs at once have no day
 
     def _topped(self, holder: Holder, keys: Keys, usd: int) -> Mapping[str, tuple[Spender, ...]]:
-        if usd <= 0:
+        if usd <= 0 or holder.agent_only:  # the run above shows the money
             return self.top
         top = dict(self.top)
         for key in keys.values():

@@ -113,7 +113,7 @@ def next_in_line(books: Books, most: int) -> list[Waiter]:
 def _among(books: Books, holder: Holder, now_ms: int) -> tuple[Books, Hold]:
     """Counts a run among those at once, and no more among those that wait."""
     waiter = Waiter(holder, "", 0)
-    hold = Hold(waiter.id, holder, _ONE, books.accounts(holder), {}, now_ms)
+    hold = Hold(waiter.id, holder, _ONE, books.accounts(holder, _ONE), {}, now_ms)
     waiting = {name: one for name, one in books.waiting.items() if name != hold.id}
     sums = books.sums.moved(hold.accounts, {}, {}, _ONE)
     return replace(books, sums=sums, holds={**books.holds, hold.id: hold}, waiting=waiting), hold

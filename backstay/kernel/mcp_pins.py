@@ -41,10 +41,14 @@ class ListedTool:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Lists what a server has: the tools that can be used, and why others cannot, each by name."""
+    """Lists what a server has: the tools that can be used, and why others cannot, each by name.
+
+    `about` is the name and version that the server gives itself; empty where it gives none.
+    """
 
     tools: Mapping[str, ListedTool] = field(default_factory=dict[str, ListedTool])
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    about: str = ""
 
     @property
     def digests(self) -> dict[str, str]:

@@ -15,8 +15,16 @@ from backstay.kernel.ledger_sums import Amounts, Excess, Limit
 class Allowances(Protocol):
     """The organisation's limits on what runs spend together, as this worker knows them now."""
 
-    def limits(self, tenant: str, agent: str) -> Sequence[tuple[LedgerRef, tuple[Limit, ...]]]:
-        """Returns the ledgers that limit what a run draws, each with its limits; empty where nothing does."""
+    def limits(
+        self, tenant: str, agent: str, *, agent_only: bool = False
+    ) -> Sequence[tuple[LedgerRef, tuple[Limit, ...]]]:
+        """Returns the ledgers that limit what a run draws, each with its limits; empty where nothing does.
+
+        Args:
+            tenant: the run's tenant.
+            agent: the run's agent.
+            agent_only: leaves out all limits but those of the agent.
+        """
         ...
 
     def at_once(self, tenant: str, agent: str) -> Sequence[tuple[LedgerRef, tuple[Limit, ...]]]:

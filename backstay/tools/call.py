@@ -45,6 +45,10 @@ def no_bill(micros: int) -> None:
     """Drops a reported cost, for a `ToolCall` that no worker made."""
 
 
+def no_server(was: str, now: str) -> None:
+    """Drops the news of another server, for a `ToolCall` that no worker made."""
+
+
 def no_alarm(reason: str) -> None:
     """Drops an alarm, for a `ToolCall` that no worker made."""
 
@@ -66,6 +70,8 @@ class ToolCall:
         take_cost: takes what `report_cost` reports, in micro-dollars.
         take_alarm: takes the reason that `raise_alarm` gives.
         replies: what people replied to the server of an MCP tool, where it has asked in this call.
+        take_server: takes the name and version that the server of an MCP tool gave itself when the worker started, and
+            those of now, where they differ.
     """
 
     run_id: str
@@ -79,6 +85,7 @@ class ToolCall:
     take_cost: Callable[[int], None] = field(default=no_bill, repr=False, compare=False)
     take_alarm: Callable[[str], None] = field(default=no_alarm, repr=False, compare=False)
     replies: Replies | None = field(default=None, repr=False, compare=False)
+    take_server: Callable[[str, str], None] = field(default=no_server, repr=False, compare=False)
 
     def report_cost(self, usd: str) -> None:
         """Reports what the call really cost; the last report counts.

@@ -176,7 +176,7 @@ async def test_dev_says_that_something_else_has_its_port_and_keeps_nothing_in_me
     assert f"cannot listen on port {port}" in taken.err
 
 
-async def test_the_demo_shows_six_runs_that_end_as_governance_promises(place: Place) -> None:
+async def test_the_demo_shows_seven_runs_that_end_as_governance_promises(place: Place) -> None:
     demo = await place.backstay("demo", OPENAI_BASE_URL="")
     assert demo.code == 0, demo.err
     rows = [line.split()[:4] for line in demo.out.splitlines() if line.startswith("demo-")]
@@ -187,12 +187,14 @@ async def test_the_demo_shows_six_runs_that_end_as_governance_promises(place: Pl
         ["demo-4-killed", "stopped", "killed", "1"],
         ["demo-5-mail", "completed", "completed", "3"],
         ["demo-6-research", "completed", "completed", "4"],
+        ["demo-7-briefing", "completed", "completed", "3"],
     ]
     assert "no real model is behind it" in demo.err
     assert "refunds of A17 in the shop's books: 25.00" in demo.err
     assert "messages that arrived by SMTP in the local maildir: 1" in demo.err
     assert "http_request: denied by pages-are-only-read" in demo.out + demo.err
     assert "requests that reached the page's host: GET /tents · files written: reports/tents.md" in demo.err
+    assert "requests of its two child runs: GET /tents, GET /tents · files written: reports/fjell.md" in demo.err
 
 
 async def _namespace(place: Place) -> str:

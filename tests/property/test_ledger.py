@@ -21,6 +21,8 @@ LIMITS = (
     Limit("tenant", RUNS, None, 4),
 )
 
+BELOW = (4, 5)
+"""Runs below another one, which count with their agents alone."""
 runs = st.integers(0, 5)
 amounts = st.integers(0, 45)
 steps = st.one_of(
@@ -33,7 +35,7 @@ steps = st.one_of(
 
 
 def holder(run: int) -> Holder:
-    return Holder(f"key-{run}", f"run-{run}", "execution", "ab"[run % 2])
+    return Holder(f"key-{run}", f"run-{run}", "execution", "ab"[run % 2], agent_only=run in BELOW)
 
 
 def check(books: Books) -> None:
@@ -55,7 +57,12 @@ def check(books: Books) -> None:
 def test_holds_and_spend_never_exceed_a_limit_and_equal_the_runs_own_books(
     ordered: list[tuple[str, int, int, int]], zone: ZoneInfo, ahead: int
 ) -> None:
-    books, now, spent = Books("tenant"), START, Counter[str]()
+    books, now, spent = Books("tenant"), START, Counter[tuple[str, str]]()
+
+    def count(run: int, key: str, amount: int) -> None:
+        for account in Books("tenant").accounts(holder(run), ("usd",)):
+            spent[account, key] += amount
+
     for what, run, number, amount in ordered:
         ms, spans = milliseconds(now), spans_around(now + timedelta(hours=ahead), zone)
         name = f"key-{run}/{number}"
@@ -72,7 +79,7 @@ def test_holds_and_spend_never_exceed_a_limit_and_equal_the_runs_own_books(
                         assert used <= limit.most
         elif what == "settle" and name in books.holds:
             real = min(amount, books.holds[name].amounts["usd"])
-            spent[books.holds[name].keys[Period.DAY]] += real
+            count(run, books.holds[name].keys[Period.DAY], real)
             books = books.settle(name, {"usd": real})
             assert books.settle(name, {"usd": real}) is books
         elif what == "release":
@@ -83,13 +90,13 @@ def test_holds_and_spend_never_exceed_a_limit_and_equal_the_runs_own_books(
             left = real
             for hold in sorted(mine, key=lambda one: one.at_ms):
                 part = min(left, hold.amounts["usd"])
-                spent[hold.keys[Period.DAY]] += part
+                count(run, hold.keys[Period.DAY], part)
                 left -= part
             books = books.close(holder(run), {"usd": real}, spans, ms)
             assert books.close(holder(run), {"usd": real}, spans, ms) is books
         check(books)
-    for key, amount in spent.items():
-        assert books.sums.at("tenant", "usd", key).spent == amount
+    for (account, key), amount in spent.items():
+        assert books.sums.at(account, "usd", key).spent == amount
 
 
 @given(st.lists(st.tuples(runs, amounts), min_size=1, max_size=8), st.randoms(use_true_random=False))

@@ -58,6 +58,11 @@ instructions = "You read a lot."
 max_output_tokens = 200
 context_window = 4_000
 """
+CHATTY = """
+instructions = "You talk."
+[conversation]
+keep_open = "1m"
+"""
 LOG = Path("effects.log")
 
 Handle = WorkflowHandle[Any, Any]
@@ -85,6 +90,7 @@ SCRIPTS: dict[str, Script] = {
     "first_link": [Reply(f"look {n}", calls=[Call("note", {"text": f"{n}"})]) for n in range(4)] + [Reply("done")],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
     "compacted": [*[Reply(calls=[Call("huge", {"size": 1_000 + n})]) for n in range(8)], Reply("done")],
+    "kept_open": [Reply("the first answer"), Reply(calls=[Call("note", {"text": "b"})]), Reply("the second answer")],
     "asked": [
         Reply(calls=[Call("ask_human", {"question": question}) for question in ("red?", "blue?")]),
         Reply("done"),
@@ -200,6 +206,19 @@ async def asked(handle: Handle) -> None:
     await handle.execute_update("answer", {"approval_id": first["approval_id"], "by": "olga", "answer": "red"})
 
 
+async def kept_open(handle: Handle) -> None:
+    """People say more after the answer, and close the conversation after the next one."""
+
+    async def listens() -> bool:
+        return (await handle.query("status"))["state"] == "waiting_input"
+
+    await until(listens)
+    await handle.execute_update("say", {"by": "rita", "text": "go on"})
+    await effect("b")
+    await until(listens)
+    await handle.execute_update("say", {"by": "rita", "close": True})
+
+
 async def cancelled(handle: Handle) -> None:
     await effect("begin a")
     await handle.cancel()
@@ -214,6 +233,7 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "granted": granted,
     "odd_messages": odd_messages,
     "asked": asked,
+    "kept_open": kept_open,
     "first_link": None,
     "invalid_input": None,
 }
@@ -236,8 +256,10 @@ async def keep_so_far(handle: Handle, name: str) -> None:
 async def record(runtime: LocalRuntime, name: str) -> None:
     """Runs one of `RUNS` to its end, and writes its history."""
     write(LOG, "")
-    agent = {"asked": "desk", "compacted": "reader"}.get(name, "workshop")
+    agent = {"asked": "desk", "compacted": "reader", "kept_open": "talker"}.get(name, "workshop")
     request = {"goal": name, "agent": agent, "metadata": {"log": str(LOG)}, "budget": BUDGETS.get(name)}
+    if name == "kept_open":
+        request["requested_by"] = "rita"
     handle = await runtime.start(request if name in SCRIPTS else {"goal": 5}, f"recorded-{name}")
     if meanwhile := RUNS[name]:
         await meanwhile(handle)
@@ -306,6 +328,9 @@ async def workshop(**more: Any) -> AsyncGenerator[LocalRuntime]:
     (agents / "reader").mkdir(exist_ok=True)
     (agents / "reader" / "agent.toml").write_text(NARROW)
     (agents / "reader" / "tools.py").write_text(TOOLS["workshop"].read_text())
+    (agents / "talker").mkdir(exist_ok=True)
+    (agents / "talker" / "agent.toml").write_text(CHATTY)
+    (agents / "talker" / "tools.py").write_text(TOOLS["workshop"].read_text())
     (agents / "desk").mkdir(exist_ok=True)
     (agents / "desk" / "agent.toml").write_text(DESK)
     write(agents / "clerk" / "go", "")

@@ -301,6 +301,42 @@ async def test_nobody_but_a_parent_gives_orders_to_a_run(office: OfficeOpener) -
         assert (await shop.result(handle)).answer == "led"
 
 
+async def test_a_child_that_a_person_has_paused_too_is_not_resumed_with_its_parent(office: OfficeOpener) -> None:
+    work = [Reply(calls=[Call("gate")]), Reply(calls=[Call("note", {"text": "written"})]), Reply("helped")]
+    async with office({"lead": ONE, "help": work}) as shop:
+        handle = await shop.start()
+        [child] = await shop.children(handle)
+        await shop.effects("at the gate")
+        await handle.execute_update("pause", {"by": "olga"})
+        await shop.until(lambda: _is(shop.state(child), "paused"))
+        await child.execute_update("pause", {"by": "ann", "reason": "not this one"})
+        await handle.execute_update("resume", {"by": "olga"})
+        shop.open("gate")
+        await shop.until(lambda: shop.audit(child, "call_ended"))
+        await asyncio.sleep(0.5)
+        assert (await shop.state(child), "written" in shop.lines()) == ("paused", False)
+        await child.execute_update("resume", {"by": "ann"})
+        assert (await shop.result(handle)).answer == "led"
+
+
+async def test_an_order_that_somebody_sends_in_the_name_of_the_parent_names_no_person(office: OfficeOpener) -> None:
+    async with office({"lead": ONE, "help": [Reply(calls=[Call("gate")]), Reply("helped")]}) as shop:
+        handle = await shop.start()
+        [child] = await shop.children(handle)
+        await shop.effects("at the gate")
+        await child.signal(names.PARENT, {"do": "pause", "by": "ann@example.com", "reason": "x"})
+        await shop.until(lambda: shop.audit(child, "paused"))
+        await child.signal(names.PARENT, {"do": "freeze", "by": "ann@example.com", "incident": "i-1"})
+        await child.signal(names.PARENT, {"do": "thaw", "by": "ann@example.com", "incident": "i-1"})
+        await child.signal(names.PARENT, {"do": "resume", "by": "ann@example.com"})
+        await shop.until(lambda: shop.audit(child, "resumed"))
+        shop.open("gate")
+        await shop.result(handle)
+        told = [one for event in ("paused", "frozen", "thawed", "resumed") for one in await shop.audit(child, event)]
+        assert [one["by"] for one in told] == [f"run {handle.id}"] * 4
+        assert {deed["by"] for deed in (await shop.status(child))["people"]} == {f"run {handle.id}"}
+
+
 ASKS = '[approval]\nrequire = { note = "finance" }\ngroups = { finance = ["ann@example.com"] }\n'
 
 

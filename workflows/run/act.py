@@ -8,7 +8,8 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.asked import Asked
-from backstay.contracts.call import ActInput, Reconciled, SharedEffect, ToolResult
+from backstay.contracts.call import ActInput, Reconciled, ServerChange, SharedEffect, ToolResult
+from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
 from backstay.kernel.events import OutcomeLearned, Tainted
@@ -16,6 +17,7 @@ from backstay.kernel.incident_events import AlarmRaised
 from backstay.kernel.keys import act_id, reconcile_id, short_digest
 from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
+from backstay.kernel.mcp_events import ServerChanged
 from backstay.kernel.verdict import Verdict
 
 from .. import options
@@ -176,6 +178,8 @@ async def _performed(run: LiveRun, hold: CallHold, released: Released, tried: _T
         return Ended(status, text, goes_on=may_go_on(error, tool.timeout), unclear=status == "failed")
     if result.alarm is not None and not result.borrowed:
         run.apply(AlarmRaised(call.call_id, call.tool, result.alarm))
+    if result.server is not None and not result.borrowed:
+        _tell_server(run, call, result.server)
     return Ended(
         result.status,
         result.text,
@@ -187,6 +191,14 @@ async def _performed(run: LiveRun, hold: CallHold, released: Released, tried: _T
         unclear=result.unclear,
         asked=result.asked,
     )
+
+
+def _tell_server(run: LiveRun, call: ProposedCall, change: ServerChange) -> None:
+    """Takes down that the server of a tool gives itself another name or version, once for each of them."""
+    known = (call.tool.partition("/")[0], change.now)
+    if known not in run.servers:
+        run.servers.add(known)
+        run.apply(ServerChanged(call.call_id, call.tool, change.was, change.now))
 
 
 def _why(released: Released) -> str:

@@ -112,8 +112,8 @@ class Purse:
         needed = uncovered(state, more)
         first = state.drawn is None
         amounts = first_draw(state, lump, more) if first else next_draw(state, lump, needed)
-        if first and self._run.admission.queues:
-            del amounts[RUNS]  # it is counted already, from its turn on
+        if first and (self._run.admission.queues or (self._draws and self._draws.agent_only)):
+            del amounts[RUNS]  # it is counted already, from its turn on, or as a part of the run above
         short = await self._draw(amounts) if amounts else None
         least = {name: min(amount, needed[name]) for name, amount in amounts.items() if name in needed}
         if isinstance(short, Excess) and least and least != amounts:

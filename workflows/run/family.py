@@ -16,10 +16,13 @@ from backstay.kernel.event import Event
 from backstay.kernel.events import Paused, Resumed
 from backstay.kernel.incident_events import Frozen, IncidentStopped, Thawed
 
+from .changes import knows
 from .clock import Clock
 from .delegate import Children
 from .messages import Messages
 from .record import Record
+
+PEOPLE_LAST = "a parent takes back no pause of a person"
 
 
 class Family:
@@ -62,27 +65,36 @@ class Family:
         if self._telling is not None:
             await self._telling
 
+    def people_decide(self) -> None:
+        """Takes down that a person has paused or resumed the run: the parent takes that back no more."""
+        if self.paused_by_parent and knows(PEOPLE_LAST):
+            self.paused_by_parent = False
+
     def _change(self, order: ParentOrder) -> Event | None:
-        frozen = self._record.state.frozen
+        frozen, by = self._record.state.frozen, self._above()
         match order.do:
             case "stop":
                 return IncidentStopped(order.incident, order.by, order.reason)
             case "freeze":
-                return None if order.incident in frozen else Frozen(order.incident, order.by, order.reason)
+                return None if order.incident in frozen else Frozen(order.incident, by, order.reason)
             case "thaw":
                 last = frozen == (order.incident,)
                 held = self._clock.frozen_ms() if last else 0
-                return Thawed(order.incident, order.by, held) if order.incident in frozen else None
+                return Thawed(order.incident, by, held) if order.incident in frozen else None
             case "pause":
                 if self._record.state.paused:
                     return None
                 self.paused_by_parent = True
-                return Paused(order.by, order.reason or None)
+                return Paused(by, order.reason or None)
             case "resume":
                 if not self.paused_by_parent:
                     return None
                 self.paused_by_parent = False
-                return Resumed(order.by, order.reason or None)
+                return Resumed(by, order.reason or None)
+
+    def _above(self) -> str:
+        """Returns who holds the run, whatever name the message claims: anybody could send it."""
+        return f"run {self._parent.run_id if self._parent else ''}"[:500]
 
     def _heed(self) -> None:
         """Tells the parent soon, where the run begins to wait for people, or has ceased to."""

@@ -107,7 +107,8 @@ class RunLedgers:
         await self.told()
         run, info, admission = self._run, workflow.info(), self._run.admission
         meters = [name for name, meter in admission.exposure.items() if meter.counted]
-        holder = Holder(run.key, info.workflow_id, info.run_id, run.request.agent)
+        alone = admission.draws is not None and admission.draws.agent_only
+        holder = Holder(run.key, info.workflow_id, info.run_id, run.request.agent, alone)
         spent = spent_of(run.state, meters, draws=admission.draws is not None)
         for ledger in self._known:
             await _signal(ledger.tenant, names.CLOSED, Closing(holder=holder, spent=dict(spent)))

@@ -62,6 +62,8 @@ class LiveRun:
         self.answer: str | None = None
         self.labels: set[str] = set()
         """The labels of what child runs have read."""
+        self.servers: set[tuple[str, str]] = set()
+        """The MCP servers that were another one than when they were pinned, each with what it calls itself."""
         self.told: dict[str, CallTold] = {}
         """The calls of the last decision, for people, by call id."""
         self.judging = asyncio.Semaphore(JUDGED_AT_ONCE)

@@ -11,6 +11,7 @@ from backstay.kernel.events import Granted, Killed, Paused, Resumed
 
 from .approve import Approvals
 from .clock import Clock
+from .family import Family
 from .grant import granted
 from .live import LiveRun
 from .messages import Messages
@@ -20,7 +21,8 @@ from .record import Record
 class Orders:
     """Does what people tell a run to do."""
 
-    def __init__(self, record: Record, clock: Clock, messages: Messages) -> None:
+    def __init__(self, record: Record, clock: Clock, messages: Messages, family: Family) -> None:
+        self._family = family
         self._record = record
         self._clock = clock
         self._messages = messages
@@ -43,6 +45,7 @@ class Orders:
         """Holds the run: no new decision or action until it is resumed."""
         pause = self._messages.read(names.PAUSE, Hold, args)
         await self._messages.check_sender(names.PAUSE, pause)
+        self._family.people_decide()
         self._record.apply(Paused(pause.by, pause.reason))
         return self._messages.state()
 
@@ -50,6 +53,7 @@ class Orders:
         """Lets a paused run go on."""
         resume = self._messages.read(names.RESUME, Hold, args)
         await self._messages.check_sender(names.RESUME, resume)
+        self._family.people_decide()
         self._record.apply(Resumed(resume.by, resume.reason))
         return self._messages.state()
 

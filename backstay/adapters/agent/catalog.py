@@ -20,7 +20,7 @@ from backstay.contracts.admission import (
 )
 from backstay.contracts.budget import lowest, narrowed
 from backstay.contracts.conversation import ModelReply, ModelRequest
-from backstay.contracts.delegate import DelegateSpec, ParentRun
+from backstay.contracts.delegate import DelegateSpec, ParentRun, agents_above
 from backstay.contracts.names import model_queue
 from backstay.contracts.problems import Problem
 from backstay.errors import ConfigurationError, InvalidInputError, ModelError, UnservedError
@@ -136,8 +136,8 @@ class Catalog:
             seconds_exclude_approvals=agent.config.budget.seconds_exclude_approvals,
             approval=self._approval(agent),
             conversation=self._conversation(agent),
-            # What a child spends is part of what its parent has drawn.
-            draws=None if request.parent else self._org.limits.draws(request.tenant, agent.name),
+            # What a child spends is part of what its parent has drawn: only the limit of its own agent is left.
+            draws=self._org.limits.draws(request.tenant, agent.name, agents_above(request.parent)),
             exposure=exposure,
             links=LinkSpec(events=self._settings.link_events),
             archive=ArchiveSpec(every=self._settings.archive_every) if self._settings.archive else None,

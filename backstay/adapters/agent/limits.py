@@ -1,7 +1,7 @@
 """Reads the table `[limits]` of `org.toml`: what runs may spend together by day and month, and how many run at once."""
 
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated
@@ -183,10 +183,20 @@ class OrgLimits:
         """Lists the agents that have limits of their own."""
         return [name for table in self.tables for name in table.agents]
 
-    def limits(self, tenant: str, agent: str) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
-        """Returns the ledgers that limit what a run draws, the tenant's first, each with its limits."""
-        found = self._by_ledger(tenant, agent, lambda level, account: level.limits(account, self.warn_at))
-        return [(ledger, limits) for ledger, limits in found if limits]
+    def limits(self, tenant: str, agent: str, *, agent_only: bool = False) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
+        """Returns the ledgers that limit what a run draws, the tenant's first, each with its limits.
+
+        Args:
+            tenant: the run's tenant.
+            agent: the run's agent.
+            agent_only: leaves out all limits but those of the agent.
+        """
+        outer = ("organisation", "tenant") if agent_only else ()
+
+        def of_level(level: LevelTable, account: str) -> tuple[Limit, ...]:
+            return () if account in outer else level.limits(account, self.warn_at)
+
+        return [(ledger, limits) for ledger, limits in self._by_ledger(tenant, agent, of_level) if limits]
 
     def at_once(self, tenant: str, agent: str) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
         """Returns the ledgers that limit how many runs go on at once, the tenant's first, each with its limits."""
@@ -230,15 +240,23 @@ class OrgLimits:
                 (all_runs if account == "organisation" else own).extend(limits(level, account))
         return (LedgerRef(tenant=tenant), tuple(own)), (LedgerRef(), tuple(all_runs))
 
-    def draws(self, tenant: str, agent: str) -> Draws | None:
-        """Returns how a run draws; None where nothing limits it. The agent's own word wins, then the tenant's."""
-        if not self.limits(tenant, agent):
+    def draws(self, tenant: str, agent: str, above: Collection[str] | None = None) -> Draws | None:
+        """Returns how a run draws; None where nothing limits it. The agent's own word wins, then the tenant's.
+
+        Args:
+            tenant: the run's tenant.
+            agent: the run's agent.
+            above: the agents of the runs above it, which draw for it too: of what their own limits count nothing is
+                drawn again. None where no run is above.
+        """
+        below = above is not None
+        if (below and agent in above) or not self.limits(tenant, agent, agent_only=below):
             return None
         draw = CEILING
         for table in self.tables:
             for level, _ in self._levels(table, tenant, agent):
                 draw = level.draw or draw
-        return Draws(lump=None if draw == CEILING else parse_usd(draw))
+        return Draws(lump=None if draw == CEILING else parse_usd(draw), agent_only=below)
 
     def spans(self, at_ms: int | None = None) -> tuple[Span, ...]:
         """Returns the days and months around a moment, or around now, in the organisation's time zone."""

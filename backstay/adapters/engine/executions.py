@@ -35,6 +35,7 @@ class Execution:
         pending: the activities that run or wait to run; only a description has them.
         first_run_id: the run id of the first link of the chain, which a reset keeps; only a description has it.
         begun: whether a worker has completed a first task; only a description tells, and it is the server's own word.
+        parent: the workflow id of the one that started it as its child; empty where none did.
     """
 
     workflow_id: str
@@ -52,6 +53,7 @@ class Execution:
     pending: tuple[PendingActivityInfo, ...] = ()
     begun: bool = False
     first_run_id: str = ""
+    parent: str = ""
 
     @property
     def held_back(self) -> bool:
@@ -155,6 +157,7 @@ def _execution(
         summary=summary,
         pending=pending,
         first_run_id=info.first_run_id,
+        parent=info.parent_execution.workflow_id,
         begun=info.HasField("most_recent_worker_version_stamp") or bool(info.auto_reset_points.points),
     )
 

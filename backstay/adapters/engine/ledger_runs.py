@@ -22,7 +22,7 @@ from backstay.contracts.problems import Contract
 from backstay.contracts.run import RunResult
 from backstay.contracts.status import RunStatusView
 from backstay.errors import CodecError, HistoryError, InvalidInputError, NoResultError
-from backstay.kernel.keys import ledger_id, run_key
+from backstay.kernel.keys import is_child_id, ledger_id, run_key
 from backstay.kernel.ledger import MOST_HOLDS, Hold, Holder
 from backstay.kernel.ledger_queue import AtWork
 from backstay.kernel.ledger_sums import Amounts, quantity_of
@@ -79,7 +79,9 @@ class LedgerRuns:
         """
         try:
             execution = await self._latest(holder)
-            return None if execution is None or execution.open else await self._spent(execution)
+            if execution is None or execution.open:
+                return None
+            return await self._spent(execution, holder.agent_only)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None  # the engine has forgotten it: it stays held, and is shown
@@ -132,6 +134,8 @@ class LedgerRuns:
     async def at_work(self, ledger: LedgerRef) -> AtWork:
         """Returns the open runs that a ledger is for, as the engine's list shows them; it may lag behind.
 
+        A run below another one is a part of that one, and is none of those at once.
+
         Raises:
             HistoryError: the engine could not be asked.
         """
@@ -142,7 +146,8 @@ class LedgerRuns:
             clauses.append(f"{_TENANT.name} = {json.dumps(ledger.tenant, ensure_ascii=False)}")
         try:
             async for one in listed(self._client, " AND ".join(clauses)):
-                if ledger.tenant not in (None, one.attributes.get(_TENANT)):
+                below = bool(one.parent) and is_child_id(one.workflow_id)
+                if below or ledger.tenant not in (None, one.attributes.get(_TENANT)):
                     continue
                 if one.attributes.get(_STATE) == "queued":
                     queued.append(one.workflow_id)
@@ -168,14 +173,14 @@ class LedgerRuns:
         key = run_key(self._client.namespace, latest.workflow_id, latest.first_run_id)
         return latest if key == holder.key else await described(self._client, holder.workflow_id, holder.run_id)
 
-    async def _spent(self, execution: Execution) -> Amounts | None:
+    async def _spent(self, execution: Execution, agent_only: bool) -> Amounts | None:
         handle: Any = self._client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
         try:
             result = RunResult.model_validate(await handle.result(follow_runs=False, rpc_timeout=_PATIENCE))
-            return _counted(result)
+            return _counted(result, agent_only)
         except WorkflowFailureError as error:
             try:
-                return _counted(result_of_failure(execution.workflow_id, error))
+                return _counted(result_of_failure(execution.workflow_id, error), agent_only)
             except InvalidInputError:
                 return {}
             except NoResultError:
@@ -184,9 +189,9 @@ class LedgerRuns:
             pass
         except CodecError:
             return None
-        return await self._left(handle)
+        return await self._left(handle, agent_only)
 
-    async def _left(self, handle: Any) -> Amounts | None:
+    async def _left(self, handle: Any, agent_only: bool) -> Amounts | None:
         """Asks a worker for the state in which a run ended without a result; None where none answers."""
         try:
             status = RunStatusView.model_validate(await handle.query(names.STATUS, rpc_timeout=_PATIENCE))
@@ -196,7 +201,7 @@ class LedgerRuns:
         unasked = _amounts(status.held_back) if status.held_back else {}
         drawn = {quantity: spent[quantity] + held[quantity] - unasked.get(quantity, 0) for quantity in spent}
         below = [child.exposure for child in status.children]
-        return ({} if status.parent else drawn) | _exposed(status.exposure, below)
+        return ({} if status.parent and not agent_only else drawn) | _exposed(status.exposure, below)
 
     async def _holds(self, ledger: LedgerRef, last: Execution) -> list[Hold]:
         """Reads from a run's histories what a ledger held for it; `last` is the last link of its chain."""
@@ -260,10 +265,10 @@ def _reserved(result: _Holding) -> list[Reserved]:
     return result.held
 
 
-def _counted(result: RunResult) -> dict[str, int]:
+def _counted(result: RunResult, agent_only: bool) -> dict[str, int]:
     below = [child.spent.exposure for child in result.children]
-    # What a child spends its parent has drawn.
-    return ({} if result.parent else _amounts(result.spent)) | _exposed(result.exposure, below)
+    # What a child spends its parent has drawn, and the child only where its own agent has limits.
+    return ({} if result.parent and not agent_only else _amounts(result.spent)) | _exposed(result.exposure, below)
 
 
 def _exposed(sums: Sums, below: Iterable[Mapping[str, str]]) -> dict[str, int]:

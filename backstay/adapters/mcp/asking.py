@@ -7,7 +7,7 @@ replies now; what may be repeated begins again with the replies at hand, and wha
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from backstay.contracts.asked import Asked, Replies, ServerQuestion
 from backstay.errors import ToolError
 from backstay.kernel.form import form_of
 from backstay.kernel.mcp_words import cleaned
+from backstay.tools.call import no_server
 
 LONGEST_QUESTION = 4_000
 
@@ -70,12 +71,14 @@ class ServerCall:
         arguments: the arguments.
         meta: what goes with the call beside them.
         dialogue: what the server asks meanwhile.
+        changed: takes what the server called itself when it was pinned, and what it calls itself now.
     """
 
     tool: str
     arguments: dict[str, Any]
     meta: dict[str, Any]
     dialogue: Dialogue | None = None
+    changed: Callable[[str, str], None] = no_server
 
     @property
     def params(self) -> dict[str, Any]:

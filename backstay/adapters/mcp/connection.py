@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -29,16 +30,21 @@ from pydantic import RootModel, ValidationError
 
 import backstay
 from backstay.errors import BackstayError, UnreachedError
+from backstay.kernel.excerpt import on_one_line
 from backstay.kernel.mcp_pins import Listing
+from backstay.kernel.mcp_words import cleaned
 
 from .asking import Dialogue, ServerCall
 from .listing import listed
-from .sent import Requests
+from .sent import Requests, Sent
 from .server import Era, Server
 
 OPENS_SECONDS = 10.0
 CALLS_AT_ONCE = 8
 _CLOSES_SECONDS = 4.0
+_LONGEST_ABOUT = 200
+_OK = range(200, 300)
+_REFUSED_US = (401, 403)
 _LOG = logging.getLogger("backstay.mcp")
 
 Streams = Callable[[Requests], AbstractAsyncContextManager[TransportStreams]]
@@ -113,7 +119,8 @@ class Connection:
             GoneError: the connection ended meanwhile.
             UnreachedError: the list has no end.
         """
-        self.listing = await self._within(listed(self._server.name, self._session()))
+        found = await self._within(listed(self._server.name, self._session()))
+        self.listing = replace(found, about=_about(self._session().server_info))
         self.listed_at = now
         return self.listing
 
@@ -186,7 +193,9 @@ class Connection:
                 self._settle(None)
                 await self._stop.wait()
         except BaseException as error:
-            self._settle(first_leaf(error))
+            leaf = first_leaf(error)
+            known = isinstance(leaf, BackstayError)
+            self._settle(leaf if known else refused(self._server.name, self.requests.last) or leaf)
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
@@ -212,11 +221,31 @@ class Connection:
             _LOG.debug("the connection to `%s` is disturbed: %s", self._server.name, type(message).__name__)
 
 
+def _about(info: Implementation | None) -> str:
+    """Returns the name and version that a server gives itself, fit to be shown."""
+    return "" if info is None else on_one_line(cleaned(f"{info.name} {info.version}", _LONGEST_ABOUT))
+
+
 def first_leaf(error: BaseException) -> BaseException:
     """Returns the first error of a group that holds no others; the SDK nests them."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
+
+
+def refused(name: str, sent: Sent) -> UnreachedError | None:
+    """Returns the error of a connection that the server's HTTP status refuses; None where there is no such status.
+
+    Args:
+        name: of the server.
+        sent: the request that was sent last.
+    """
+    if sent.status is None or sent.status in _OK:
+        return None
+    order = ": its `headers` are not in order" if sent.status in _REFUSED_US else ""
+    return UnreachedError(
+        f"`{name}` cannot be connected to: it answers with HTTP {sent.status}{order}", sent.retry_after
+    )
 
 
 def unreached(name: str, error: BaseException) -> BackstayError:

@@ -86,6 +86,8 @@ class _Noting(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         sent = self._sent(request)
+        if request.method == "POST":
+            self._requests.last = sent
         sent.written = True
         sent.in_session = _SESSION in request.headers
         try:

@@ -14,7 +14,7 @@ from backstay.errors import SchemaDriftError, UnreachedError
 from backstay.kernel.mcp_pins import Listing
 
 from .asking import ServerCall
-from .connection import Connection
+from .connection import Connection, refused
 from .http import Sockets, http
 from .outcome import BadResultError, NotSentError, outcome_of
 from .sent import Requests, noting
@@ -49,6 +49,8 @@ class Pool:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.pins: dict[str, str] = {}
+        self.about = ""
+        """The name and version that the server gave itself when its tools were pinned."""
         self._era: Era = server.era
         self._prior: DiscoverResult | None = None
         self._checked: tuple[float, Listing] = (float("-inf"), Listing())
@@ -76,7 +78,7 @@ class Pool:
                 return listing
             except Exception as error:
                 if last:
-                    raise self._unlisted(error) from None
+                    raise self._unlisted(error, connection) from None
             finally:
                 await connection.close()
         raise AssertionError
@@ -120,13 +122,15 @@ class Pool:
         """Checks the tool, then calls it; of every end it says what it means."""
         async with connection.slots:
             try:
-                await self._check(connection, call.tool)
+                about = await self._check(connection, call.tool)
             except (SchemaDriftError, UnreachedError):
                 raise
             except Exception:
                 self._prior = None  # another server may have taken its place
                 connection.end()
                 raise NotSentError from None
+            if about != self.about:
+                call.changed(self.about, about)
             with noting() as sent:
                 try:
                     return await connection.call(call)
@@ -138,8 +142,11 @@ class Pool:
                         return BAD_RESULT
                     raise became from None
 
-    async def _check(self, connection: Connection, tool: str) -> None:
+    async def _check(self, connection: Connection, tool: str) -> str:
         """Checks that a tool is the pinned one; lists the tools again where the last look is too old.
+
+        Returns:
+            The name and version that the server gives itself now.
 
         Raises:
             SchemaDriftError: it is not.
@@ -158,6 +165,7 @@ class Pool:
         if found is None or found != self.pins.get(tool):
             how = "is not listed any more" if found is None else "is not what it was when the worker started"
             raise SchemaDriftError(f"schema_drift: the tool `{tool}` of the server `{self.server.name}` {how}")
+        return listing.about
 
     @asynccontextmanager
     async def _connected(self, key: str, read: ReadSecret) -> AsyncGenerator[Connection]:
@@ -233,9 +241,11 @@ class Pool:
             del _OPEN[id(self), key]
         connection.end()
 
-    def _unlisted(self, error: BaseException) -> UnreachedError:
+    def _unlisted(self, error: BaseException, connection: Connection) -> UnreachedError:
         if isinstance(error, UnreachedError):
             return error
+        if (refusal := refused(self.server.name, connection.requests.last)) is not None:
+            return refusal
         return UnreachedError(f"`{self.server.name}` does not list its tools: {type(error).__name__}")
 
 

@@ -44,9 +44,13 @@ def noting() -> Generator[Sent]:
 
 
 class Requests:
-    """The requests of one connection that are not answered yet, by the ids that the SDK gave them."""
+    """The requests of one connection that are not answered yet, by the ids that the SDK gave them.
+
+    `last` is the one that was sent last over HTTP: what its status says the SDK does not tell where it cannot connect.
+    """
 
     def __init__(self) -> None:
+        self.last = Sent()
         self._open: dict[RequestId, Sent] = {}
 
     def begin(self, request: RequestId) -> Sent:

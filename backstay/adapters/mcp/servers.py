@@ -43,7 +43,7 @@ class Servers:
             listing = await pool.list(read)
         except (UnreachedError, SecretError) as error:
             return ConfigurationError(str(error))
-        pool.pins = listing.digests
+        pool.pins, pool.about = listing.digests, listing.about
         return listing
 
     async def _closed(self) -> None:

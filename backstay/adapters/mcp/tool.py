@@ -88,7 +88,7 @@ class McpTool:
         key = {"tenant": call.tenant, "run": call.run_id, "worker": ""}[self.pool.server.scope]
         grace = 0.0 if self.spec.effect == "read" else GRACE_SECONDS
         dialogue = Dialogue(call.replies, begins_again=self.spec.effect != "once")
-        sent = ServerCall(self.own_name, dict(values), meta, dialogue)
+        sent = ServerCall(self.own_name, dict(values), meta, dialogue, call.take_server)
         answer = await self.loop.run(lambda: self.pool.call(sent, key, call.secret), grace)
         if (asked := asked_by(answer, dialogue, answered=self.spec.answered_by is not None)) is not None:
             raise AskedError(asked)

@@ -29,7 +29,7 @@ from ..shell.terminal import clean, data, say, write
 from ..views.follow import Follower, follow_to_the_end
 from ..views.report import STATUS_STYLE
 from ..views.transcript import print_line
-from .demo_pages import Pages, research_scene, serving_pages
+from .demo_pages import Pages, briefing_scene, research_scene, serving_pages
 from .demo_scenes import SCENES, Scene
 
 _LOOK_SECONDS = 0.5
@@ -61,8 +61,10 @@ async def _demo(settings: Settings, keep: bool) -> int:
         # The tools read these variables when they are called: a shop of our own, and mail that stays on this machine.
         os.environ["SHOP_HOME"] = str(shop)
         os.environ.pop("SHOP_SMTP", None)
-        scenes = (*SCENES, research_scene(pages))
-        scripts = {scene.goal: scene.script for scene in scenes}
+        scenes = (*SCENES, research_scene(pages), briefing_scene(pages))
+        scripts = {
+            goal: script for scene in scenes for goal, script in {scene.goal: scene.script, **scene.parts}.items()
+        }
         async with model_in_use(settings, scripts) as settings, dev_server(ui=True) as server:
             app = application(settings.model_copy(update={"agents": [pages.agents], "search_attributes": True}))
             async with serving(app, server.client):

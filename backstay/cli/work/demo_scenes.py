@@ -1,12 +1,12 @@
 """Lists the scenes of `backstay demo`: the goal of each run, the scripted model's replies, and how it must end.
 
-The shipped agent `support` plays them in a shop of their own, a SQLite file and a maildir. `demo_pages` adds one of
-`research`.
+The shipped agent `support` plays them in a shop of their own, a SQLite file and a maildir. `demo_pages` adds those of
+`research` and `briefing`.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Scene:
         kill_during: the demo kills the run while this tool is running.
         evidence: reads the shop's folder afterwards.
         agent: the shipped agent that plays it.
+        parts: the replies in the runs of other agents that it asks, by their goals.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Scene:
     kill_during: str | None = None
     evidence: Callable[[Path], Evidence] | None = field(default=None, repr=False)
     agent: str = AGENT
+    parts: Mapping[str, Script] = field(default_factory=dict[str, Script])
 
     def request(self) -> RunRequest:
         """Returns the request that starts the run."""

@@ -67,6 +67,11 @@ def _show(one: Seen) -> None:
 def _show_changes(one: Seen) -> None:
     if one.trouble is not None:
         return
+    if one.another:
+        say(
+            f"the server calls itself `{clean(one.listing.about)}`, and called itself `{clean(one.about or '')}` then",
+            "yellow",
+        )
     if one.changes is None:
         say("no worker on this machine has pinned these tools yet")
     elif one.changes.none:
@@ -83,6 +88,7 @@ def _as_json(one: Seen) -> dict[str, Any]:
         "agent": one.server.agent,
         "server": one.server.name,
         "trouble": one.trouble,
+        "about": {"now": one.listing.about, "pinned": one.about},
         "tools": [
             {
                 "name": name,

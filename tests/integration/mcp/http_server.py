@@ -20,7 +20,7 @@ Answer = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse | 
 
 
 class HttpServer:
-    """One server; `calls` are the calls that it executed, `opened` counts handshakes and listings."""
+    """One server; `calls` are the calls that it executed, `refuses` is a status for all that it is asked."""
 
     def __init__(self, modern: bool) -> None:
         self.modern = modern
@@ -31,6 +31,7 @@ class HttpServer:
         self.sessions: set[str] = set()
         self.tools = [dict(ECHO)]
         self.instead: Answer | None = None
+        self.refuses: int | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
@@ -38,6 +39,8 @@ class HttpServer:
         message = await request.json()
         method = message.get("method", "")
         self.asked.append(method)
+        if self.refuses is not None:
+            return web.Response(status=self.refuses)
         session = request.headers.get("mcp-session-id")
         if session is not None and session not in self.sessions:
             return web.Response(status=404)

@@ -62,6 +62,22 @@ async def test_a_call_reaches_the_server_with_its_key_and_comes_back(far: Caller
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("code", "words"), [(401, "HTTP 401: its `headers` are not in order"), (503, "it answers with HTTP 503")]
+)
+async def test_a_server_that_refuses_the_connection_is_told_with_its_status(
+    modern: bool, code: int, words: str
+) -> None:
+    async with http_server(modern) as server:
+        server.refuses = code
+        caller = Caller(server)
+        with pytest.raises(UnreachedError) as caught:
+            await caller.started()
+        assert words in str(caught.value)
+        await caller.close()
+
+
+@BOTH
 async def test_many_calls_at_once_get_each_its_own_answer(far: Caller) -> None:
     found = await asyncio.gather(*(far.call(str(number)) for number in range(20)))
     assert [one["said"]["text"] for one in found] == [str(number) for number in range(20)]

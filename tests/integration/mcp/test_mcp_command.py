@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.adapters.mcp.kept_pins import keep_pins, kept_pins
+from backstay.adapters.mcp.kept_pins import keep_pins, kept_about, kept_pins
 from backstay.cli import execute
 
 from .place import RAW
@@ -56,6 +56,18 @@ def test_what_has_changed_since_a_worker_pinned_it_is_told(capsys: Captured) -> 
     said = capsys.readouterr().err
     assert "changed since a worker here pinned it: read_file" in said
     assert "gone since a worker here pinned it: vanished" in said
+
+
+def test_a_server_that_calls_itself_otherwise_is_told_and_is_no_drift(capsys: Captured) -> None:
+    assert execute(["mcp", "check", "files", "-o", "json"]) == 0
+    [first] = json.loads(capsys.readouterr().out)
+    assert first["about"] == {"now": "filesystem 1", "pinned": None}
+    keep_pins("clerk", "files", {tool["name"]: tool["digest"] for tool in first["tools"]}, "filesystem 0.9")
+    assert kept_about("clerk", "files") == "filesystem 0.9"
+    assert execute(["mcp", "check", "files"]) == 0
+    said = capsys.readouterr().err
+    assert "the server calls itself `filesystem 1`, and called itself `filesystem 0.9` then" in " ".join(said.split())
+    assert "nothing has changed" in said
 
 
 def test_a_server_that_cannot_be_reached_is_told(agents: Path, capsys: Captured) -> None:

@@ -179,6 +179,19 @@ async def test_a_changed_tool_is_refused_and_the_others_go_on(office: Opener) ->
         assert any("schema_drift" in facts and "mcp:raw/echo" in facts for facts in judged)
 
 
+async def test_a_server_that_calls_itself_otherwise_stands_in_the_audit_once_and_is_called_all_the_same(
+    office: Opener,
+) -> None:
+    async with office(call("echo", "a"), call("twice", "b")) as place:
+        place.script.write_text(place.script.read_text().replace('"version": "1"', '"version": "2\u200b"'))
+        handle = await place.start()
+        assert (await place.result(handle)).stop_reason == "completed"
+        assert place.done() == ["echo a", "twice b"]
+        changed = [one for one in (await handle.query("audit"))["items"] if one["event"] == "server_changed"]
+        [facts] = [one["facts"] for one in changed]
+        assert (facts["tool"], facts["was"], facts["now"]) == ("mcp:raw/echo", "raw 1", "raw 2")
+
+
 async def test_errors_of_a_server_are_what_the_model_reads(office: Opener) -> None:
     async with office(call("is_error"), call("error"), call("misfit"), call("picture")) as place:
         assert (await place.run()).stop_reason == "completed"

@@ -24,8 +24,11 @@ class FakeAllowances:
     given: list[tuple[LedgerRef, tuple[Limit, ...]]]
     runs: list[tuple[LedgerRef, tuple[Limit, ...]]] = field(default_factory=list[tuple[LedgerRef, tuple[Limit, ...]]])
 
-    def limits(self, tenant: str, agent: str) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
-        return self.given
+    def limits(self, tenant: str, agent: str, *, agent_only: bool = False) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
+        if not agent_only:
+            return self.given
+        own = [(ledger, tuple(one for one in limits if one.level == "agent")) for ledger, limits in self.given]
+        return [(ledger, limits) for ledger, limits in own if limits]
 
     def of_meters(
         self, tenant: str, agent: str, meters: Mapping[str, MeterSpec]

@@ -6,12 +6,13 @@ from temporalio.exceptions import ApplicationError
 from activities.hold import Holds
 from activities.reserve import Reserve
 from backstay.contracts import names
+from backstay.contracts.admission import Draws
 from backstay.contracts.ledger import ReserveInput, ReserveResult
 from backstay.errors import LedgerUnansweredError
 from backstay.kernel.ledger_period import Period
 from backstay.kernel.ledger_sums import Excess, Limit
 
-from .fakes import FakeNotifier
+from .fakes import RUN, FakeNotifier
 from .ledgers import ORGANISATION, TENANT, FakeAllowances, FakeLedgers
 from .world import World
 
@@ -40,6 +41,18 @@ async def test_a_run_holds_in_every_ledger_that_limits_it(world: World) -> None:
     assert ledgers.held == [("acme", "key/reserve-0"), (None, "key/reserve-0")]
     assert [one.limits for one in ledgers.asked] == [DAY, ALL]
     assert result.excess is None
+
+
+async def test_a_run_below_another_one_holds_with_its_agent_alone(world: World) -> None:
+    own = Limit("agent:clerk", "usd", Period.DAY, 80)
+    admission = world.history.openings[RUN].admission
+    world.change_opening(admission=admission.model_copy(update={"draws": Draws(agent_only=True)}))
+    ledgers = FakeLedgers()
+    allowances = FakeAllowances([(TENANT, (*DAY, own)), (ORGANISATION, ALL)])
+    activity = Reserve(world.conversations, allowances, Holds(ledgers, FakeNotifier()))
+    result = await world.env.run(activity.reserve, GIVEN)
+    assert [one.limits for one in ledgers.asked] == [(own,)]
+    assert [one.hold.holder.agent_only for one in result.held] == [True]
 
 
 async def test_where_one_ledger_refuses_the_others_get_their_holds_back(world: World) -> None:

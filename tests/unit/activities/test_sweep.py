@@ -29,7 +29,7 @@ FIRST, SECOND = (Holder(f"key-{n}", f"run-{n}", "execution", "clerk") for n in (
 class Clock:
     """The limits of an organisation that sets none, with the time of this machine."""
 
-    def limits(self, tenant: str, agent: str) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
+    def limits(self, tenant: str, agent: str, *, agent_only: bool = False) -> list[tuple[LedgerRef, tuple[Limit, ...]]]:
         return []
 
     def of_meters(

@@ -7,11 +7,13 @@ import pytest
 from backstay.contracts.budget import LimitsInForce, Spent
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.delegate import (
+    Above,
     ChildBudget,
     ChildEnd,
     ChildRequest,
     DelegateArguments,
     ParentRun,
+    agents_above,
     asked_by_person,
     ending_of,
     parent_of,
@@ -76,6 +78,12 @@ def test_a_child_that_is_handed_nothing_is_a_run_like_any_other() -> None:
     request = read_start(({"goal": "help"},), "some workflow")
     assert request == RunRequest(goal="help")
     assert (parent_of(RunRequest(goal="help")), asked_by_person(RunRequest(goal="help"))) == (None, "help")
+
+
+def test_the_agents_above_are_those_of_all_runs_above() -> None:
+    above = [Above(agent="lead", version="1"), Above(agent="writer", version="2")]
+    assert agents_above(PARENT.model_copy(update={"above": above})) == ["lead", "writer"]
+    assert agents_above(None) is None
 
 
 @pytest.mark.parametrize("given", [(), ("text",), ({"parent": 1}, 2)])

@@ -19,6 +19,23 @@ TITLED = {"type": "string", "oneOf": [{"const": "s", "title": "Small"}, {"const"
 MANY = {"type": "array", "items": {"anyOf": [{"const": "a"}, {"const": "b"}]}}
 
 
+def test_what_is_left_out_holds_the_default_that_people_were_shown() -> None:
+    sized = form(["size"], size={**SIZE, "default": "large"}, many={**MANY, "default": ["a"]}, one=TEXT)
+    assert sized.shown("which?")["fields"] == {
+        "size": 'one of the choices: small, large, "large" where it is left out',
+        "many": 'a list of choices: a, b, ["a"] where it is left out',
+        "one": "text, may be left out",
+    }
+    assert sized.filled("{}") == {"size": "large", "many": ["a"]}
+    assert sized.filled('{"size": "small", "one": "x"}') == {"size": "small", "many": ["a"], "one": "x"}
+
+
+@pytest.mark.parametrize("default", ["huge", 5, None, "x" * 500])
+def test_a_default_that_its_field_could_not_hold_is_none(default: object) -> None:
+    field = TEXT if isinstance(default, str) and len(default) > 9 else SIZE
+    assert form(["one"], one={**field, "default": default}, two=TEXT).filled("{}") == "`one` is missing"
+
+
 def test_a_form_without_fields_asks_for_a_yes() -> None:
     assert form_of({}) == Form()
     assert Form().shown("sure?") == {"question": "sure?", "choices": ["accept", "decline"]}

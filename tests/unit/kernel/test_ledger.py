@@ -70,7 +70,35 @@ def test_the_same_id_that_asks_for_more_is_held_anew_where_there_is_room() -> No
 def test_an_agent_has_an_account_of_its_own_within_the_tenant_and_none_in_the_organisation() -> None:
     books = held(EMPTY, asked(60, limits=(DAY, AGENT)))
     assert day(books, account="agent:clerk") == Sum(0, 60)
-    assert Books("organisation").accounts(FIRST) == ("organisation",)
+    assert Books("organisation").accounts(FIRST, ("usd",)) == ("organisation",)
+
+
+BELOW = Holder("key-9", "run-9", "execution-9", "clerk", agent_only=True)
+
+
+def test_a_run_below_another_one_counts_with_its_agent_alone() -> None:
+    books = held(held(EMPTY, asked(60, SECOND)), asked(20, BELOW, limits=(AGENT,)))
+    assert (day(books), day(books, account="agent:clerk")) == (Sum(0, 60), Sum(0, 20))
+    after = closed(books, BELOW, 15)
+    assert (day(after), day(after, account="agent:clerk")) == (Sum(0, 60), Sum(15, 0))
+    assert after.top == {}, "the run above shows the money"
+    assert closed(after, BELOW, 15) is after
+
+
+def test_what_a_run_below_another_one_spent_without_a_hold_counts_with_its_agent_alone_too() -> None:
+    refunds = quantity_of("refunds")
+    spent = {"usd": 15, refunds: 7}
+    after = EMPTY.close(BELOW, spent, spans_around(NIGHT, UTC), milliseconds(NIGHT))
+    assert (day(after), day(after, account="agent:clerk")) == (Sum(), Sum(15, 0))
+    assert after.sums.at("tenant", refunds, "2026-11-30") == Sum(7, 0)
+    whole = Books("organisation").close(BELOW, spent, spans_around(NIGHT, UTC), milliseconds(NIGHT))
+    assert day(whole, account="organisation") == Sum()
+    assert whole.sums.at("organisation", refunds, "2026-11-30") == Sum(7, 0)
+
+
+def test_the_meters_of_a_run_below_another_one_count_on_every_level() -> None:
+    assert EMPTY.accounts(BELOW, (quantity_of("refunds"),)) == ("tenant", "agent:clerk")
+    assert Books("organisation").accounts(BELOW, ("usd",)) == ()
 
 
 def test_a_hold_of_one_minute_to_midnight_counts_where_it_was_made() -> None:

@@ -8,8 +8,8 @@ from backstay.adapters.agent.catalog import Catalog, handed_down
 from backstay.adapters.agent.delegating import DelegateTable, check_delegates
 from backstay.adapters.agent.folder import load_agent, load_agents
 from backstay.adapters.agent.organisation import load_organisation
-from backstay.contracts.admission import AdmitInput
-from backstay.contracts.delegate import DelegateSpec, ParentRun
+from backstay.contracts.admission import AdmitInput, Draws
+from backstay.contracts.delegate import Above, DelegateSpec, ParentRun
 from backstay.errors import ConfigurationError
 from backstay.kernel.budget import Limits, ToolLimit
 from backstay.kernel.meter import Bound
@@ -45,9 +45,9 @@ def write(folder: Path, toml: str) -> Path:
     return folder
 
 
-def catalog(root: Path) -> Catalog:
+def catalog(root: Path, *organisation: Path) -> Catalog:
     settings = Settings(openai_base_url="http://127.0.0.1:1", model_price={"input": "1", "output": "1"})
-    return Catalog(load_agents([root]), settings, load_organisation([]))
+    return Catalog(load_agents([root]), settings, load_organisation(organisation))
 
 
 @pytest.fixture
@@ -117,6 +117,24 @@ def test_a_child_has_only_tools_that_its_parent_has_and_spends_what_was_carved(o
     assert (admission.limits.usd, admission.limits.steps, admission.draws) == (1_000, 3, None)
     assert admission.ceilings is not None
     assert admission.ceilings.usd == 1_000
+
+
+def test_a_child_draws_on_the_limit_of_its_own_agent_if_no_run_above_is_of_that_agent(
+    office: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "org.toml").write_text(
+        '[limits.organisation]\nusd = { day = "9" }\n[limits.agents.helper]\nusd = { day = "1" }\n'
+    )
+    one = catalog(office, tmp_path / "org")
+
+    def draws(agent: str, *above: str) -> Draws | None:
+        named = parent().model_copy(update={"above": [Above(agent=name, version="1") for name in above]})
+        return one.admission(AdmitInput(agent=agent, parent=named if above else None)).draws
+
+    assert (draws("helper"), draws("lead")) == (Draws(), Draws())
+    assert (draws("helper", "lead"), draws("lead", "helper")) == (Draws(agent_only=True), None)
+    assert draws("helper", "lead", "helper") is None
 
 
 def test_without_a_level_left_a_child_does_not_delegate(office: Path) -> None:

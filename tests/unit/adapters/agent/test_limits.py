@@ -72,6 +72,18 @@ def test_a_run_draws_as_its_innermost_level_says(tmp_path: Path) -> None:
     assert found.draws("acme", "clerk") == Draws(lump=100_000)
 
 
+def test_a_run_below_others_draws_on_the_limit_of_its_own_agent_alone(tmp_path: Path) -> None:
+    found = limits(tmp_path, ORG)
+    assert found.draws("acme", "support", ["clerk"]) == Draws(agent_only=True)
+    day = Limit("agent:support", "usd", Period.DAY, 5_000_000)
+    assert found.limits("acme", "support", agent_only=True) == [(LedgerRef(tenant="acme"), (day,))]
+    assert found.draws("acme", "clerk", ["support"]) is None, "its agent has no limit, and the run above drew the rest"
+
+
+def test_a_run_below_one_of_its_own_agent_draws_nothing(tmp_path: Path) -> None:
+    assert limits(tmp_path, ORG).draws("acme", "support", ["support", "clerk"]) is None
+
+
 def test_of_several_folders_all_limits_hold_and_the_last_time_zone(tmp_path: Path) -> None:
     more = '[limits]\nwarn_at = 90\n[limits.organisation]\nusd = { day = "100" }\n'
     found = limits(tmp_path, ORG, more)
