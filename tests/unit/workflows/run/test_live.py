@@ -34,6 +34,7 @@ PUBLISHED_AGAIN = "is published in the first task of the next link, the memo eve
 ONLY_REPLAYED = "is false only in the replay of a link that began under older code"
 ONE_LINK = "counts the messages of one link, as the engine does"
 FOR_THE_PAGE = "is shown on the page of one link, and no decision depends on it"
+TOLD_IN_EACH = "stands in the audit once in each link, which harms nobody"
 REFUSED_ANYWAY = "only names the limit; a hold beyond what was drawn is refused without it too"
 AT_THE_END = "is set where the run ends, and no link follows then"
 
@@ -50,6 +51,7 @@ PARTS = {
         "context": "context",
         "answer": AT_THE_END,
         "labels": "labels",
+        "servers": TOLD_IN_EACH,
         "told": FOR_THE_PAGE,
         "judging": NONE_UNDER_WAY,
         "judged_now": NONE_UNDER_WAY,
