@@ -18,7 +18,15 @@ from backstay.contracts.decision import ProposedCall
 from backstay.contracts.history import RunRef
 from backstay.contracts.policy import AuthorizeInput, Consent, RunFacts, SumsBefore
 from backstay.errors import ArchiveError
-from backstay.kernel import child_events, compact_events, conversation_events, events, grant_events, incident_events
+from backstay.kernel import (
+    child_events,
+    compact_events,
+    conversation_events,
+    events,
+    grant_events,
+    incident_events,
+    mcp_events,
+)
 from backstay.kernel.approval import ApprovalEnd
 from backstay.kernel.counted import sums_before
 from backstay.kernel.event import Event
@@ -80,7 +88,7 @@ def questions_of(recording: Recording) -> list[Question]:
 @functools.cache
 def kinds() -> Mapping[str, TypeAdapter[Event]]:
     """Returns what reads the facts of each event, by the event's name."""
-    modules = (events, child_events, compact_events, conversation_events, grant_events, incident_events)
+    modules = (events, child_events, compact_events, conversation_events, grant_events, incident_events, mcp_events)
     found = (value for module in modules for value in vars(module).values())
     classes = {one for one in found if isinstance(one, type) and issubclass(one, Event) and one is not Event}
     return {kind.name(): TypeAdapter(kind) for kind in classes}
