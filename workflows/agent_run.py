@@ -141,8 +141,10 @@ class AgentRun:
     async def run(self, *args: Any) -> dict[str, Any]:
         """Runs the agent; the result is a `RunResult` as plain JSON."""
         clear_start_claims()
-        if self._carried is not None and self._publisher is not None:
-            self._publisher.heed()
+        if self._publisher is not None:
+            self._publisher.begin()
+            if self._carried is not None:
+                self._publisher.heed()
         if self._request is None:
             self._record.close(None)
             raise invalid_input(self._problems)

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from backstay.adapters.engine.dev_server import dev_server
+from backstay.adapters.engine.scoped_runs import ScopedRuns
 from backstay.app import folders
 from backstay.client import control_plane
 from backstay.client.incidents import Report, report
@@ -26,6 +27,9 @@ from backstay.kernel.keys import incident_workflow_id
 from backstay.kernel.scope import Scope, ScopeKind
 from backstay.testing import Call, Reply
 from backstay.testing.runtime import LocalRuntime, local_runtime
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import Opener
 
 PATIENCE = 60.0
 TOOLS = '''
@@ -273,3 +277,20 @@ async def _tripped(fleet: Fleet) -> bool:
     assert view is not None
     incident = view.state.incidents["i1"]
     return incident.canary is None and incident.lifted[-1].by == "the runs that went first"
+
+
+async def test_a_run_that_is_frozen_before_its_first_task_shows_it_to_the_sweep(workshop: Opener) -> None:
+    async with workshop([Reply("done")], worker=False) as shop:
+        handle = await shop.start()
+        order = {"incident_id": "i1", "do": "freeze", "scope": "all", "by": "olga", "reason": "it pays twice"}
+        await handle.signal(names.INCIDENT, order)
+        incident = Incident("i1", Scope(ScopeKind.ALL), Mode.FREEZE, Told("olga", "it pays twice", 0))
+        async with shop.worker():
+
+            async def held() -> bool:
+                return (await ScopedRuns(shop.runtime.client).report(handle.id, incident)).outcome == "frozen"
+
+            await shop.until(held)
+            await handle.signal(names.INCIDENT, {**order, "do": "thaw"})
+            assert (await shop.result(handle)).answer == "done"
+            await shop.shown(handle, "BackstayAgent", "workshop")

@@ -15,6 +15,7 @@ from backstay.kernel.money import format_usd
 from .report import Standing
 
 USD_EVERY_STEPS = 20
+CLEARED = "a run publishes again what a message led it to publish before the start's claims were cleared"
 
 _AGENT = SearchAttributeKey.for_keyword("BackstayAgent")
 _TENANT = SearchAttributeKey.for_keyword("BackstayTenant")
@@ -67,6 +68,16 @@ class Publisher:
         if not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self.publish)
+
+    def begin(self) -> None:
+        """Publishes again what was published before the claims of the start were cleared, and with them.
+
+        A message that came before the first task is handled before anything else: a run that is frozen between two
+        links would not show it, and the sweep would wait for it in vain.
+        """
+        if (self._state or self._memo or self._held) and workflow.patched(CLEARED):
+            self._state, self._memo, self._held = None, [], ()
+            self.heed()
 
     def publish(self) -> None:
         """Publishes where the run stands, as far as that changed."""
