@@ -161,7 +161,7 @@ async def test_what_a_run_spends_that_drew_on_a_worker_without_limits_counts_all
     async with tenants('[limits.tenants.TENANT]\nusd = { day = "10" }\n', [Reply("done", usage=COSTLY)] * 2) as shop:
         first = await shop.result()
         monkeypatch.setattr(OrgLimits, "draws", lambda *_: Draws())  # admitted where they were known
-        monkeypatch.setattr(OrgLimits, "limits", lambda *_: [])
+        monkeypatch.setattr(OrgLimits, "limits", lambda *_, **__: [])
         second = await shop.result()
         both = parse_usd(first.spent.usd) + parse_usd(second.spent.usd)
 
