@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
 from backstay.kernel.audit import AuditHead
+from backstay.kernel.budget import Limits
+from backstay.kernel.events import BudgetShort
+from backstay.kernel.meter import Excess
 from backstay.kernel.run_state import RunState
+from backstay.kernel.verdict import Verdict
 
 from .admission import Admission
 from .decision import Compaction, Heard, Observation, ProposedCall
@@ -16,6 +20,7 @@ from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
 from .messages import Answer
 from .metering import Metered
+from .policy import Consent
 from .problems import Contract, Problem, read_only
 from .run import RunRequest, plain
 
@@ -50,12 +55,14 @@ class CarriedContext(Contract):
 class CarriedApprovals(Contract):
     """The calls that approvals are about, and the answers that nobody has read yet, by the approval's id.
 
-    `opened` counts how often each question for more budget was asked, by its call: the next one gets another id.
+    `opened` counts how often each call, and each question for more budget, was put to people: the next approval gets
+    another id. Of those that `reminded` lists people were told that they expire soon.
     """
 
     calls: dict[str, ProposedCall] = Field(default_factory=dict[str, ProposedCall])
     answers: dict[str, Answer] = Field(default_factory=dict[str, Answer])
     opened: dict[str, Count] = Field(default_factory=dict[str, Count])
+    reminded: list[str] = Field(default_factory=list[str])
 
 
 class CarriedProofs(Contract):
@@ -67,9 +74,13 @@ class CarriedProofs(Contract):
 
 
 class CarriedReports(Contract):
-    """What breakers are told at the end of a run: codes of refused calls, and the last call that failed."""
+    """What breakers are told at the end of a run: codes of refused calls, and the last call that failed.
+
+    `costs` are those of calls that have ended, until their results are told.
+    """
 
     codes: dict[str, str] = Field(default_factory=dict[str, str])
+    costs: dict[str, Count] = Field(default_factory=dict[str, int])
     last_failure: str = ""
 
 
@@ -80,30 +91,85 @@ class CarriedArchive(Contract):
     items: Count = 0
 
 
-class CarriedCall(Contract):
-    """A call of the decision in progress, in the order asked: ended, or waiting for people.
+class CarriedHold(Contract):
+    """What is held for a call that waits, as `CallHold` has it.
 
     Attributes:
-        call: the call, with a person's arguments where it was edited.
-        held_usd: micro-dollars that are held for it.
+        usd: micro-dollars.
+        placed: whether the run's own budget holds it.
+        counted: whether ledgers hold it.
+        exposure: what it adds to each meter.
+        agreed: the sum of each meter that people agreed to.
+        asks: the limits that people have to let it above.
+        short: what is short for it, while people may still be asked for more.
+        limits: those of its child run, while they are held.
+        share: what was carved for the child among its siblings.
+        carved: whether that was used.
+    """
+
+    usd: Count = 0
+    placed: bool = False
+    counted: bool = False
+    exposure: dict[str, int] = Field(default_factory=dict[str, int])
+    agreed: dict[str, int] = Field(default_factory=dict[str, int])
+    asks: Excess | None = None
+    short: BudgetShort | None = None
+    limits: Limits | None = None
+    share: Limits | None = None
+    carved: bool = False
+
+
+class CarriedEnd(Contract):
+    """The end of a call while its siblings wait; `text` is None where a history has it as the result of an activity."""
+
+    status: str
+    text: str | None = None
+    digest: str = ""
+    labels: list[str] = Field(default_factory=list[str])
+    fingerprint: str | None = None
+
+
+class CarriedCall(Contract):
+    """A call of the decision in progress, in the order asked: ended, or standing still.
+
+    Attributes:
+        call: the call as the model proposed it.
+        changed: the call with a person's arguments, where it was edited.
+        stage: what it waits for: `room` in the budget, a yes after it was `asked`, or to begin, once it is `released`.
+        verdict: the last over it.
+        members: the people of the groups that may have to approve it.
+        identity: equal for calls that the tool cannot tell apart.
         metered: what ledgers hold of it, or told of it where they hold nothing.
         revision: how often ledgers were asked to hold it.
-        approval_id: the approval it waits for; None once it has ended.
-        editors: the people who changed its arguments; their yes never counts.
-        status: how it ended; None while it waits.
-        text: what the model reads of its end.
-        recorded: whether the text stands in a history as the result of an activity.
+        hold: what is held for it; None once it has ended.
+        approval_id: the approval that its yes is asked for by.
+        consent: the people who said yes so far, and those who changed its arguments: their yes never counts.
+        edited: whether its arguments are a person's.
+        end: how it ended; None while it waits.
+        grant: the standing grant that let it through, in words.
     """
 
     call: ProposedCall
-    held_usd: Count = 0
+    verdict: Verdict
+    changed: ProposedCall | None = None
+    stage: Literal["room", "asked", "released"] = "released"
+    members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
+    identity: str = ""
     metered: Metered | None = None
     revision: Count = 0
+    hold: CarriedHold | None = None
     approval_id: str | None = None
-    editors: list[str] = Field(default_factory=list[str])
-    status: str | None = None
-    text: str = ""
-    recorded: bool = False
+    consent: Consent = Consent()
+    edited: bool = False
+    end: CarriedEnd | None = None
+    grant: str | None = None
+
+    @property
+    def as_told(self) -> Observation | None:
+        """The result that a history has of the call; None where it has none."""
+        if self.end is None or self.end.text is not None:
+            return None
+        return Observation(call_id=self.call.call_id, digest=self.end.digest)
 
 
 class Carried(Contract):
@@ -118,6 +184,8 @@ class Carried(Contract):
         context: what compacting the conversation needs to know.
         started_ms: when the first link began, in milliseconds since the epoch.
         waited_ms: how long the run has waited for people, where that does not use up its seconds.
+        waited_since_ms: since when it waits for people without a break; None while it does not.
+        deadline_ms: when its seconds are over, where waiting uses them up too.
         frozen_ms: how long incidents have held the run, which uses up no seconds.
         frozen_since_ms: since when incidents hold it without a break; None while none does.
         queued_ms: how long the run has waited for its turn, which uses up no seconds.
@@ -134,6 +202,7 @@ class Carried(Contract):
         paused_by_parent: whether the run above holds this one.
         reports: what breakers are told at the end.
         archive: how much of the evidence is kept.
+        dry: the limit over many runs that has no room for what calls of the decision in progress may cost.
     """
 
     admission: Admission
@@ -163,6 +232,9 @@ class Carried(Contract):
     paused_by_parent: bool = False
     reports: CarriedReports = CarriedReports()
     archive: CarriedArchive = CarriedArchive()
+    waited_since_ms: Count | None = None
+    deadline_ms: Count | None = None
+    dry: BudgetShort | None = None
 
     def handed_on(self, request: RunRequest) -> dict[str, Any] | None:
         """Returns the input of the next link; None where the engine would not take it."""

@@ -15,6 +15,7 @@ from backstay.kernel.run_state import RunState
 from .changes import knows
 from .clock import Clock
 from .news import News
+from .parked import Parked
 from .record import Record
 from .running import Running
 from .words import CallTold
@@ -48,6 +49,7 @@ class LiveRun:
         self.running = running
         self._key: str | None = None
         self.news = News()
+        self.parked = Parked()
         self.context = Context()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""

@@ -9,21 +9,39 @@ from backstay.contracts.carry import (
     Carried,
     CarriedApprovals,
     CarriedCall,
+    CarriedEnd,
+    CarriedHold,
     CarriedNews,
     Start,
     read_link,
     recorded_link,
 )
-from backstay.contracts.decision import ProposedCall
+from backstay.contracts.decision import Observation, ProposedCall
 from backstay.contracts.run import RunRequest
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
 from backstay.kernel.history import Extent
+from backstay.kernel.meter import Excess, Exposed
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Thresholds
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .conftest import arrived
 
+VERDICT = Verdict(Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, "sha256:d", "sha256:p", groups=("ops:2",))
+WAITS = CarriedCall(
+    call=ProposedCall(call_id="3-0", tool="pay", arguments="{}"),
+    verdict=VERDICT,
+    stage="asked",
+    members={"ops": ["olga"]},
+    hold=CarriedHold(usd=5, placed=True, asks=Excess({"refunds": Exposed(1, 2, 2)}, ("ops",))),
+    approval_id="apr_1",
+)
+HAS_ENDED = CarriedCall(
+    call=ProposedCall(call_id="3-1", tool="look", arguments="{}"),
+    verdict=Verdict(Outcome.ALLOW, Code.PERMITTED, "sha256:e", "sha256:p"),
+    end=CarriedEnd(status="completed", digest="abc"),
+)
 CARRIED = Carried(
     admission=Admission(
         agent="clerk",
@@ -39,7 +57,7 @@ CARRIED = Carried(
     audit=AuditHead(2, "sha256:2"),
     items=7,
     news=CarriedNews(notes=["Conclude."], size=73),
-    calls=[CarriedCall(call=ProposedCall(call_id="3-0", tool="pay", arguments="{}"), approval_id="apr_1")],
+    calls=[WAITS, HAS_ENDED],
     approvals=CarriedApprovals(),
     last_decision=None,
     started_ms=1_000,
@@ -95,3 +113,10 @@ def test_what_the_engine_would_not_take_is_not_handed_on() -> None:
 
 def test_a_link_grows_as_long_as_the_run_was_admitted_with() -> None:
     assert LinkSpec(events=40).extent() == Extent(40, 4_000_000, 500)
+
+
+def test_only_a_result_that_a_history_has_is_read_there_again() -> None:
+    assert HAS_ENDED.as_told == Observation(call_id="3-1", digest="abc")
+    assert WAITS.as_told is None
+    refused = HAS_ENDED.model_copy(update={"end": CarriedEnd(status="denied", text="denied by a person")})
+    assert refused.as_told is None
