@@ -10,7 +10,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.carry import Carried, Start, read_link
+from backstay.contracts.decision import Decision
 from backstay.contracts.deeds import PAYLOADS
 from backstay.contracts.delegate import parent_of
 from backstay.contracts.incident import IncidentOrder
@@ -53,6 +55,7 @@ from .run.messages import Messages
 from .run.meters import Meters
 from .run.orders import Orders
 from .run.page import details
+from .run.parked import DecisionStand
 from .run.prove import Proofs
 from .run.publish import Publisher, clear_start_claims
 from .run.record import Record
@@ -222,9 +225,9 @@ class AgentRun:
             await purse.open()
             # While the ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
             while self._record.stop is None and not self._record.state.cancelled:
-                if await self._rolling.between(parts):
+                if not run.left and await self._rolling.between(parts):
                     return
-                if await self._conversation.heard() and await self._running.go_ahead():
+                if run.left or (await self._conversation.heard() and await self._running.go_ahead()):
                     await self._step(run, calls, appeals, purse)
                     self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():
@@ -247,9 +250,16 @@ class AgentRun:
 
     async def _step(self, run: LiveRun, calls: Calls, appeals: Appeals, purse: Purse) -> None:
         with self.trace.step(self._status):
-            decision = await decide(run, appeals, purse)
-            # A pause or a kill may have come while the model was asked.
-            if decision is not None and await self._running.go_ahead():
+            left = run.left.proposed if run.left else []
+            decision = Decision(calls=left) if left else await decide(run, appeals, purse)
+            run.left = None
+            if decision is None:
+                return
+            stand = DecisionStand(lambda: run.state.stands_still, CarriedAsking(proposed=decision.calls))
+            with run.parked.deciding(stand):
+                # A pause or a kill may have come while the model was asked.
+                ahead = await self._running.go_ahead()
+            if ahead:
                 await calls.perform(decision)
 
     async def _end(self, stop: Stop | None) -> None:

@@ -2,32 +2,26 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from backstay.kernel.audit import AuditHead
-from backstay.kernel.budget import Limits
 from backstay.kernel.events import BudgetShort
-from backstay.kernel.meter import Excess
 from backstay.kernel.run_state import RunState
-from backstay.kernel.verdict import Verdict
 
 from .admission import Admission
+from .carried_call import CarriedAsking, CarriedCall, Count
 from .decision import Compaction, Heard, Observation, ProposedCall
 from .deeds import Deed, RefusedMessage
 from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
 from .messages import Answer
-from .metering import Metered
-from .policy import Consent
 from .problems import Contract, Problem, read_only
 from .run import RunRequest, plain
 
 MOST_BYTES = 1_500_000
 """The most that a run may take along: the engine takes 2 MB as the input of an execution."""
-
-Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CarriedNews(Contract):
@@ -91,87 +85,6 @@ class CarriedArchive(Contract):
     items: Count = 0
 
 
-class CarriedHold(Contract):
-    """What is held for a call that waits, as `CallHold` has it.
-
-    Attributes:
-        usd: micro-dollars.
-        placed: whether the run's own budget holds it.
-        counted: whether ledgers hold it.
-        exposure: what it adds to each meter.
-        agreed: the sum of each meter that people agreed to.
-        asks: the limits that people have to let it above.
-        short: what is short for it, while people may still be asked for more.
-        limits: those of its child run, while they are held.
-        share: what was carved for the child among its siblings.
-        carved: whether that was used.
-    """
-
-    usd: Count = 0
-    placed: bool = False
-    counted: bool = False
-    exposure: dict[str, int] = Field(default_factory=dict[str, int])
-    agreed: dict[str, int] = Field(default_factory=dict[str, int])
-    asks: Excess | None = None
-    short: BudgetShort | None = None
-    limits: Limits | None = None
-    share: Limits | None = None
-    carved: bool = False
-
-
-class CarriedEnd(Contract):
-    """The end of a call while its siblings wait; `text` is None where a history has it as the result of an activity."""
-
-    status: str
-    text: str | None = None
-    digest: str = ""
-    labels: list[str] = Field(default_factory=list[str])
-    fingerprint: str | None = None
-
-
-class CarriedCall(Contract):
-    """A call of the decision in progress, in the order asked: ended, or standing still.
-
-    Attributes:
-        call: the call as the model proposed it.
-        changed: the call with a person's arguments, where it was edited.
-        stage: what it waits for: `room` in the budget, a yes after it was `asked`, or to begin, once it is `released`.
-        verdict: the last over it.
-        members: the people of the groups that may have to approve it.
-        identity: equal for calls that the tool cannot tell apart.
-        metered: what ledgers hold of it, or told of it where they hold nothing.
-        revision: how often ledgers were asked to hold it.
-        hold: what is held for it; None once it has ended.
-        approval_id: the approval that its yes is asked for by.
-        consent: the people who said yes so far, and those who changed its arguments: their yes never counts.
-        edited: whether its arguments are a person's.
-        end: how it ended; None while it waits.
-        grant: the standing grant that let it through, in words.
-    """
-
-    call: ProposedCall
-    verdict: Verdict
-    changed: ProposedCall | None = None
-    stage: Literal["room", "asked", "released"] = "released"
-    members: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
-    identity: str = ""
-    metered: Metered | None = None
-    revision: Count = 0
-    hold: CarriedHold | None = None
-    approval_id: str | None = None
-    consent: Consent = Consent()
-    edited: bool = False
-    end: CarriedEnd | None = None
-    grant: str | None = None
-
-    @property
-    def as_told(self) -> Observation | None:
-        """The result that a history has of the call; None where it has none."""
-        if self.end is None or self.end.text is not None:
-            return None
-        return Observation(call_id=self.call.call_id, digest=self.end.digest)
-
-
 class Carried(Contract):
     """A run between two links of its chain, while no activity of it is under way.
 
@@ -202,6 +115,7 @@ class Carried(Contract):
         paused_by_parent: whether the run above holds this one.
         reports: what breakers are told at the end.
         archive: how much of the evidence is kept.
+        asking: the decision that stands still before its calls are judged; None where none does.
         dry: the limit over many runs that has no room for what calls of the decision in progress may cost.
     """
 
@@ -235,6 +149,7 @@ class Carried(Contract):
     waited_since_ms: Count | None = None
     deadline_ms: Count | None = None
     dry: BudgetShort | None = None
+    asking: CarriedAsking | None = None
 
     def handed_on(self, request: RunRequest) -> dict[str, Any] | None:
         """Returns the input of the next link; None where the engine would not take it."""

@@ -4,13 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.contracts.admission import Admission, ModelSpec
+from backstay.contracts.asked import Reply
+from backstay.contracts.carried_call import CarriedAsking, CarriedCall, CarriedEnd, CarriedHold, CarriedTry
 from backstay.contracts.carry import (
     Carried,
     CarriedApprovals,
     CarriedArchive,
-    CarriedCall,
-    CarriedEnd,
-    CarriedHold,
     CarriedNews,
     CarriedProofs,
     CarriedReports,
@@ -65,6 +64,17 @@ HOLDS = st.builds(
     carved=st.booleans(),
 )
 ENDS = st.builds(CarriedEnd, status=TEXTS, text=st.none() | TEXTS, digest=TEXTS, labels=st.lists(TEXTS, max_size=2))
+TRIES = st.builds(
+    CarriedTry,
+    text=TEXTS,
+    usd=st.none() | st.integers(0, 9),
+    key=st.none() | TEXTS,
+    again=st.integers(0, 9),
+    given=st.dictionaries(TEXTS, st.builds(Reply, action=st.just("decline")), max_size=2),
+    rounds=st.integers(0, 5),
+)
+SHORT = st.builds(BudgetShort, TEXTS, st.none() | TEXTS, st.none() | st.integers(0, 9))
+ASKING = st.builds(CarriedAsking, short=st.none() | SHORT, held=st.booleans(), proposed=st.lists(CALLS, max_size=2))
 IN_PROGRESS = st.builds(
     CarriedCall,
     call=CALLS,
@@ -76,6 +86,7 @@ IN_PROGRESS = st.builds(
     approval_id=st.none() | st.just("apr_1"),
     consent=st.builds(Consent, editors=st.lists(TEXTS, max_size=2)),
     edited=st.booleans(),
+    begun=st.none() | TRIES,
     end=st.none() | ENDS,
 )
 ANSWERS = st.builds(Answer, approval_id=st.just("apr_1"), by=st.just("ann"), answer=TEXTS, result=st.none() | TEXTS)
@@ -144,7 +155,8 @@ def carried(draw: st.DrawFn) -> Carried:
         archive=draw(st.builds(CarriedArchive, kept=HEADS, items=st.integers(0, 99))),
         waited_since_ms=draw(st.none() | st.integers(0, 10**13)),
         deadline_ms=draw(st.none() | st.integers(0, 10**13)),
-        dry=draw(st.none() | st.builds(BudgetShort, TEXTS)),
+        dry=draw(st.none() | SHORT),
+        asking=draw(st.none() | ASKING),
     )
 
 

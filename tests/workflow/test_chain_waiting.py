@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -195,3 +196,80 @@ async def test_a_question_is_answered_in_another_link(workshop: Opener) -> None:
         assert "b" in shop.answers()[0][1]
         _, records = await told(shop, handle)
         assert [one["event"] for one in records].count("approval_opened") == 1
+
+
+async def test_a_run_that_asks_for_more_budget_is_given_it_in_another_link(workshop: Opener) -> None:
+    ask = PEOPLE.replace("[approval]", '[approval]\nbudget = "ops"')
+    short = LONG.replace('usd = "1000"', 'usd = "1000"\non_exhausted = "ask"\nwrap_up = false')
+    script = [Reply(calls=[Call("add", {"left": 1, "right": n}) for n in range(2)]), Reply("done")]
+    for budget, kind in (({"steps": 1}, "steps"), ({"tool_calls": 1}, "tool_calls")):
+        async with workshop(script, short + ask, link_events=LINK) as shop:
+            handle = await shop.start(budget=budget)
+            [asked] = await pending(shop, handle)
+            assert asked["args"]["dimension"] == kind
+            await crowded(shop, handle, 2)
+            assert await pending(shop, handle) == [asked]
+            latest = shop.runtime.client.get_workflow_handle(handle.id)
+            await latest.execute_update("approve", {"approval_id": asked["approval_id"], "by": "olga"})
+            result = await shop.result(handle)
+            assert (result.answer, result.spent.tool_calls, len(shop.model.requests)) == ("done", 2, 2)
+            _, records = await told(shop, handle)
+            assert [one["event"] for one in records].count("approval_opened") == 1
+
+
+async def test_what_became_of_a_call_is_answered_in_another_link(workshop: Opener) -> None:
+    unknown = PEOPLE.replace("[approval]", '[approval]\nunknown = "ops"')
+    script = [Reply(calls=[Call("slow_once"), Call("note", {"text": "b"})]), Reply("done")]
+    for answer, tries in (("happened", 1), ("not_happened", 2)):
+        async with workshop(script, LONG + unknown.replace(', note = "both:2"', ""), link_events=LINK) as shop:
+            handle = await shop.start()
+            [asked] = await pending(shop, handle)
+            await shop.effects("tried", "b")
+            await crowded(shop, handle)
+            latest = shop.runtime.client.get_workflow_handle(handle.id)
+            said = {"approval_id": asked["approval_id"], "by": "olga", "answer": answer, "result": "went well"}
+            await latest.execute_update("answer", said)
+            if answer == "not_happened":
+                await shop.until(lambda: _asked_anew(shop, handle, asked["approval_id"]))  # noqa: B023
+                [again] = await pending(shop, handle)
+                await latest.execute_update(
+                    "answer", {**said, "approval_id": again["approval_id"], "answer": "happened"}
+                )
+            assert (await shop.result(handle)).answer == "done"
+            assert shop.answers()[0][1] == "went well"
+            assert sorted(shop.lines()) == ["b", *["tried"] * tries]
+            shop.log.unlink()
+
+
+async def _asked_anew(shop: Workshop, handle: Handle, before: str) -> bool:
+    latest = shop.runtime.client.get_workflow_handle(handle.id)
+    ids = [one["approval_id"] for one in (await latest.query("status"))["pending_approvals"]]
+    return bool(ids) and ids != [before]
+
+
+async def test_a_decision_that_came_while_the_run_was_paused_is_acted_upon_in_another_link(workshop: Opener) -> None:
+    asked = asyncio.Event()
+
+    def slowly(_: Any) -> Reply:
+        asked.set()
+        return Reply(calls=[Call("work", {"text": "a", "seconds": 0})], delay=2)
+
+    async with workshop([slowly, Reply("done")], LONG + PEOPLE, link_events=LINK) as shop:
+        handle = await shop.start()
+        latest = shop.runtime.client.get_workflow_handle(handle.id)
+        await asked.wait()
+        await latest.execute_update("pause", {"by": "olga"})
+        await shop.until(lambda: _said(shop, handle, "decision"))
+        sent = 0
+        while len(await links_of(shop, handle)) < 2:
+            assert sent < 100
+            sent += 1
+            await latest.execute_update("pause", {"by": "olga", "reason": str(sent)})
+        assert shop.lines() == []
+        await latest.execute_update("resume", {"by": "olga"})
+        assert (await shop.result(handle)).answer == "done"
+        assert (shop.lines(), len(shop.model.requests)) == (["begin a", "end a"], 2)
+
+
+async def _said(shop: Workshop, handle: Handle, kind: str) -> bool:
+    return bool(await shop.transcript(handle, kind))

@@ -10,7 +10,7 @@ from temporalio import workflow
 
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import shortened
-from backstay.contracts.carry import CarriedCall
+from backstay.contracts.carried_call import CarriedCall, CarriedTry
 from backstay.contracts.decision import Decision, Observation, ProposedCall
 from backstay.kernel.arguments import denied_arguments, is_long, is_long_denied, refused_arguments
 from backstay.kernel.child_events import HandedOver
@@ -127,9 +127,12 @@ class Calls:
         if one.approval_id is not None:
             approvals.takes_over(one.approval_id, hold)
         asking = Asking(judged, one.consent, one.edited, one.approval_id)
+        if one.stage == "room" and asking == Asking(judged):
+            return self._goes_on(hold, released(self._run, approvals, judged, hold))
         if one.stage == "released":
             verdict = judged.verdict
-            return self._executed(hold, Released(judged.call, verdict, one.consent, one.edited, judged.identity))
+            free = Released(judged.call, verdict, one.consent, one.edited, judged.identity)
+            return self._executed(hold, free, one.begun)
         return self._goes_on(hold, goes_on(self._run, approvals, hold, asking))
 
     async def _to_the_end(self, judged: Sequence[Judged], plans: Sequence[Coroutine[Any, Any, Ended]]) -> None:
@@ -246,29 +249,22 @@ class Calls:
         hold = self._hold(judged, tool)
         if problem := hold.place(judged.verdict):
             return _settled(Ended("denied", problem))
-        return self._released(judged, hold)
+        return self._goes_on(hold, released(self._run, self._approvals, judged, hold))
 
     def _hold(self, judged: Judged, tool: ToolSpec) -> CallHold:
         if self._children.asks(tool):
             return self._children.hold(judged, tool, self._parts)
         return CallHold(self._run, self._parts, tool, judged.call.call_id, judged.metered)
 
-    async def _released(self, judged: Judged, hold: CallHold) -> Ended:
-        """Waits for people where it must, then executes the call."""
-        if problem := await hold.room():
-            return Ended("denied", problem)
-        # While people were asked for more, the run and its rules may have changed: the boundary judges the call again.
-        return await self._goes_on(hold, released(self._run, self._approvals, judged, hold))
-
     async def _goes_on(self, hold: CallHold, asking: Coroutine[Any, Any, Released | Refused]) -> Ended:
-        """Executes a call once it is released."""
+        """Waits for people where a call must, then executes it."""
         found = await asking
         if isinstance(found, Refused):
             hold.release()
             return Ended("denied", found.text)
         return await self._executed(hold, found)
 
-    async def _executed(self, hold: CallHold, released: Released) -> Ended:
+    async def _executed(self, hold: CallHold, released: Released, left: CarriedTry | None = None) -> Ended:
         run, call, tool = self._run, released.call, hold.tool
         with run.parked.at(call.call_id, self._stand(hold, released)):
             if tool.asks:
@@ -276,26 +272,24 @@ class Calls:
             elif isinstance(hold, ChildHold):  # children have a room of their own
                 ended = await self._children.perform(hold, released)
             else:
-                ended = await self._acted(hold, released)
+                ended = await self._acted(hold, released, left)
         return self._settle(hold, released, ended)
 
-    async def _acted(self, hold: CallHold, released: Released) -> Ended:
+    async def _acted(self, hold: CallHold, released: Released, left: CarriedTry | None) -> Ended:
         async with self._room:
-            if not await self._run.running.go_ahead():
+            if left is None and not await self._run.running.go_ahead():
                 return Ended("cancelled", STOPPED, begun=False)
             with self._run.parked.at(hold.call_id, None):
-                return await act(self._run, self._approvals, hold, released)
+                return await act(self._run, self._approvals, hold, released, left)
 
     def _stand(self, hold: CallHold, released: Released) -> Stand:
         """Returns where a call stands until it begins."""
         run = self._run
-        judged = Judged(released.call, released.verdict, {}, released.identity)
-        asking = Asking(judged, released.consent, released.edited)
 
         def still() -> bool:
             return run.state.stands_still or self._room.locked() or self._approvals.asks_about(hold.call_id)
 
-        return Stand(still, lambda: asking.carried(run, hold, "released"))
+        return Stand(still, lambda: Asking.of(released).carried(run, hold, "released"))
 
     def _settle(self, hold: CallHold, released: Released, ended: Ended) -> Ended:
         """Settles what was held for a call that has ended, and takes down what it brought."""

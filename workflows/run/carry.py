@@ -8,7 +8,8 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.approval import LATEST
-from backstay.contracts.carry import Carried, CarriedApprovals, CarriedCall
+from backstay.contracts.carried_call import CarriedCall
+from backstay.contracts.carry import Carried, CarriedApprovals
 from backstay.contracts.recall import Recalled, RecallInput
 from backstay.kernel.approval import Approval
 from backstay.kernel.keys import recall_id
@@ -71,7 +72,7 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "state": replace(run.state, approvals=approvals),
             "audit": record.audit,
             "items": record.said,
-            "news": asdict(run.news),
+            "news": asdict(run.telling or run.news),
             "calls": run.parked.carried(),
             "approvals": CarriedApprovals(**parts.approvals.carried(approvals)),
             "last_decision": run.last_decision,
@@ -90,6 +91,7 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "archive": parts.archiving.carried(),
             "context": asdict(run.context),
             "dry": parts.purse.dry,
+            "asking": run.parked.asking or run.left,
             **facts,
         }
     )
@@ -101,7 +103,7 @@ def carry_on(parts: Parts, carried: Carried) -> None:
     run.news = News(**dict(carried.news))
     run.context = Context(**dict(carried.context))
     run.last_decision, run.decided = carried.last_decision, carried.decided
-    run.labels = set(carried.labels)
+    run.labels, run.left = set(carried.labels), carried.asking
     parts.approvals.carry_on(carried.approvals)
     parts.archiving.carry_on(carried.archive)
     parts.ledgers.know(carried.ledgers)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from backstay.contracts.admission import ToolSpec
-from backstay.contracts.carry import CarriedHold
+from backstay.contracts.carried_call import CarriedHold
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.delegate import DelegateArguments
 from backstay.kernel.budget import Limits, Shortfall

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backstay.contracts.admission import ToolSpec
-from backstay.contracts.carry import CarriedHold
+from backstay.contracts.carried_call import CarriedHold
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.metering import Metered
 from backstay.kernel.counted import limit_words

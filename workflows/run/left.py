@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from backstay.contracts.carry import CarriedCall, CarriedEnd
+from backstay.contracts.carried_call import CarriedCall, CarriedEnd
 from backstay.kernel.keys import short_digest
 
 from .act import Ended

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.decision import Beforehand, EarlyVerdicts, Observation
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
@@ -50,6 +51,10 @@ class LiveRun:
         self._key: str | None = None
         self.news = News()
         self.parked = Parked()
+        self.left: CarriedAsking | None = None
+        """The decision that the link before has left standing, until it goes on."""
+        self.telling: News | None = None
+        """What the decision that is asked for now is told."""
         self.context = Context()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from backstay.contracts.carry import CarriedCall
+from backstay.contracts.carried_call import CarriedAsking, CarriedCall
 from backstay.contracts.decision import ProposedCall
 
 
@@ -20,6 +20,14 @@ class Stand:
     carried: Callable[[], CarriedCall]
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionStand:
+    """A place at which a decision stands before its calls are judged: `still` while nobody lets it go on."""
+
+    still: Callable[[], bool]
+    carried: CarriedAsking
+
+
 class Parked:
     """The calls of the decision in progress, and where each of them stands."""
 
@@ -28,6 +36,7 @@ class Parked:
         """The calls as the model proposed them, by their ids, in the order asked; none between two decisions."""
         self._stands: dict[str, Stand | None] = {}
         self._ends: dict[str, Callable[[], CarriedCall]] = {}
+        self._decision: DecisionStand | None = None
 
     def begins(self, calls: Sequence[ProposedCall]) -> None:
         """Takes down the calls of a decision that begin now."""
@@ -51,9 +60,25 @@ class Parked:
         """Takes down that a call has ended, while others of its decision still go on."""
         self._ends[call_id] = carried
 
+    @contextlib.contextmanager
+    def deciding(self, stand: DecisionStand) -> Generator[None]:
+        """Lets the decision stand at a place for as long as the block takes."""
+        self._decision = stand
+        try:
+            yield
+        finally:
+            self._decision = None
+
+    @property
+    def asking(self) -> CarriedAsking | None:
+        """The decision that stands still, for the next link; None where none does."""
+        return self._decision.carried if self._decision else None
+
     @property
     def still(self) -> bool:
         """True where a decision is in progress that nothing moves: what has not ended stands still."""
+        if self._decision is not None:
+            return self._decision.still()
         waiting = [one for one in self.proposed if one not in self._ends]
         stands = [self._stands.get(one) for one in waiting]
         return bool(waiting) and all(stand is not None and stand.still() for stand in stands)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from backstay.contracts.carry import CarriedCall
+from backstay.contracts.carried_call import CarriedCall
 from backstay.contracts.policy import Consent
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind
 from backstay.kernel.events import CallJudged
@@ -30,6 +30,12 @@ class Asking:
     edited: bool = False
     opened: str | None = None
 
+    @classmethod
+    def of(cls, released: Released) -> "Asking":
+        """Returns a call that was released already."""
+        judged = Judged(released.call, released.verdict, {}, released.identity)
+        return cls(judged, released.consent, released.edited)
+
     def carried(self, run: LiveRun, hold: CallHold, stage: Literal["room", "asked", "released"]) -> CarriedCall:
         """Returns the call for the next link, as it stands at a stage."""
         judged = self.judged
@@ -53,6 +59,9 @@ class Asking:
 
 async def released(run: LiveRun, approvals: Approvals, judged: Judged, hold: CallHold) -> Released | Refused:
     """Waits until people release a call, or refuse it; asks nobody where rules and limits allow it."""
+    if problem := await _room(run, approvals, hold, Asking(judged)):
+        return Refused(problem)
+    # While people were asked for more, the run and its rules may have changed: the boundary judges the call again.
     if judged.verdict.grantable and not hold.asks:
         found = await _let_through(run, approvals, judged, hold)
         if not isinstance(found, Judged):

@@ -4,19 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from backstay.contracts.admission import Admission, LinkSpec, ModelSpec
-from backstay.contracts.carry import (
-    MOST_BYTES,
-    Carried,
-    CarriedApprovals,
-    CarriedCall,
-    CarriedEnd,
-    CarriedHold,
-    CarriedNews,
-    Start,
-    read_link,
-    recorded_link,
-)
-from backstay.contracts.decision import Observation, ProposedCall
+from backstay.contracts.carried_call import CarriedCall, CarriedEnd, CarriedHold
+from backstay.contracts.carry import MOST_BYTES, Carried, CarriedApprovals, CarriedNews, Start, read_link, recorded_link
+from backstay.contracts.decision import ProposedCall
 from backstay.contracts.run import RunRequest
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
@@ -113,10 +103,3 @@ def test_what_the_engine_would_not_take_is_not_handed_on() -> None:
 
 def test_a_link_grows_as_long_as_the_run_was_admitted_with() -> None:
     assert LinkSpec(events=40).extent() == Extent(40, 4_000_000, 500)
-
-
-def test_only_a_result_that_a_history_has_is_read_there_again() -> None:
-    assert HAS_ENDED.as_told == Observation(call_id="3-1", digest="abc")
-    assert WAITS.as_told is None
-    refused = HAS_ENDED.model_copy(update={"end": CarriedEnd(status="denied", text="denied by a person")})
-    assert refused.as_told is None

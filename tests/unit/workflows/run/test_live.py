@@ -54,6 +54,8 @@ PARTS = {
         "_key": FOUND_ANEW,
         "early": NONE_UNDER_WAY,
         "parked": "calls",
+        "left": "asking",
+        "telling": "news",
     },
     "record": {
         "state": "state",
