@@ -244,6 +244,7 @@ class AgentRun:
         results = await recall(parts.run, carried.calls)
         if results is not None:
             self._chain.opens()
+            parts.archiving.catch_up()
         self._answers.begin(parts.approvals)
         if carried.calls:
             await calls.go_on(carried.calls, results or {})

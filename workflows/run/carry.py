@@ -102,6 +102,7 @@ def carry_on(parts: Parts, carried: Carried) -> None:
     run = parts.run
     run.news = News(**dict(carried.news))
     run.context = Context(**dict(carried.context))
+    run.link = carried.link
     run.last_decision, run.decided = carried.last_decision, carried.decided
     run.labels, run.left = set(carried.labels), carried.asking
     parts.approvals.carry_on(carried.approvals)

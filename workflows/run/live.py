@@ -63,6 +63,8 @@ class LiveRun:
         self.decided = 0
         """The step of the last recorded decision."""
         self.answer: str | None = None
+        self.link = 1
+        """The number of the link of its chain that it is in."""
         self.labels: set[str] = set()
         """The labels of what child runs have read."""
         self.told: dict[str, CallTold] = {}

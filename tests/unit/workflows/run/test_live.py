@@ -48,6 +48,7 @@ PARTS = {
         "decided": "decided",
         "context": "context",
         "answer": AT_THE_END,
+        "link": "link",
         "labels": "labels",
         "told": FOR_THE_PAGE,
         "knows_all": ONLY_REPLAYED,
@@ -212,8 +213,8 @@ FIELDS = {
 }
 
 
-ABOUT_THE_LINK = {"link", "begun_ms", "frozen_since_ms", "waited_since_ms"}
-"""What no part remembers as it stands: the number of the link, when the chain began, and stretches under way."""
+ABOUT_THE_LINK = {"begun_ms", "frozen_since_ms", "waited_since_ms"}
+"""What no part remembers as it stands: when the chain began, and stretches under way."""
 
 
 def messages_of(run: LiveRun) -> Messages:
