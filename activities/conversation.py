@@ -6,7 +6,7 @@ input repeats its digest, because another attempt may have won.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from temporalio.exceptions import ApplicationError
@@ -81,7 +81,7 @@ class _Conversation:
     @property
     def last(self) -> Decision | None:
         """The last decision that is remembered; None before the first."""
-        return next((item.decision for item in reversed(self.items) if isinstance(item, Decided)), None)
+        return _last(self.items)
 
     def decided(self, step: int, new: list[Kept], decision: Decision) -> None:
         """Adds what was new to a decision, and the decision."""
@@ -231,13 +231,20 @@ class Conversations:
         """
         kept = await self._of(run)
         async with kept.lock:
+            await self._found(run, kept)
             decision = kept.last if kept.step == given.step else None
             if decision is None or decision.digest(given.step) != given.decision:
-                decision = (await self._history.since(run, given.step)).decisions.get(given.step)
+                decision = await self._decision(run, kept, given.step)
         calls = {call.call_id: call for call in decision.calls} if decision else {}
         if given.call_id not in calls:
             raise HistoryError(f"the history holds no call {given.call_id}")
         return calls[given.call_id].model_copy()  # so that its parsed arguments are not kept, uncounted
+
+    async def _decision(self, run: RunRef, kept: _Conversation, step: int) -> Decision | None:
+        """Reads the decision of a step; the link before has made the one that this link began with."""
+        if step == kept.began_at and kept.founded is not None:
+            return _last(kept.founded.items)
+        return (await self._history.since(run, step)).decisions.get(step)
 
     async def before(self, run: RunRef, step: int, decision: str) -> Before:
         """Returns what a run had said and read when it made a decision, that decision included.
@@ -279,6 +286,10 @@ class Conversations:
         last = kept.last if kept.step == step else None
         if last is not None and last.digest(step) == decision:
             return list(kept.items)
+        if step == kept.began_at and kept.founded is not None:
+            first = _last(kept.founded.items)
+            if first is not None and decision in ("", first.digest(step)):
+                return list(kept.founded.items)
         recorded = await self._history.since(run, step - 1)
         given, decided = recorded.inputs.get(step), recorded.decisions.get(step)
         if given is None or decided is None or (decision and decided.digest(step) != decision):
@@ -316,8 +327,13 @@ class Conversations:
 
     def _remembered(self, kept: _Conversation, given: DecideInput) -> list[Kept] | None:
         if given.step == kept.began_at + 1:
-            kept.forget()  # an earlier attempt may have left a decision that was never recorded
-            return _news(given, kept.results)
+            # An earlier attempt may have left a decision that was never recorded. The calls of the decision that the
+            # link began with may have ended in it.
+            results = dict(kept.results) if kept.step == kept.began_at else {}
+            kept.forget()
+            for call_id, text in results.items():
+                kept.acted(call_id, text)
+            return _news(given, kept.results) if _remembers(kept, given.observations) else None
         last = kept.last
         if kept.step != given.step - 1 or last is None or last.digest(kept.step) != given.previous:
             return None
@@ -389,6 +405,10 @@ class Conversations:
             forgetting, forgotten = self._runs.popitem(last=False)
             self._extras.pop(forgetting, None)
             self._held -= forgotten.counted
+
+
+def _last(items: Sequence[Kept]) -> Decision | None:
+    return next((item.decision for item in reversed(items) if isinstance(item, Decided)), None)
 
 
 def _recorded_input(recorded: Recorded, step: int) -> DecideInput:

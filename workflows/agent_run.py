@@ -10,7 +10,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from backstay.contracts import names
 from backstay.contracts.admission import Admission
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.carry import Carried, Start, read_link
+from backstay.contracts.decision import Decision
 from backstay.contracts.deeds import PAYLOADS
 from backstay.contracts.delegate import parent_of
 from backstay.contracts.incident import IncidentOrder
@@ -22,7 +24,7 @@ from backstay.contracts.trace import Trace, Untraced
 from backstay.contracts.trouble import ModelTrouble
 from backstay.kernel.events import CancelRequested, Closed
 from backstay.kernel.stop import RunStatus, Stop
-from backstay.kernel.stopping import interruption, wraps_up
+from backstay.kernel.stopping import wraps_up
 
 from . import options
 from .messages import fitting, invalid_input, occupied, repetitions, started_by
@@ -35,7 +37,7 @@ from .run.appeal import Appeals
 from .run.approve import Approvals
 from .run.archive import Archiving
 from .run.calls import Calls
-from .run.carry import Parts, Watchers, carried_from, carry_on, recall
+from .run.carry import Parts, Watchers, carry_on, recall
 from .run.chain import Chain
 from .run.clock import Clock, closed_by_engine, wall_clock
 from .run.decide import decide, wrap_up
@@ -53,12 +55,14 @@ from .run.messages import Messages
 from .run.meters import Meters
 from .run.orders import Orders
 from .run.page import details
+from .run.parked import DecisionStand
 from .run.prove import Proofs
 from .run.publish import Publisher, clear_start_claims
 from .run.quiet import Quiet
 from .run.record import Record
 from .run.report import latest_of, result_of, standing_of, status_of
 from .run.reports import RunReports
+from .run.rolling import Rolling
 from .run.running import Running
 from .run.say import Conversation
 from .run.turn import Turn
@@ -89,9 +93,6 @@ class AgentRun:
         self._run: LiveRun | None = None  # from its turn on
         self._ledgers: RunLedgers | None = None
         self._archiving: Archiving | None = None
-        self._parts: Parts | None = None
-        self._rolls = False
-        """True once nothing is under way any more, and another link goes on."""
         requester = self._request.requested_by if self._request else None
         self._proofs = Proofs(self._record, self._clock, self._running, requester)
         self.messages = Messages(self._record, self._clock, self._problems, self._proofs)
@@ -99,7 +100,7 @@ class AgentRun:
         parent = parent_of(self._request) if self._request else None
         self._family = Family(self._record, self._clock, self.messages, parent)
         self._orders = Orders(self._record, self._clock, self.messages, self._family)
-        self._answers = Answers(self.messages)
+        self._answers = Answers(self.messages, self._record, self._carried)
         self._conversation = Conversation(self._record, self._clock, self.messages, self._chain)
         self._meant: Mapping[str, Callable[[tuple[Any, ...]], Awaitable[Contract]]] = {
             names.APPROVE: self._answers.approve,
@@ -125,6 +126,7 @@ class AgentRun:
             self._record.follow(reports)
             self._record.follow(measured)
             self._watchers = Watchers(self._chain, self._proofs, self._family, reports)
+            self._rolling = Rolling(self._record, self._watchers)
             if self._carried is not None:
                 self._carry_on(self._carried, measured)
 
@@ -133,7 +135,7 @@ class AgentRun:
         self._record.carry_on(carried)
         self._clock.carry_on(carried)
         self._watchers.proofs.carry_on(carried.proofs)
-        self._watchers.family.paused_by_parent = carried.paused_by_parent
+        self._watchers.family.carry_on(carried.paused_by_parent)
         self._watchers.reports.carry_on(carried)
         measured.carry_on(carried)
 
@@ -165,7 +167,7 @@ class AgentRun:
         work = asyncio.create_task(self._work(request))
         guarding = asyncio.create_task(guard(self._record, self.messages, self._chain))
         try:
-            await workflow.wait_condition(work.done)
+            await self._worked(work)
         except asyncio.CancelledError:
             self._record.apply(CancelRequested())
             await workflow.wait_condition(work.done)
@@ -174,7 +176,7 @@ class AgentRun:
         finally:
             guarding.cancel()
         stop = await work
-        if self._rolls and not self._record.over and (handed := self._handed_on(request)) is not None:
+        if self._rolling.rolls and not self._record.over and (handed := self._rolling.handed_on()) is not None:
             workflow.continue_as_new(handed)
         await self._end(stop)
         if stop is None:
@@ -183,6 +185,13 @@ class AgentRun:
         if stop.status is RunStatus.FAILED:
             raise ApplicationError(f"{stop.reason}: {stop.detail}", result, type=stop.error_type, non_retryable=True)
         return result
+
+    async def _worked(self, work: asyncio.Task[Stop | None]) -> None:
+        """Waits until the work is done; in the middle of it another link may go on, and what waits here is dropped."""
+        while not work.done():
+            await workflow.wait_condition(lambda: work.done() or self._rolling.ready)
+            if not work.done() and self._rolling.ready and (handed := self._rolling.handed_on()) is not None:
+                workflow.continue_as_new(handed)
 
     async def _work(self, request: RunRequest) -> Stop | None:
         """Runs the step loop; returns None where the engine cancelled the run."""
@@ -198,7 +207,9 @@ class AgentRun:
             self._turn = Turn(run, ledgers)
             if carried or not admission.queues or await self._turn.come():
                 approvals = Approvals(run)
-                self._run, self._answers.approvals = run, approvals
+                self._run = run
+                if carried is None:
+                    self._answers.begin(approvals)
                 self._orders.begin(run, approvals)
                 parts = Parts(run, approvals, ledgers, archiving, Purse(run, ledgers), Meters(run, ledgers))
                 await self._steps(parts, carried)
@@ -206,7 +217,7 @@ class AgentRun:
 
     async def _steps(self, parts: Parts, carried: Carried | None) -> None:
         run, purse = parts.run, parts.purse
-        self._parts = parts
+        self._rolling.begin(parts)
         if carried is None:
             begin(run)
         else:
@@ -216,16 +227,16 @@ class AgentRun:
         children = self._family.children = Children(run)
         holds = HoldParts(purse, parts.meters, appeals, parts.approvals.standing)
         calls = Calls(run, parts.approvals, holds, children)
-        deadline = asyncio.create_task(self._clock.deadline())
+        beside = [asyncio.create_task(self._clock.deadline()), asyncio.create_task(self._rolling.midway(parts))]
         try:
-            if carried is not None and await recall(run):
-                self._chain.opens()
+            if carried is not None:
+                await self._go_on(parts, carried, calls)
             await purse.open()
             # While the ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
             while self._record.stop is None and not self._record.state.cancelled:
-                if await self._rolls_over(parts):
+                if not run.left and await self._rolling.between(parts):
                     return
-                if await self._conversation.heard() and await self._running.go_ahead():
+                if run.left or (await self._conversation.heard() and await self._running.go_ahead()):
                     await self._step(run, calls, appeals, purse)
                     self._conversation.answered(run)
             if wraps_up(self._record.state) and await self._running.go_ahead():
@@ -234,38 +245,31 @@ class AgentRun:
                     self._conversation.answered(run)
             self._clock.check_deadline()
         finally:
-            deadline.cancel()
+            for task in beside:
+                task.cancel()
 
-    async def _rolls_over(self, parts: Parts) -> bool:
-        """Waits while the run stands still, and tells whether another link goes on: then nothing is under way."""
-        chain, admission, record = self._chain, parts.run.admission, self._record
-        if admission.links is None:
-            return False
-        # A run that stands still for long may be sent many messages meanwhile.
-        await workflow.wait_condition(
-            lambda: not record.state.stands_still or interruption(record.state) or chain.due(admission)
-        )
-        if record.over or not chain.due(admission):
-            return False
-        if self._handed_on(parts.run.request) is None:
-            chain.put_off()
-            return False
-        settling = asyncio.create_task(parts.settled())
-        await workflow.wait_condition(lambda: record.over or (settling.done() and workflow.all_handlers_finished()))
-        self._rolls = not record.over
-        return self._rolls
-
-    def _handed_on(self, request: RunRequest) -> dict[str, Any] | None:
-        """Returns the input of the next link; None where the run has too much to take along."""
-        if self._parts is None:
-            return None
-        return carried_from(self._parts, self._watchers).handed_on(request.unsigned())
+    async def _go_on(self, parts: Parts, carried: Carried, calls: Calls) -> None:
+        """Goes on in the middle of the decision that the link before has left, once this one has the conversation."""
+        results = await recall(parts.run, carried.calls)
+        if results is not None:
+            self._chain.opens()
+            parts.archiving.catch_up()
+        self._answers.begin(parts.approvals)
+        if carried.calls:
+            await calls.go_on(carried.calls, results or {})
 
     async def _step(self, run: LiveRun, calls: Calls, appeals: Appeals, purse: Purse) -> None:
         with self.trace.step(self._status):
-            decision = await decide(run, appeals, purse)
-            # A pause or a kill may have come while the model was asked.
-            if decision is not None and await self._running.go_ahead():
+            left = run.left.proposed if run.left else []
+            decision = Decision(calls=left) if left else await decide(run, appeals, purse)
+            run.left = None
+            if decision is None:
+                return
+            stand = DecisionStand(lambda: run.state.stands_still, CarriedAsking(proposed=decision.calls))
+            with run.parked.deciding(stand):
+                # A pause or a kill may have come while the model was asked.
+                ahead = await self._running.go_ahead()
+            if ahead:
                 await calls.perform(decision)
 
     async def _end(self, stop: Stop | None) -> None:

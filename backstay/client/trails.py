@@ -1,6 +1,6 @@
 """Collects the audit of a run: from the links of its chain that Temporal still has, and from the archive."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -16,6 +16,7 @@ from backstay.adapters.engine.errors import in_our_words
 from backstay.adapters.engine.evidence import Evidence
 from backstay.adapters.engine.executions import described
 from backstay.client.deeds_of_control import KEPT, STARTED, link_trail
+from backstay.client.link_start import start_of
 from backstay.contracts import names
 from backstay.contracts.history import RunRef
 from backstay.errors import ArchiveError, RunNotFoundError
@@ -42,7 +43,7 @@ async def trails_of(client: Client, workflow_id: str, archive: Store | None = No
             raise
         return [found]
     with in_our_words(client, workflow_id):
-        links = [ref async for ref in _links(client, RunRef(workflow_id, execution.run_id))][::-1]
+        links = [ref async for ref in links_of(client, RunRef(workflow_id, execution.run_id))][::-1]
         if execution.workflow_type in KEPT:
             return await _links_trails(client, execution.workflow_type, links, open=execution.open)
         if execution.workflow_type != names.AGENT_RUN:
@@ -69,20 +70,41 @@ async def archived_trail(archive: Store, run_id: str) -> Trail | None:
     return Trail(run_id, kind, last.head, records, executions=used, closed=last.last)
 
 
+def latest_kept(manifests: Sequence[Manifest], start: AuditHead, records: Sequence[Mapping[str, Any]]) -> AuditHead:
+    """Returns the first head that a part of the archive leads to, from where known records begin; else that beginning.
+
+    Args:
+        manifests: those of the run.
+        start: the head before the known records.
+        records: the known records, in their order.
+    """
+    kept = {one.head for one in manifests if one.start != one.head}
+    heads = (start, *(AuditHead(one["seq"], one["hash"]) for one in records))
+    return next((head for head in heads if head in kept), start)
+
+
+def parts_before(manifests: Sequence[Manifest], head: AuditHead) -> list[Manifest]:
+    """Returns the parts that lead to a head, in their order, as far back as they follow each other."""
+    ending = {one.head: one for one in manifests if one.start != one.head}
+    found: list[Manifest] = []
+    while (part := ending.get(head)) is not None:
+        found.append(part)
+        head = part.start
+    return found[::-1]
+
+
 async def _before(
     archive: Store, manifests: Sequence[Manifest], head: AuditHead
 ) -> tuple[AuditHead, list[dict[str, Any]], tuple[str, ...]]:
     """Reads the records that lead to a head as far back as parts follow each other; returns where they begin too."""
-    ending = {one.head: one for one in manifests if one.start != one.head}
     records: list[dict[str, Any]] = []
-    used: list[str] = []
-    while (part := ending.get(head)) is not None:
+    parts = parts_before(manifests, head)
+    for part in parts:
         found = [dict(one) for one in await archive.lines(part, "records")]
         if verify(found, part.start) != part.head:
             raise ArchiveError(f"the records of `{part.name}` do not lead to its head")
-        records, head = found + records, part.start
-        used += [part.execution] if part.execution not in used else []
-    return head, records, tuple(reversed(used))
+        records += found
+    return parts[0].start if parts else head, records, tuple(dict.fromkeys(part.execution for part in parts))
 
 
 async def _run_trails(client: Client, links: Sequence[RunRef], archive: Store | None, *, closed: bool) -> list[Trail]:
@@ -91,12 +113,18 @@ async def _run_trails(client: Client, links: Sequence[RunRef], archive: Store | 
     for link in links:
         by_seq |= {record["seq"]: record for record in await evidence.own_records(link)}
     records = [by_seq[seq] for seq in sorted(by_seq)]
-    start = AuditHead(records[0]["seq"] - 1, records[0]["prev"]) if records else AuditHead()
+    # The latest link may have recorded nothing so far: then its start says what came before.
+    known = AuditHead(records[0]["seq"] - 1, records[0]["prev"]) if records else None
+    start = known or (await start_of(client, links[0])).head
     executions = tuple(link.run_id for link in links)
     if start != AuditHead() and archive is not None:
         manifests, _ = await archive.manifests(run_id)
-        start, earlier, used = await _before(archive, manifests, start)
-        records, executions = earlier + records, (*(one for one in used if one not in executions), *executions)
+        first, earlier, used = await _before(archive, manifests, latest_kept(manifests, start, records))
+        # A part may reach into the links that are still there.
+        before = [one for one in earlier if one["seq"] <= start.records]
+        if len(before) == start.records - first.records:
+            start, records = first, before + records
+            executions = (*(one for one in used if one not in executions), *executions)
     head = verify(records, start)
     if isinstance(head, Broken):
         raise ArchiveError(f"the records of the run `{run_id}` are no chain: record {head.seq}, {head.problem}")
@@ -134,7 +162,7 @@ async def _links_trails(client: Client, kind: str, links: Sequence[RunRef], *, o
     return found
 
 
-async def _links(client: Client, latest: RunRef) -> AsyncGenerator[RunRef]:
+async def links_of(client: Client, latest: RunRef) -> AsyncGenerator[RunRef]:
     """Yields the links of a chain that Temporal still has, the latest first."""
     link: RunRef | None = latest
     while link is not None:

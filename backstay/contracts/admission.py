@@ -191,12 +191,14 @@ class ArchiveSpec(Contract):
 class LinkSpec(Contract):
     """Says how long a link of the run's chain grows before another goes on: by events, bytes, or messages.
 
-    It is fixed at the admission, so that a replay rolls over where the run did.
+    It is fixed at the admission, so that a replay rolls over where the run did. `midway` lets a run roll over in the
+    middle of a decision that waits for people; runs admitted before that wait in their link.
     """
 
     events: int = Field(default=4_000, ge=1)
     size: int = Field(default=4_000_000, ge=1)
     messages: int = Field(default=500, ge=1)
+    midway: bool = False
 
     def extent(self) -> Extent:
         """Returns the same for the kernel."""

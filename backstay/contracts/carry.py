@@ -7,22 +7,21 @@ from typing import Annotated, Any, cast
 from pydantic import Field
 
 from backstay.kernel.audit import AuditHead
+from backstay.kernel.events import BudgetShort
 from backstay.kernel.run_state import RunState
 
 from .admission import Admission
+from .carried_call import CarriedAsking, CarriedCall, Count
 from .decision import Compaction, Heard, Observation, ProposedCall
 from .deeds import Deed, RefusedMessage
 from .delegate import handed_request, named_parent, read_start
 from .ledger import LedgerRef
 from .messages import Answer
-from .metering import Metered
 from .problems import Contract, Problem, read_only
 from .run import RunRequest, plain
 
 MOST_BYTES = 1_500_000
 """The most that a run may take along: the engine takes 2 MB as the input of an execution."""
-
-Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CarriedNews(Contract):
@@ -50,12 +49,14 @@ class CarriedContext(Contract):
 class CarriedApprovals(Contract):
     """The calls that approvals are about, and the answers that nobody has read yet, by the approval's id.
 
-    `opened` counts how often each question for more budget was asked, by its call: the next one gets another id.
+    `opened` counts how often each call, and each question for more budget, was put to people: the next approval gets
+    another id. Of those that `reminded` lists people were told that they expire soon.
     """
 
     calls: dict[str, ProposedCall] = Field(default_factory=dict[str, ProposedCall])
     answers: dict[str, Answer] = Field(default_factory=dict[str, Answer])
     opened: dict[str, Count] = Field(default_factory=dict[str, Count])
+    reminded: list[str] = Field(default_factory=list[str])
 
 
 class CarriedProofs(Contract):
@@ -67,9 +68,13 @@ class CarriedProofs(Contract):
 
 
 class CarriedReports(Contract):
-    """What breakers are told at the end of a run: codes of refused calls, and the last call that failed."""
+    """What breakers are told at the end of a run: codes of refused calls, and the last call that failed.
+
+    `costs` are those of calls that have ended, until their results are told.
+    """
 
     codes: dict[str, str] = Field(default_factory=dict[str, str])
+    costs: dict[str, Count] = Field(default_factory=dict[str, int])
     last_failure: str = ""
 
 
@@ -78,32 +83,6 @@ class CarriedArchive(Contract):
 
     kept: AuditHead = AuditHead()
     items: Count = 0
-
-
-class CarriedCall(Contract):
-    """A call of the decision in progress, in the order asked: ended, or waiting for people.
-
-    Attributes:
-        call: the call, with a person's arguments where it was edited.
-        held_usd: micro-dollars that are held for it.
-        metered: what ledgers hold of it, or told of it where they hold nothing.
-        revision: how often ledgers were asked to hold it.
-        approval_id: the approval it waits for; None once it has ended.
-        editors: the people who changed its arguments; their yes never counts.
-        status: how it ended; None while it waits.
-        text: what the model reads of its end.
-        recorded: whether the text stands in a history as the result of an activity.
-    """
-
-    call: ProposedCall
-    held_usd: Count = 0
-    metered: Metered | None = None
-    revision: Count = 0
-    approval_id: str | None = None
-    editors: list[str] = Field(default_factory=list[str])
-    status: str | None = None
-    text: str = ""
-    recorded: bool = False
 
 
 class Carried(Contract):
@@ -118,6 +97,8 @@ class Carried(Contract):
         context: what compacting the conversation needs to know.
         started_ms: when the first link began, in milliseconds since the epoch.
         waited_ms: how long the run has waited for people, where that does not use up its seconds.
+        waited_since_ms: since when it waits for people without a break; None while it does not.
+        deadline_ms: when its seconds are over, where waiting uses them up too.
         frozen_ms: how long incidents have held the run, which uses up no seconds.
         frozen_since_ms: since when incidents hold it without a break; None while none does.
         queued_ms: how long the run has waited for its turn, which uses up no seconds.
@@ -134,6 +115,8 @@ class Carried(Contract):
         paused_by_parent: whether the run above holds this one.
         reports: what breakers are told at the end.
         archive: how much of the evidence is kept.
+        asking: the decision that stands still before its calls are judged; None where none does.
+        dry: the limit over many runs that has no room for what calls of the decision in progress may cost.
     """
 
     admission: Admission
@@ -163,6 +146,10 @@ class Carried(Contract):
     paused_by_parent: bool = False
     reports: CarriedReports = CarriedReports()
     archive: CarriedArchive = CarriedArchive()
+    waited_since_ms: Count | None = None
+    deadline_ms: Count | None = None
+    dry: BudgetShort | None = None
+    asking: CarriedAsking | None = None
 
     def handed_on(self, request: RunRequest) -> dict[str, Any] | None:
         """Returns the input of the next link; None where the engine would not take it."""

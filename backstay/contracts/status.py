@@ -83,6 +83,7 @@ class RunStatusView(Contract):
         parent: the run that this one is a child of; left out where it is none.
         children: the child runs; left out where there are none.
         conversation: the turns with people; left out where the agent does not keep its runs open.
+        link: the number of the link of the run's chain that it is in, from 1.
     """
 
     state: State
@@ -103,6 +104,7 @@ class RunStatusView(Contract):
     parent: Annotated[str | None, Field(exclude_if=_is_empty)] = None
     children: Annotated[list[ChildView], Field(exclude_if=_is_empty)] = Field(default_factory=list[ChildView])
     conversation: Annotated[ConversationView | None, Field(exclude_if=_is_empty)] = None
+    link: int = 1
 
 
 class PageRequest(Contract):

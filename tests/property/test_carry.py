@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.contracts.admission import Admission, ModelSpec
+from backstay.contracts.asked import Reply
+from backstay.contracts.carried_call import CarriedAsking, CarriedCall, CarriedEnd, CarriedHold, CarriedTry
 from backstay.contracts.carry import (
     Carried,
     CarriedApprovals,
     CarriedArchive,
-    CarriedCall,
     CarriedNews,
     CarriedProofs,
     CarriedReports,
@@ -17,12 +18,15 @@ from backstay.contracts.decision import Observation, ProposedCall
 from backstay.contracts.deeds import Deed, RefusedMessage
 from backstay.contracts.ledger import LedgerRef
 from backstay.contracts.messages import Answer
+from backstay.contracts.policy import Consent
 from backstay.kernel.audit import AuditHead
-from backstay.kernel.events import CallHeld, Event
+from backstay.kernel.events import BudgetShort, CallHeld, Event
+from backstay.kernel.meter import Excess, Exposed
 from backstay.kernel.plan import open_call, open_decision, settle_decision
 from backstay.kernel.price import Lost, Usage
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stopping import gets_nowhere, interruption, next_stop
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .strategies import ADMITTED, CALL_IDS, EVENTS, LIMITS, PRICES, THRESHOLDS, TOOLS, usages
 
@@ -36,15 +40,54 @@ NEWS = st.builds(
     results=st.integers(0, 3_000),
 )
 CALLS = st.builds(ProposedCall, call_id=CALL_IDS, tool=TOOLS, arguments=TEXTS)
+VERDICTS = st.builds(
+    Verdict,
+    st.sampled_from(Outcome),
+    st.sampled_from(Code),
+    TEXTS,
+    TEXTS,
+    groups=st.lists(TEXTS, max_size=2).map(tuple),
+    exposure=st.dictionaries(TEXTS, st.integers(0, 9), max_size=2),
+)
+EXPOSED = st.builds(Exposed, st.integers(0, 9), st.integers(0, 9), st.none() | st.integers(0, 9))
+EXCESS = st.builds(Excess, st.dictionaries(TEXTS, EXPOSED, max_size=2), st.lists(TEXTS, max_size=2).map(tuple))
+HOLDS = st.builds(
+    CarriedHold,
+    usd=st.integers(0, 9),
+    placed=st.booleans(),
+    counted=st.booleans(),
+    agreed=st.dictionaries(TEXTS, st.integers(0, 9), max_size=2),
+    asks=st.none() | EXCESS,
+    short=st.none() | st.builds(BudgetShort, TEXTS, st.none() | TEXTS, st.none() | st.integers(0, 9)),
+    limits=st.none() | LIMITS,
+    share=st.none() | LIMITS,
+    carved=st.booleans(),
+)
+ENDS = st.builds(CarriedEnd, status=TEXTS, text=st.none() | TEXTS, digest=TEXTS, labels=st.lists(TEXTS, max_size=2))
+TRIES = st.builds(
+    CarriedTry,
+    text=TEXTS,
+    usd=st.none() | st.integers(0, 9),
+    key=st.none() | TEXTS,
+    again=st.integers(0, 9),
+    given=st.dictionaries(TEXTS, st.builds(Reply, action=st.just("decline")), max_size=2),
+    rounds=st.integers(0, 5),
+)
+SHORT = st.builds(BudgetShort, TEXTS, st.none() | TEXTS, st.none() | st.integers(0, 9))
+ASKING = st.builds(CarriedAsking, short=st.none() | SHORT, held=st.booleans(), proposed=st.lists(CALLS, max_size=2))
 IN_PROGRESS = st.builds(
     CarriedCall,
     call=CALLS,
-    held_usd=st.integers(0, 9),
+    verdict=VERDICTS,
+    changed=st.none() | CALLS,
+    stage=st.sampled_from(["room", "asked", "released"]),
+    hold=st.none() | HOLDS,
+    revision=st.integers(0, 9),
     approval_id=st.none() | st.just("apr_1"),
-    editors=st.lists(TEXTS, max_size=2),
-    status=st.none() | TEXTS,
-    text=TEXTS,
-    recorded=st.booleans(),
+    consent=st.builds(Consent, editors=st.lists(TEXTS, max_size=2)),
+    edited=st.booleans(),
+    begun=st.none() | TRIES,
+    end=st.none() | ENDS,
 )
 ANSWERS = st.builds(Answer, approval_id=st.just("apr_1"), by=st.just("ann"), answer=TEXTS, result=st.none() | TEXTS)
 WAITING = st.builds(
@@ -110,6 +153,10 @@ def carried(draw: st.DrawFn) -> Carried:
         paused_by_parent=draw(st.booleans()),
         reports=draw(st.builds(CarriedReports, codes=st.dictionaries(CALL_IDS, TEXTS), last_failure=TEXTS)),
         archive=draw(st.builds(CarriedArchive, kept=HEADS, items=st.integers(0, 99))),
+        waited_since_ms=draw(st.none() | st.integers(0, 10**13)),
+        deadline_ms=draw(st.none() | st.integers(0, 10**13)),
+        dry=draw(st.none() | SHORT),
+        asking=draw(st.none() | ASKING),
     )
 
 

@@ -121,14 +121,14 @@ async def test_links_that_the_engine_forgot_are_read_in_the_archive(
     [whole] = await trails_of(client, run_id)
     archive = Store(Folder(tmp_path), Sealing(None, "default"))
     await archived(archive, whole, run_id)
-    known = trails._links  # pyright: ignore[reportPrivateUsage]
+    known = trails.links_of
 
     async def forgetful(client: Client, latest: RunRef) -> AsyncGenerator[RunRef]:
         async for link in known(client, latest):
             if link.run_id != whole.executions[0]:
                 yield link
 
-    monkeypatch.setattr(trails, "_links", forgetful)
+    monkeypatch.setattr(trails, "links_of", forgetful)
     [late] = read_whole(await trails_of(client, run_id))
     assert (late.start.records, late.head) == (2, whole.head)
     [mended] = read_whole(await trails_of(client, run_id, archive))

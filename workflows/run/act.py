@@ -1,5 +1,6 @@
 """Brings one released call to its end."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from temporalio.workflow import ActivityConfig
 from backstay.contracts import names
 from backstay.contracts.asked import Asked
 from backstay.contracts.call import ActInput, Reconciled, ServerChange, SharedEffect, ToolResult
+from backstay.contracts.carried_call import CarriedCall, CarriedTry
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.policy import RunFacts
 from backstay.kernel.counted import sums_before
@@ -26,11 +28,14 @@ from .approve import Approvals
 from .elicit import Dialogue
 from .hold import CallHold
 from .live import LiveRun
+from .parked import Stand
+from .release import Asking
 from .released import Released
 from .served import lost, served
 from .words import call_words, grant_words, names_words, spent_words, summary
 
 STOPPED = "not executed: the run was stopped"
+UNKNOWN = Reconciled(answer="unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +78,35 @@ class _Tried:
     again: int = 0
 
 
-async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Released) -> Ended:
-    """Executes a call; where nobody saw its end, asks the tool, then people, and does nothing on a guess."""
+async def act(
+    run: LiveRun, approvals: Approvals, hold: CallHold, released: Released, left: CarriedTry | None = None
+) -> Ended:
+    """Executes a call; where nobody saw its end, asks the tool, then people, and does nothing on a guess.
+
+    Args:
+        run: the run.
+        approvals: asks people.
+        hold: what is held for the call.
+        released: the call.
+        left: the execution that the link before has asked people about; it goes on from there.
+    """
     call, tool, tried = released.call, hold.tool, _Tried(Dialogue(run, approvals, released))
-    ended = await _executed(run, hold, released, tried)
+    if left is not None:
+        tried = replace(tried, key=left.key, again=left.again)
+        tried.dialogue.carry_on(left)
+    ended, asks = await _executed(run, hold, released, tried, left), left is not None and left.asked is None
     # While the tool and people are asked the run may be killed, paused or run out of time.
     while ended.status == "unknown" and not run.record.interrupted:
-        if tool.untrusted:
-            run.apply(Tainted(call.tool))  # it was begun: its words count, also where another try is refused
         if ended.shared is not None:
             # What became of it is asked for under the key it was performed with, which may be another call's.
             tried = replace(tried, key=ended.shared.key, again=ended.shared.performances)
-        truth = await _reconciled(run, hold, released, tried)
-        if truth.answer != "happened" and ended.goes_on:
-            # What has not happened yet still may: whoever is asked is asked again, or first, once it is over.
-            if await run.running.interrupted_within(ended.goes_on):
-                return ended
-            truth = await _reconciled(run, hold, released, tried)
+        truth = UNKNOWN if asks else await _learned(run, hold, released, tried, ended)
+        asks = False
+        if truth is None:
+            return ended
         if truth.answer == "unknown":
-            truth = await approvals.outcome(call, released.verdict.digest)
+            with run.parked.at(call.call_id, _stand(run, hold, released, tried, ended)):
+                truth = await approvals.outcome(call, released.verdict.digest)
         if truth.answer == "unknown":
             return ended
         run.apply(OutcomeLearned(call.call_id, call.tool, truth.answer == "happened"))
@@ -103,6 +118,45 @@ async def act(run: LiveRun, approvals: Approvals, hold: CallHold, released: Rele
             tried = replace(tried, again=tried.again + 1)
         ended = await _executed(run, hold, released, tried)
     return ended
+
+
+async def _learned(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, ended: Ended) -> Reconciled | None:
+    """Asks the tool what became of a call that it may still execute; returns None where the run was interrupted."""
+    if hold.tool.untrusted:
+        run.apply(Tainted(released.call.tool))  # it was begun: its words count, also where another try is refused
+    truth = await _reconciled(run, hold, released, tried)
+    if truth.answer != "happened" and ended.goes_on:
+        # What has not happened yet still may: whoever is asked is asked again, or first, once it is over.
+        if await run.running.interrupted_within(ended.goes_on):
+            return None
+        truth = await _reconciled(run, hold, released, tried)
+    return truth
+
+
+def _stand(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, ended: Ended) -> Stand:
+    """Returns where a call stands while people are asked about its execution."""
+
+    def carried() -> CarriedCall:
+        begun = CarriedTry(
+            text=ended.text,
+            usd=ended.usd,
+            shared=ended.shared,
+            borrowed=ended.borrowed,
+            key=tried.key,
+            again=tried.again,
+            asked=ended.asked,
+            given=tried.dialogue.given,
+            replies=tried.dialogue.replies,
+            rounds=tried.dialogue.rounds,
+        )
+        return Asking.of(released).carried(run, hold, "released").model_copy(update={"begun": begun})
+
+    return Stand(lambda: tried.dialogue.approvals.asks_about(hold.call_id), carried)
+
+
+def _as_left(left: CarriedTry) -> Ended:
+    status = "unknown" if left.asked is None else "failed"
+    return Ended(status, left.text, usd=left.usd, shared=left.shared, borrowed=left.borrowed, asked=left.asked)
 
 
 def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_tool: bool) -> ActInput:
@@ -131,13 +185,18 @@ def _given(run: LiveRun, hold: CallHold, released: Released, tried: _Tried, any_
     )
 
 
-async def _executed(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Ended:
+async def _executed(
+    run: LiveRun, hold: CallHold, released: Released, tried: _Tried, left: CarriedTry | None = None
+) -> Ended:
     """Executes a call once, and on from wherever its server stops to ask people."""
-    ended = await _performed(run, hold, released, tried)
+    ended = await _performed(run, hold, released, tried) if left is None else _as_left(left)
     while ended.asked is not None:
-        if hold.tool.untrusted:
+        if hold.tool.untrusted and left is None:
             run.apply(Tainted(released.call.tool))
-        if not await tried.dialogue.goes_on(ended.asked):
+        left = None
+        with run.parked.at(hold.call_id, _stand(run, hold, released, tried, ended)):
+            goes_on = await tried.dialogue.goes_on(ended.asked)
+        if not goes_on:
             return Ended("failed", tried.dialogue.ended) if tried.dialogue.ended else Ended("cancelled", STOPPED)
         if not await run.running.go_ahead():
             return Ended("cancelled", STOPPED)
@@ -161,8 +220,16 @@ async def _performed(run: LiveRun, hold: CallHold, released: Released, tried: _T
             begun += attempts_begun(error)
             raise
 
+    def waits() -> AbstractContextManager[None]:
+        # Only a call that no attempt has begun is begun in another link.
+        fresh = not begun and tried == _Tried(tried.dialogue) and tried.dialogue.replies is None
+        if not fresh:
+            return nullcontext()
+        stand = Stand(lambda: True, lambda: Asking.of(released).carried(run, hold, "released"))
+        return run.parked.at(hold.call_id, stand)
+
     try:
-        result = await served(run, attempt)
+        result = await served(run, attempt, waits)
     except ActivityError as error:
         failure = nothing_done(error)
         if failure is not None and failure.type == names.UNREACHED:
@@ -210,7 +277,7 @@ def _why(released: Released) -> str:
 
 async def _reconciled(run: LiveRun, hold: CallHold, released: Released, tried: _Tried) -> Reconciled:
     if not hold.tool.reconciles:
-        return Reconciled(answer="unknown")
+        return UNKNOWN
     how: ActivityConfig = {
         **options.RECONCILE,
         "activity_id": reconcile_id(released.call.call_id),
@@ -224,7 +291,7 @@ async def _reconciled(run: LiveRun, hold: CallHold, released: Released, tried: _
     try:
         answer = await served(run, attempt)
     except ActivityError:
-        return Reconciled(answer="unknown")
+        return UNKNOWN
     if answer.alarm is not None:
         run.apply(AlarmRaised(released.call.call_id, hold.tool.name, answer.alarm))
     return answer

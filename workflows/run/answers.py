@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from backstay.contracts import names
 from backstay.contracts.approval import EditResult, GrantedVoteResult, VoteResult
+from backstay.contracts.carry import Carried
 from backstay.contracts.messages import Answer, Approve, Edit, Vote
 from backstay.kernel.approval import Refusal
 from backstay.kernel.terms import Agreed
@@ -13,6 +15,7 @@ from backstay.kernel.terms import Agreed
 from .approve import WAITING_BYTES, Approvals
 from .authorize import Judged
 from .messages import Messages
+from .record import Record
 
 
 class Answers:
@@ -23,14 +26,21 @@ class Answers:
     meanwhile the approval may have been answered, or have expired.
     """
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, record: Record, carried: Carried | None) -> None:
         self._messages = messages
+        self._record = record
+        self._goes_on = carried is not None
         self.approvals: Approvals | None = None
         """The run's approvals, from its turn on."""
+
+    def begin(self, approvals: Approvals) -> None:
+        """Takes answers from now on; in a link that goes on with a run those that came before have waited for it."""
+        self.approvals = approvals
 
     async def approve(self, args: tuple[Any, ...]) -> VoteResult:
         """Counts a yes, and gives the standing grant that may come with it."""
         vote = self._messages.read(names.APPROVE, Approve, args)
+        await self._taken_over()
         self._agreed(vote, self._open(names.APPROVE, vote))
         approvals = await self._proven_open(names.APPROVE, vote)
         terms = self._agreed(vote, approvals)
@@ -39,11 +49,13 @@ class Answers:
     async def deny(self, args: tuple[Any, ...]) -> VoteResult:
         """Refuses the call."""
         vote = self._messages.read(names.DENY, Vote, args)
+        await self._taken_over()
         return (await self._proven_open(names.DENY, vote)).deny(vote)
 
     async def answer(self, args: tuple[Any, ...]) -> VoteResult:
         """Takes down what became of a call, or the answer to a question."""
         answer = self._messages.read(names.ANSWER, Answer, args)
+        await self._taken_over()
         approvals = await self._proven_open(names.ANSWER, answer, releases=False)
         if problem := approvals.unfit(answer):
             raise self._messages.refused(names.ANSWER, "InvalidAnswer", problem, answer.by)
@@ -52,6 +64,7 @@ class Answers:
     async def edit(self, args: tuple[Any, ...]) -> EditResult:
         """Replaces the arguments of a waiting call, which then goes through policy as a new action."""
         edit = self._messages.read(names.EDIT, Edit, args)
+        await self._taken_over()
         try:
             judged = await (await self._proven_open(names.EDIT, edit)).judge_edit(edit)
             approvals = self._changeable(edit, judged)
@@ -60,6 +73,11 @@ class Answers:
             text = f"the edited call cannot be judged now: {error.cause}; try again"
             raise self._messages.refused(names.EDIT, names.UNSERVED, text, edit.by) from None
         return approvals.edited(edit, judged)
+
+    async def _taken_over(self) -> None:
+        """Waits in a link that goes on with a run until what the link before has asked people stands here too."""
+        if self._goes_on and self.approvals is None:
+            await workflow.wait_condition(lambda: self.approvals is not None or self._record.closed)
 
     def _agreed(self, vote: Approve, approvals: Approvals) -> Agreed | None:
         """Returns the standing grant that a yes wants to give, where the rules that ask allow it."""

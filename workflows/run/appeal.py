@@ -41,8 +41,9 @@ class Appeals:
         if not isinstance(held, BudgetShort) or self.offers(held) is None:
             return held
         async with self._asking:
-            # While another question was open, limits may have been raised, or the run may have come to its end.
-            now = await again()
+            # While another question was open, limits may have been raised, or the run may have come to its end. One
+            # that the link before has left open is waited for first.
+            now = held if self._approvals.left_open(held.dimension) else await again()
             while isinstance(now, BudgetShort) and (added := self.offers(now)) is not None:
                 if not await self._granted(now, added):
                     return now

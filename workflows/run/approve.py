@@ -15,7 +15,6 @@ from backstay.contracts.call import RESULT_BYTES, Reconciled, shortened
 from backstay.contracts.carry import CarriedApprovals
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.messages import Answer, Approve, Edit, Vote
-from backstay.contracts.policy import Consent
 from backstay.kernel.approval import Approval, ApprovalEnd, ApprovalKind, Refusal
 from backstay.kernel.arguments import Unreadable
 from backstay.kernel.audit import canonical
@@ -25,7 +24,6 @@ from backstay.kernel.form import Form
 from backstay.kernel.grant import amounts_of, setting_of, words_of
 from backstay.kernel.keys import approval_id, fingerprint
 from backstay.kernel.ledger_period import Period
-from backstay.kernel.ledger_sums import Counts
 from backstay.kernel.markdown import inert
 from backstay.kernel.meter import Exposed
 from backstay.kernel.plan import exposed_by
@@ -35,21 +33,20 @@ from backstay.kernel.standing import StandingGrant
 from backstay.kernel.terms import Agreed
 from backstay.kernel.verdict import Code, Outcome, Verdict
 
-from .authorize import Judged, judge_now, judge_released
+from .authorize import Judged, judge_now
 from .hold import CallHold, reason_of
 from .live import LiveRun
 from .notify import Notices
-from .released import Refused, Released, denial
 from .standing import StandingGrants
 
 WAITING_BYTES = 1_000_000
 _BUDGET = "budget-"
+_PUT = (ApprovalKind.BUDGET, ApprovalKind.OUTCOME_UNKNOWN, ApprovalKind.QUESTION)
 UNKNOWN = "the call may have happened: its end was not seen"
-INTERRUPTED = "not executed: the run was stopped while it waited for approval"
 
 
 @dataclass(frozen=True, slots=True)
-class _Edited:
+class Edited:
     """A call that a person changed, and why it cannot be made, where it no longer fits."""
 
     judged: Judged
@@ -73,89 +70,55 @@ class Approvals:
         self._calls: dict[str, ProposedCall] = {}
         self._opened = Counter(approval.call_id for approval in run.state.approvals.values())
         """The number of times that each call was put to people, by its id."""
-        self._edits: dict[str, _Edited] = {}
+        self._edits: dict[str, Edited] = {}
         self._holds: dict[str, CallHold] = {}
         self._answers: dict[str, Answer] = {}
         self._forms: dict[str, Form] = {}
+        self._reminded: set[str] = set()
+        """The approvals that expire soon, of which people were told that."""
+        self._left: dict[str, str] = {}
+        """The approvals that the link before has left open, by what they ask about, until somebody waits for them."""
         self._notices = Notices(run)
         self.standing = StandingGrants(run)
 
     def carried(self, kept: Collection[str]) -> dict[str, Any]:
         """Returns what the next link knows of the approvals that are kept."""
-        budget = {call_id: asked for call_id, asked in self._opened.items() if call_id.startswith(_BUDGET)}
+        going_on = self._run.parked.proposed
+        opened = {one: asked for one, asked in self._opened.items() if one.startswith(_BUDGET) or one in going_on}
         calls = {one: call for one, call in self._calls.items() if one in kept}
-        return {"calls": calls, "opened": budget}
+        return {"calls": calls, "opened": opened, "reminded": sorted(self._reminded)}
 
     def carry_on(self, carried: CarriedApprovals) -> None:
         """Goes on where the link before has left off."""
         self._calls, self._answers = dict(carried.calls), dict(carried.answers)
-        self._opened.update(carried.opened)
+        self._opened = Counter({**self._opened, **carried.opened})
+        self._reminded = set(carried.reminded)
+        self._left = {one.call_id: one.approval_id for one in self._run.record.waiting if one.kind in _PUT}
 
-    async def released(self, judged: Judged, hold: CallHold) -> Released | Refused:
-        """Waits until people release the call or refuse it; a yes is judged and held again before it counts."""
-        consent, edited = Consent(), False
-        if judged.verdict.grantable and not hold.asks:
-            found = await self._let_through(judged, hold)
-            if not isinstance(found, Judged):
-                return found
-            judged = found
-        while judged.verdict.outcome is not Outcome.DENY and (not judged.verdict.allowed or hold.asks):
-            opened = self._put(judged, hold, tuple(consent.editors))
-            # Rules, the budget and the run itself may have changed when a person has answered.
-            end = await self._ended(opened)
-            self._notices.tell(opened, "closed")
-            if end is ApprovalEnd.APPROVED:
-                answered = self._run.state.approvals[opened]
-                people = dict.fromkeys([*consent.approved_by, *answered.answered_by])
-                consent = consent.model_copy(update={"approved_by": list(people)})
-                agrees: Counts = answered.agreed if answered.kind is ApprovalKind.EXPOSURE else {}
-                if not await hold.counted_again(judged.call, agrees):
-                    return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
-                judged = await judge_released(self._run, judged, consent, hold.metered)
-                if judged.interrupted:
-                    return Refused(self._refusal(opened, ApprovalEnd.INTERRUPTED))
-                self._run.apply(CallJudged(judged.call.call_id, judged.call.tool, judged.verdict))
-                if judged.verdict.outcome is Outcome.DENY:
-                    break
-                # Its minute is the one in which it is executed, and its sums are those of now. A sum above the one
-                # that people saw is put to them again.
-                agreed = {name: one.after for name, one in answered.exposure.items()}
-                problem = hold.place(judged.verdict, agreed) or await hold.room()
-            elif end is ApprovalEnd.EDITED:
-                after = self._edits.pop(opened)
-                judged, edited = after.judged, True
-                problem = after.problem or await hold.room()
-                consent = Consent(editors=list(after.editors))
-            else:
-                return Refused(self._refusal(opened, end))
-            if problem:
-                return Refused(problem)
-        if not judged.verdict.allowed:
-            return Refused(denial(judged.verdict))
-        return Released(judged.call, judged.verdict, consent, edited, judged.identity)
+    def takes_over(self, approval_id: str, hold: CallHold) -> None:
+        """Takes over the hold of a call that the link before has put to people."""
+        self._holds[approval_id] = hold
 
-    async def _let_through(self, judged: Judged, hold: CallHold) -> Released | Refused | Judged:
-        """Releases a call by a standing grant; returns the call as it is judged now, where people have to be asked."""
-        call, use = judged.call, await self.standing.use(judged)
-        if use is None:
-            return judged
-        # While a use was drawn rules may have changed: it stands for a yes, and a yes is no ticket.
-        consent = Consent(use=use)
-        now = await judge_released(self._run, judged, consent, hold.metered)
-        if now.interrupted:
-            self.standing.give_back(call.call_id)
-            return Refused(INTERRUPTED)
-        problem = None if now.verdict.outcome is Outcome.DENY else hold.changed(now.verdict) or await hold.room()
-        if now.verdict.allowed and not hold.asks and problem is None:
-            self.standing.used(call.call_id)
-        else:
-            self.standing.give_back(call.call_id)
-        self._run.apply(CallJudged(call.call_id, call.tool, now.verdict))
-        if problem:
-            return Refused(problem)
-        if not now.verdict.allowed or hold.asks:
-            return replace(now, metered=judged.metered)
-        return Released(now.call, now.verdict, consent, False, now.identity)
+    def left_open(self, dimension: str) -> bool:
+        """Tells whether the link before has asked for more of a budget, and nobody has waited for the answer since."""
+        return self.asked_before(f"{_BUDGET}{setting_of(dimension)}")
+
+    def asked_before(self, call_id: str) -> bool:
+        """Tells whether the link before has asked people about a call, and nobody has waited for the answer since."""
+        return call_id in self._left
+
+    def leave_none(self) -> None:
+        """Closes what the link before has asked and nobody waits for any more, because the run ends."""
+        for opened in self._left.values():
+            if self.is_open(opened):
+                self._run.apply(ApprovalEnded(opened, ApprovalEnd.INTERRUPTED))
+                self._notices.tell(opened, "closed")
+        self._left.clear()
+
+    @property
+    def quiet(self) -> bool:
+        """True where no notice is under way."""
+        return self._notices.quiet
 
     async def outcome(self, call: ProposedCall, digest: str) -> Reconciled:
         """Asks people what became of a call; returns `unknown` where nobody can be asked or answers."""
@@ -195,10 +158,9 @@ class Approvals:
 
     async def put(self, asked: Judged, kind: ApprovalKind, form: Form | None = None) -> tuple[Approval, Answer | None]:
         """Puts to people what releases no call; returns the approval at its end, and the answer where there was one."""
-        opened = self._open(asked, (), kind)
+        opened = self._left.pop(asked.call.call_id, None) or self._open(asked, (), kind)
         self._forms |= {opened: form} if form else {}
-        await self._ended(opened)
-        self._notices.tell(opened, "closed")
+        await self.ended(opened)
         return self._run.state.approvals[opened], self._answers.get(opened)
 
     def raised(self, event: Granted) -> None:
@@ -292,7 +254,7 @@ class Approvals:
         hold, outcome = self._holds[edit.approval_id], verdict.outcome
         hold.means(call)
         problem = None if outcome is Outcome.DENY else hold.changed(verdict)
-        self._edits[edit.approval_id] = _Edited(judged, (*before.editors, edit.by), problem)
+        self._edits[edit.approval_id] = Edited(judged, (*before.editors, edit.by), problem)
         self._run.news.note(
             f"The runtime says: a person changed the arguments of call {call.call_id} to {call.arguments}."
         )
@@ -305,8 +267,12 @@ class Approvals:
             {"approval_id": edit.approval_id, "outcome": outcome.value, "replaced_by": replaced_by}
         )
 
-    def _put(self, judged: Judged, hold: CallHold, editors: tuple[str, ...]) -> str:
-        """Puts a call to the people who may release it: those that rules name, and those of the limits it passes."""
+    def ask(self, judged: Judged, hold: CallHold, editors: tuple[str, ...]) -> str:
+        """Puts a call to the people who may release it: those that rules name, and those of the limits it passes.
+
+        Returns:
+            The approval's id.
+        """
         verdict, members, metered = judged.verdict, dict(judged.members), hold.metered
         shown = exposed_by(self._run.state, judged.call.call_id, verdict.exposure)
         counted = counted_by(self._run.state, metered.sums, verdict.exposure, metered.limits) if metered else {}
@@ -352,16 +318,33 @@ class Approvals:
         self._notices.tell(opened, "opened")
         return opened
 
-    async def _ended(self, opened: str) -> ApprovalEnd:
+    async def ended(self, opened: str) -> ApprovalEnd:
         """Waits for the approval's end: by people, by its expiry, or because the run is to stop anyway."""
         lifetime = self._run.state.approvals[opened].lifetime_ms
-        if not await self._answered(opened, lifetime - lifetime * 9 // 10):
-            self._notices.tell(opened, "expiring")
+        reminded = opened in self._reminded
+        if reminded or not await self._answered(opened, lifetime - lifetime * 9 // 10):
+            if not reminded:
+                self._reminded.add(opened)
+                self._notices.tell(opened, "expiring")
             if not await self._answered(opened, 0):
                 await self._expired(self._run.state.approvals[opened])
         if self._end(opened) is None:
             self._run.apply(ApprovalEnded(opened, ApprovalEnd.INTERRUPTED))
+        self._reminded.discard(opened)
+        self._notices.tell(opened, "closed")
         return self._end(opened) or ApprovalEnd.INTERRUPTED
+
+    def is_open(self, approval_id: str) -> bool:
+        """Tells whether an approval waits for people."""
+        return self._end(approval_id) is None
+
+    def asks_about(self, call_id: str) -> bool:
+        """Tells whether a call, or its budget, waits for people."""
+        return any(one.call_id == call_id or one.kind is ApprovalKind.BUDGET for one in self._run.record.waiting)
+
+    def edit_of(self, approval_id: str) -> Edited:
+        """Takes the change of the call that an approval was about."""
+        return self._edits.pop(approval_id)
 
     async def _expired(self, approval: Approval) -> None:
         """Ends an approval that nobody answered; where the run ends at that moment, its own end is the reason."""
@@ -398,16 +381,6 @@ class Approvals:
 
     def _next_id(self, judged: Judged) -> str:
         return approval_id(judged.verdict.digest, self._opened[judged.call.call_id])
-
-    def _refusal(self, opened: str, end: ApprovalEnd) -> str:
-        match end:
-            case ApprovalEnd.DENIED:
-                comment = self._run.state.approvals[opened].comment
-                return "denied by a person" + (f": {comment}" if comment else "")
-            case ApprovalEnd.EXPIRED:
-                return "not executed: nobody answered before the approval expired"
-            case _:
-                return INTERRUPTED
 
     def _result(self, opened: str) -> VoteResult:
         approval = self._run.state.approvals[opened]

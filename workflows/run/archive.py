@@ -45,6 +45,15 @@ class Archiving:
         """Returns how much of the evidence is kept."""
         return CarriedArchive(kept=self._kept, items=self._items)
 
+    def catch_up(self) -> None:
+        """Has written at once what the link before did not wait for: some day Temporal forgets that link."""
+        links = self._run.admission.links
+        if self._run.admission.archive is None or links is None or not links.midway:
+            return
+        if self._kept != self._run.record.audit:
+            self._tried = self._run.record.audit.records
+            self._task = asyncio.create_task(self._keep(options.ARCHIVE, last=False))
+
     async def part(self) -> None:
         """Has the evidence of this link written; what the archive does not take now is read by a later link."""
         if self._run.admission.archive is None:

@@ -16,7 +16,7 @@ WHY = "the model asks a person; the words are its own"
 
 async def ask(run: LiveRun, approvals: Approvals, released: Released) -> Ended:
     """Waits for the answer of a person, or until nobody answered in time, which the model is told as well."""
-    if not await run.running.go_ahead():
+    if not approvals.asked_before(released.call.call_id) and not await run.running.go_ahead():
         return Ended("cancelled", STOPPED, begun=False)
     settings = run.admission.approval
     group = settings.question or ""

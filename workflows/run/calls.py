@@ -1,7 +1,7 @@
 """The calls of one decision: judged together, held in order, executed side by side, each with one result."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from temporalio import workflow
 
 from backstay.contracts.admission import ToolSpec
 from backstay.contracts.call import shortened
+from backstay.contracts.carried_call import CarriedCall, CarriedTry
 from backstay.contracts.decision import Decision, Observation, ProposedCall
 from backstay.kernel.arguments import denied_arguments, is_long, is_long_denied, refused_arguments
 from backstay.kernel.child_events import HandedOver
@@ -36,8 +37,11 @@ from .changes import knows
 from .child_hold import ChildHold
 from .delegate import Children
 from .hold import CallHold, HoldParts
+from .left import carried_end, ended_of, judged_of, told_of
 from .live import LiveRun
 from .news import SHOWN_WEIGHED
+from .parked import Stand
+from .release import Asking, goes_on, released
 from .released import Refused, Released, denial
 from .words import CallTold
 
@@ -90,6 +94,7 @@ class Calls:
             self._give_back(judged)
             return
         run.told.clear()
+        run.parked.begins(decision.calls)
         for one in judged:
             run.told[one.call.call_id] = CallTold.of(one.call, one.verdict)
             run.apply(CallJudged(one.call.call_id, one.call.tool, one.verdict))
@@ -97,7 +102,47 @@ class Calls:
             run.apply(DecisionUnusable(run.state.step))
         await self._draw(judged)
         self._together = len(judged) == 1 or run.knows(TOGETHER)
-        ends = await self._all(self._plans(judged))
+        await self._to_the_end(judged, self._plans(judged))
+
+    async def go_on(self, carried: Sequence[CarriedCall], results: Mapping[str, str]) -> None:
+        """Goes on with the calls of a decision where the link before has left them; each is made once.
+
+        Args:
+            carried: the calls, in the order asked.
+            results: the texts of recorded results, as far as a history has them.
+        """
+        run = self._run
+        run.parked.begins([one.call for one in carried])
+        judged = [judged_of(one) for one in carried]
+        run.told = {one.call.call_id: told_of(one) for one in carried}
+        await self._to_the_end(judged, [self._resumed(one, results) for one in carried])
+
+    def _resumed(self, one: CarriedCall, results: Mapping[str, str]) -> Coroutine[Any, Any, Ended]:
+        """Takes over the hold of a call, and returns how it goes on."""
+        tool, approvals, judged = self._run.admission.tool(one.call.tool), self._approvals, judged_of(one)
+        if one.end is not None or one.hold is None or tool is None:
+            return _settled(ended_of(one, results))
+        hold = self._hold(judged, tool)
+        hold.carry_on(one.hold)
+        self._parts.meters.revisions[hold.call_id] = one.revision
+        if one.consent.use is not None:
+            approvals.standing.goes_on(judged.call, one.consent.use)
+        if one.approval_id is not None:
+            approvals.takes_over(one.approval_id, hold)
+        asking = Asking(judged, one.consent, one.edited, one.approval_id)
+        if one.stage == "room" and asking == Asking(judged):
+            return self._goes_on(hold, released(self._run, approvals, judged, hold))
+        if one.stage == "released":
+            verdict = judged.verdict
+            free = Released(judged.call, verdict, one.consent, one.edited, judged.identity)
+            return self._executed(hold, free, one.begun)
+        return self._goes_on(hold, goes_on(self._run, approvals, hold, asking))
+
+    async def _to_the_end(self, judged: Sequence[Judged], plans: Sequence[Coroutine[Any, Any, Ended]]) -> None:
+        """Lets calls go on to their ends, and takes down what came of them, in the order asked."""
+        run = self._run
+        ends = await self._all([self._kept(one, plan) for one, plan in zip(judged, plans, strict=True)])
+        run.parked.ends()
         if self._together:
             self._note(ends)
         for one, ended in zip(judged, ends, strict=True):
@@ -190,6 +235,13 @@ class Calls:
             begun.append(asyncio.ensure_future(plan))
         return await asyncio.gather(*begun)
 
+    async def _kept(self, judged: Judged, plan: Coroutine[Any, Any, Ended]) -> Ended:
+        """Lets a call go on to its end, and keeps that while its siblings still go on."""
+        ended = await plan
+        parked, told = self._run.parked, self._run.told.get(judged.call.call_id)
+        parked.ended(judged.call.call_id, lambda: carried_end(judged, ended, told))
+        return ended
+
     def _note(self, ends: Sequence[Ended]) -> None:
         """Takes down how calls ended, in the order asked, whichever ended first."""
         fingerprints = tuple(ended.fingerprint for ended in ends if ended.fingerprint is not None)
@@ -204,36 +256,51 @@ class Calls:
         hold = self._hold(judged, tool)
         if problem := hold.place(judged.verdict):
             return _settled(Ended("denied", problem))
-        return self._released(judged, hold)
+        return self._goes_on(hold, released(self._run, self._approvals, judged, hold))
 
     def _hold(self, judged: Judged, tool: ToolSpec) -> CallHold:
         if self._children.asks(tool):
             return self._children.hold(judged, tool, self._parts)
         return CallHold(self._run, self._parts, tool, judged.call.call_id, judged.metered)
 
-    async def _released(self, judged: Judged, hold: CallHold) -> Ended:
-        """Waits for people where it must, then executes the call."""
-        if problem := await hold.room():
-            return Ended("denied", problem)
-        # While people were asked for more, the run and its rules may have changed: the boundary judges the call again.
-        released = await self._approvals.released(judged, hold)
-        if isinstance(released, Refused):
+    async def _goes_on(self, hold: CallHold, asking: Coroutine[Any, Any, Released | Refused]) -> Ended:
+        """Waits for people where a call must, then executes it."""
+        found = await asking
+        if isinstance(found, Refused):
             hold.release()
-            return Ended("denied", released.text)
-        return await self._executed(hold, released)
+            return Ended("denied", found.text)
+        return await self._executed(hold, found)
 
-    async def _executed(self, hold: CallHold, released: Released) -> Ended:
+    async def _executed(self, hold: CallHold, released: Released, left: CarriedTry | None = None) -> Ended:
         run, call, tool = self._run, released.call, hold.tool
-        if tool.asks:
-            ended = await ask(run, self._approvals, released)
-        elif isinstance(hold, ChildHold):  # children have a room of their own
-            ended = await self._children.perform(hold, released)
-        else:
-            async with self._room:
-                if not await run.running.go_ahead():
-                    hold.release()
-                    return Ended("cancelled", STOPPED)
-                ended = await act(run, self._approvals, hold, released)
+        with run.parked.at(call.call_id, self._stand(hold, released)):
+            if tool.asks:
+                ended = await ask(run, self._approvals, released)
+            elif isinstance(hold, ChildHold):  # children have a room of their own
+                ended = await self._children.perform(hold, released)
+            else:
+                ended = await self._acted(hold, released, left)
+        return self._settle(hold, released, ended)
+
+    async def _acted(self, hold: CallHold, released: Released, left: CarriedTry | None) -> Ended:
+        async with self._room:
+            if left is None and not await self._run.running.go_ahead():
+                return Ended("cancelled", STOPPED, begun=False)
+            with self._run.parked.at(hold.call_id, None):
+                return await act(self._run, self._approvals, hold, released, left)
+
+    def _stand(self, hold: CallHold, released: Released) -> Stand:
+        """Returns where a call stands until it begins."""
+        run = self._run
+
+        def still() -> bool:
+            return run.state.stands_still or self._room.locked() or self._approvals.asks_about(hold.call_id)
+
+        return Stand(still, lambda: Asking.of(released).carried(run, hold, "released"))
+
+    def _settle(self, hold: CallHold, released: Released, ended: Ended) -> Ended:
+        """Settles what was held for a call that has ended, and takes down what it brought."""
+        run, call, tool = self._run, released.call, hold.tool
         if not ended.begun:
             hold.release()
             return ended

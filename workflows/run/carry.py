@@ -1,6 +1,6 @@
 """Takes a run from a link of its chain into the next: what it knows, and its conversation, which is recorded anew."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -8,6 +8,7 @@ from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
 from backstay.contracts.approval import LATEST
+from backstay.contracts.carried_call import CarriedCall
 from backstay.contracts.carry import Carried, CarriedApprovals
 from backstay.contracts.recall import Recalled, RecallInput
 from backstay.kernel.approval import Approval
@@ -71,8 +72,8 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "state": replace(run.state, approvals=approvals),
             "audit": record.audit,
             "items": record.said,
-            "news": asdict(run.news),
-            "calls": [],
+            "news": asdict(run.telling or run.news),
+            "calls": run.parked.carried(),
             "approvals": CarriedApprovals(**parts.approvals.carried(approvals)),
             "last_decision": run.last_decision,
             "ledgers": parts.ledgers.known,
@@ -86,9 +87,11 @@ def carried_from(parts: Parts, watchers: Watchers) -> Carried:
             "proofs": watchers.proofs.carried(),
             "happened": parts.meters.happened_since,
             "paused_by_parent": watchers.family.paused_by_parent,
-            "reports": watchers.reports.carried(),
+            "reports": watchers.reports.carried(run.parked.proposed),
             "archive": parts.archiving.carried(),
             "context": asdict(run.context),
+            "dry": parts.purse.dry,
+            "asking": run.parked.asking or run.left,
             **facts,
         }
     )
@@ -99,27 +102,37 @@ def carry_on(parts: Parts, carried: Carried) -> None:
     run = parts.run
     run.news = News(**dict(carried.news))
     run.context = Context(**dict(carried.context))
+    run.link = carried.link
     run.last_decision, run.decided = carried.last_decision, carried.decided
-    run.labels = set(carried.labels)
+    run.labels, run.left = set(carried.labels), carried.asking
     parts.approvals.carry_on(carried.approvals)
     parts.archiving.carry_on(carried.archive)
     parts.ledgers.know(carried.ledgers)
-    parts.purse.asked = carried.draws
+    parts.purse.asked, parts.purse.dry = carried.draws, carried.dry
     parts.meters.happened_since = list(carried.happened)
 
 
-async def recall(run: LiveRun) -> bool:
-    """Has the conversation so far written into this link's own history; returns False where the run was interrupted.
+async def recall(run: LiveRun, calls: Sequence[CarriedCall] = ()) -> Mapping[str, str] | None:
+    """Has the conversation so far written into this link's own history.
+
+    Args:
+        run: the run.
+        calls: those of the decision in progress.
+
+    Returns:
+        The recorded results of calls that no decision was told yet, by call; None where the run was interrupted.
 
     Raises:
         ApplicationError: of type `HistoryGone`: the engine has forgotten the link before, and with it what was said.
     """
     after, number, more = 0, 1, True
+    ended = [told for call in calls if (told := call.as_told) is not None]
+    results: dict[str, str] = {}
     while more:
         given = RecallInput(
             step=run.decided,
             decision=run.last_decision,
-            observations=[seen for seen in run.news.observations if seen.text is None],
+            observations=[*(seen for seen in run.news.observations if seen.text is None), *ended],
             after=after,
         )
         how: ActivityConfig = {
@@ -131,10 +144,11 @@ async def recall(run: LiveRun) -> bool:
             piece = await run.running.execute(names.RECALL, given, Recalled, how)
         except ActivityError as error:
             if run.record.over:
-                return False
+                return None
             raise (error.cause if isinstance(error.cause, ApplicationError) else error) from None
+        results |= piece.results
         after, number, more = after + len(piece.items) + len(piece.results), number + 1, piece.more
-    return True
+    return results
 
 
 def _kept(approvals: Mapping[str, Approval]) -> dict[str, Approval]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from backstay.contracts.admission import ToolSpec
+from backstay.contracts.carried_call import CarriedHold
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.delegate import DelegateArguments
 from backstay.kernel.budget import Limits, Shortfall
@@ -45,6 +46,16 @@ class ChildHold(CallHold):
         self._share = share
         self._carved = False
         """True once the share was used: after that it is carved anew from what is left."""
+
+    def carried(self) -> CarriedHold:
+        """Returns what the next link knows of the hold, and of what the child may spend."""
+        share = self._share if isinstance(self._share, Limits) else None
+        return super().carried().model_copy(update={"limits": self.limits, "share": share, "carved": self._carved})
+
+    def carry_on(self, carried: CarriedHold) -> None:
+        """Goes on where the link before has left off."""
+        super().carry_on(carried)
+        self.limits, self._share, self._carved = carried.limits, carried.share or self._share, carried.carved
 
     def place(self, verdict: Verdict, agreed: Mapping[str, int] | None = None) -> str | None:
         """Holds the call as `CallHold.place` does, and what its child may spend."""

@@ -35,7 +35,7 @@ class Stretch:
     def carry_on(self, before_ms: int, since_ms: int | None = None) -> None:
         """Goes on from the stretches that have ended, and from the beginning of the present one."""
         self._before = timedelta(milliseconds=before_ms)
-        self._since = None if since_ms is None else _EPOCH + timedelta(milliseconds=since_ms)
+        self._since = None if since_ms is None else _at(since_ms)
 
     @property
     def before_ms(self) -> int:
@@ -71,6 +71,8 @@ class Clock:
         self._closes = closes
         """The time at which the engine ends the run by its own limits."""
         self._deadline_at: datetime | None = None
+        self._deadline_of: int | None = None
+        """The limit of seconds that the deadline was reckoned with."""
         self._record = record
         self._now = now
         self._started = started
@@ -81,21 +83,31 @@ class Clock:
 
     def carry_on(self, carried: Carried) -> None:
         """Counts on from where the link before has left off."""
-        self._started = _EPOCH + timedelta(milliseconds=carried.started_ms)
-        self._waited.carry_on(carried.waited_ms)
+        self._started = _at(carried.started_ms)
+        self._waited.carry_on(carried.waited_ms, carried.waited_since_ms)
         self._frozen.carry_on(carried.frozen_ms, carried.frozen_since_ms)
         self._queued.carry_on(carried.queued_ms)
-        self._closes = closed_by_engine(_EPOCH + timedelta(milliseconds=carried.begun_ms))
+        self._closes = closed_by_engine(_at(carried.begun_ms))
+        # To the millisecond: an approval that was opened before may end with the run.
+        self._deadline_at = None if carried.deadline_ms is None else _at(carried.deadline_ms)
 
     def carried(self) -> dict[str, int | None]:
         """Returns what the next link counts on from."""
         return {
             "started_ms": _milliseconds(self._started),
             "waited_ms": self._waited.before_ms,
+            "waited_since_ms": self._waited.since_ms,
+            "deadline_ms": self._deadline_ms(),
             "frozen_ms": self._frozen.before_ms,
             "frozen_since_ms": self._frozen.since_ms,
             "queued_ms": self._queued.before_ms,
         }
+
+    def _deadline_ms(self) -> int | None:
+        """Returns when the run's seconds are over; None where that is to be reckoned anew."""
+        state, at = self._record.state, self._deadline_at
+        known = at is not None and self._deadline_of == state.budget.limits.seconds and not state.frozen
+        return _milliseconds(at) if known and at else None
 
     def admit(self, admission: Admission) -> None:
         """Counts as the run was admitted to."""
@@ -183,10 +195,12 @@ class Clock:
         if limit is None:
             return
         left = timedelta(seconds=limit - self.seconds())
+        if self._deadline_at is not None:
+            left = self._deadline_at - self._now()
         while left > timedelta(0):
             began = self._now()
             if not self.excludes_waiting:
-                self._deadline_at = began + left
+                self._deadline_at, self._deadline_of = began + left, limit
             try:
                 await workflow.wait_condition(
                     lambda limit=limit: self._raised(limit) > 0 or self._stands_still(),
@@ -247,3 +261,7 @@ def wall_clock() -> datetime:
 
 def _milliseconds(at: datetime) -> int:
     return int((at - _EPOCH) / timedelta(milliseconds=1))
+
+
+def _at(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)

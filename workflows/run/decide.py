@@ -1,5 +1,6 @@
 """One decision: hold its worst case, ask the model, settle the bill, read the reply."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,8 +8,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.workflow import ActivityConfig
 
 from backstay.contracts import names
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.decision import DecideInput, DecideResult, Decision, Observation
 from backstay.contracts.status import TranscriptItem
+from backstay.kernel.approval import ApprovalKind
 from backstay.kernel.arguments import is_long, refused_arguments, refused_text, repeated_arguments
 from backstay.kernel.events import (
     BudgetShort,
@@ -37,6 +40,7 @@ from .early import beforehand
 from .live import LiveRun
 from .lost_attempts import lost_in
 from .news import SHOWN_WEIGHED, News
+from .parked import DecisionStand
 from .served import lost, served
 from .words import spent_words, summary
 
@@ -49,28 +53,52 @@ WRAP_UP = (
     "last time and in a few sentences: what was done, what you found, and what is still open."
 )
 
+UNSERVED = DecisionStand(lambda: True, CarriedAsking(held=True))
+"""A decision that waits for a worker that serves it, or for the end of a stop: nothing was asked so far."""
 NOT_DEARER = "near the limit no model is asked that may cost more than the present one"
 
 
 async def decide(run: LiveRun, appeals: Appeals, purse: Purse) -> Decision | None:
     """Asks the model for its next decision; returns None where none came that can be acted upon."""
-    hear(run)
-    await fit(run, purse)
-    # While a summary was asked for, or the run was frozen, it may have come to its end.
-    if not await run.running.go_ahead():
+    left, run.left = run.left, None
+    held = run.state.decision if left and left.held else await _held(run, appeals, purse, left.short if left else None)
+    if held is None:
         return None
-    held = await appeals.room(await _opened(run, purse), lambda: _opened(run, purse))
-    # While people and ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
-    if not await run.running.go_ahead():
-        return None
-    run.apply(held)
-    if not isinstance(held, DecisionHeld) or run.state.decision != held:
-        return None
-    result = await _ask(run, held)
+    result = await _ask(run, held, again=left is not None and left.held)
     if result is None or result.decision is None:
         return None
     run.last_decision, run.decided = result.decision.digest(held.step), held.step
     return _read(run, result.decision, result.model)
+
+
+async def _held(run: LiveRun, appeals: Appeals, purse: Purse, short: BudgetShort | None) -> DecisionHeld | None:
+    """Holds the worst case of a decision; returns None where it cannot be made.
+
+    Args:
+        run: the run.
+        appeals: asks people for more, where the budget is short.
+        purse: draws on ledgers.
+        short: what is short for the decision, where the link before has asked people for more.
+    """
+    if short is None:
+        hear(run)
+        await fit(run, purse)
+        # While a summary was asked for, or the run was frozen, it may have come to its end.
+        if not await run.running.go_ahead():
+            return None
+    found = short or await _opened(run, purse)
+    asking = CarriedAsking(short=found if isinstance(found, BudgetShort) else None)
+    with run.parked.deciding(DecisionStand(lambda: _asks_for_more(run), asking)):
+        held = await appeals.room(found, lambda: _opened(run, purse))
+    # While people and ledgers were asked the run may have been killed, paused or cancelled, or its time be over.
+    if not await run.running.go_ahead():
+        return None
+    run.apply(held)
+    return held if isinstance(held, DecisionHeld) and run.state.decision == held else None
+
+
+def _asks_for_more(run: LiveRun) -> bool:
+    return any(one.kind is ApprovalKind.BUDGET for one in run.record.waiting)
 
 
 async def _opened(run: LiveRun, purse: Purse) -> DecisionHeld | BudgetShort | Concluding:
@@ -109,7 +137,7 @@ async def wrap_up(run: LiveRun) -> None:
         run.answer = decision.text
 
 
-async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> DecideResult | None:
+async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False, again: bool = False) -> DecideResult | None:
     given = DecideInput(
         step=held.step,
         run_key=run.key,
@@ -125,9 +153,10 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         compaction=run.news.compaction,
         shown=run.news.shown,
     )
-    for note in given.notes:
+    for note in given.notes if not again else ():
         run.record.say(TranscriptItem(kind="note", text=note))
     news, run.news = run.news, News()
+    run.telling = None if last else news
     model = run.admission.model.named(given.model)
     how: ActivityConfig = {
         **options.decide_options(model),
@@ -136,9 +165,11 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
             f"step {held.step}", inert(model.name), spent_words(run.state.budget.spent.usd), *_refused(run)
         ),
     }
+    waits = contextlib.nullcontext if last else lambda: run.parked.deciding(UNSERVED)
     try:
-        result = await served(run, lambda _: run.running.execute(names.DECIDE, given, DecideResult, how))
+        result = await served(run, lambda _: run.running.execute(names.DECIDE, given, DecideResult, how), waits)
     except ActivityError as error:
+        run.telling = None
         run.apply(settle_decision(run.state, None, lost_in(error, held.attempts), replied=False))
         if _may_go_on(error, held):
             run.news = news.again()  # the next decision, if there is room for one, tells it again
@@ -149,6 +180,7 @@ async def _ask(run: LiveRun, held: DecisionHeld, *, last: bool = False) -> Decid
         elif not lost(run, error) and not isinstance(error.cause, CancelledError):
             run.apply(ModelLost(_reason(error)))
         return None
+    run.telling = None
     usage = result.usage.counted() if result.usage else None
     replied = result.decision is not None
     run.early = (given.beforehand, result.judged) if given.beforehand and result.judged else None

@@ -90,7 +90,8 @@ class Children:
             run_id = child_id(workflow.info().workflow_id, call.call_id, short_digest(call.content))
             request = ChildRequest.of(run.request, arguments, self._handed_down(call.call_id, hold.limits, spec))
             run.apply(ChildBegun(call.call_id, arguments.agent, run_id))
-            end = await self._ended(ChildRef(call_id=call.call_id, run_id=run_id), request)
+            with run.parked.at(call.call_id, None):
+                end = await self._ended(ChildRef(call_id=call.call_id, run_id=run_id), request)
             run.apply(close_child(run.state, call.call_id, run_id, end.report(), run.clock.now_ms()))
             hold.settled()
         return self._told(end)

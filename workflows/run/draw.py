@@ -39,7 +39,7 @@ class Purse:
         self._ledgers = ledgers
         self.asked = 0
         """The number of times that the run has drawn."""
-        self._dry: BudgetShort | None = None
+        self.dry: BudgetShort | None = None
         """The limit over many runs that has no room for what the calls of this decision may cost."""
 
     async def open(self) -> None:
@@ -60,13 +60,13 @@ class Purse:
     async def cover(self, calls: Sequence[Paid]) -> None:
         """Draws what calls may cost; those that no limit has room for are not `covered` then."""
         usd = sum(call.usd for call in calls)
-        self._dry, before = None, None
+        self.dry, before = None, None
         # While a ledger was asked, people may have raised the limits up to which the run draws.
-        while self._dry is None and before != self._run.state.drawn and self._asks(Amount(usd=usd)):
+        while self.dry is None and before != self._run.state.drawn and self._asks(Amount(usd=usd)):
             before = self._run.state.drawn
-            self._dry = await self._more(Amount(usd=usd))
-        if self._dry is not None and len(calls) > 1 and self._run.knows(THOSE_THAT_FIT):
-            self._dry = await self._cover_some(calls, usd, self._dry)
+            self.dry = await self._more(Amount(usd=usd))
+        if self.dry is not None and len(calls) > 1 and self._run.knows(THOSE_THAT_FIT):
+            self.dry = await self._cover_some(calls, usd, self.dry)
 
     async def _cover_some(self, calls: Sequence[Paid], usd: int, short: BudgetShort) -> BudgetShort:
         """Draws for the calls that a limit has room for, where it has none for all; returns what is short after that.
@@ -97,7 +97,7 @@ class Purse:
         """
         while self._asks(Amount(usd=held.usd)):
             if held.usd <= cost:
-                return replace(self._dry or BudgetShort("usd"), call=held.tool, needed=cost)
+                return replace(self.dry or BudgetShort("usd"), call=held.tool, needed=cost)
             held = replace(held, usd=held.usd - cost)
         return held
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from backstay.contracts.asked import Asked, Replies, Reply, ServerQuestion
+from backstay.contracts.carried_call import CarriedTry
 from backstay.contracts.decision import ProposedCall
 from backstay.kernel.approval import ApprovalEnd, ApprovalKind
 from backstay.kernel.audit import canonical
@@ -30,21 +31,33 @@ class Dialogue:
     released: Released
     replies: Replies | None = None
     ended: str = ""
-    _rounds: int = field(default=0)
+    rounds: int = 0
+    given: dict[str, Reply] = field(default_factory=dict[str, Reply])
+    """The replies to what is asked now, as far as there are any."""
+    _goes_on: bool = False
+
+    def carry_on(self, left: CarriedTry) -> None:
+        """Goes on in the middle of the questions that the link before has put."""
+        self.replies, self.rounds, self.given = left.replies, left.rounds, dict(left.given)
+        self._goes_on = left.asked is not None
 
     async def goes_on(self, asked: Asked) -> bool:
         """Puts questions to people, one after another; tells whether the call goes on with their replies."""
-        self._rounds += 1
-        if self._rounds > MOST_ROUNDS:
+        if not self._goes_on:
+            self.rounds, self.given = self.rounds + 1, {}
+        self._goes_on = False
+        if self.rounds > MOST_ROUNDS:
             self.ended = TOO_OFTEN
             return False
-        replies: dict[str, Reply] = {}
         for question in asked.questions:
+            if question.key in self.given:
+                continue
             reply = await self._reply(question)
             # While a person thinks the run may be killed, paused or run out of time.
             if reply is None:
                 return False
-            replies[question.key] = reply
+            self.given[question.key] = reply
+        replies = self.given
         if self.replies is not None and asked.begins_again:
             replies = {**self.replies.replies, **replies}
         self.replies = Replies(replies=replies, state=asked.state, begins_again=asked.begins_again)

@@ -60,6 +60,15 @@ class Family:
             self.children.waits(standing)
         return self._messages.state()
 
+    def carry_on(self, paused_by_parent: bool) -> None:
+        """Goes on where the link before has left off: the run above knows where this one stands."""
+        self.paused_by_parent, self._waits = paused_by_parent, self._record.waits_for_people
+
+    @property
+    def quiet(self) -> bool:
+        """True where the run above is not being told anything."""
+        return self._telling is None or self._telling.done()
+
     async def told_above(self) -> None:
         """Waits until the run above knows where this one stands."""
         if self._telling is not None:

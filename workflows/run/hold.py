@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backstay.contracts.admission import ToolSpec
+from backstay.contracts.carried_call import CarriedHold
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.metering import Metered
 from backstay.kernel.counted import limit_words
@@ -72,6 +73,34 @@ class CallHold:
         self._counted = metered is not None and bool(metered.held)
 
     @property
+    def call_id(self) -> str:
+        """The call's own id."""
+        return self._attempt.call_id
+
+    @property
+    def revision(self) -> int:
+        """The number of times that ledgers were asked to count the call."""
+        return self._parts.meters.revisions[self.call_id]
+
+    def carried(self) -> CarriedHold:
+        """Returns what the next link knows of the hold."""
+        return CarriedHold(
+            usd=self.usd,
+            placed=self._placed,
+            counted=self._counted,
+            exposure=dict(self._attempt.exposure),
+            agreed=dict(self._attempt.agreed),
+            asks=self.asks,
+            short=self._short,
+        )
+
+    def carry_on(self, carried: CarriedHold) -> None:
+        """Goes on where the link before has left off: budget and ledgers hold the call already."""
+        self.usd, self.asks, self._short = carried.usd, carried.asks, carried.short
+        self._placed, self._counted = carried.placed, carried.counted
+        self._attempt = replace(self._attempt, exposure=carried.exposure, agreed=carried.agreed)
+
+    @property
     def paid(self) -> int:
         """The number of attempts that money is held for."""
         return self.usd // self.tool.cost if self.tool.cost else 1
@@ -104,8 +133,12 @@ class CallHold:
 
     async def room(self) -> str | None:
         """Waits for people to give the budget room for the call, where it has none; returns what `place` does."""
-        short, self._short = self._short, None
-        return None if short is None else self._taken(await self._parts.appeals.room(short, self._opened_again))
+        short = self._short
+        if short is None:
+            return None
+        held = await self._parts.appeals.room(short, self._opened_again)
+        self._short = None
+        return self._taken(held)
 
     def recounts(self, verdict: Verdict) -> bool:
         """Tells whether a call as it was judged is another one for the ledgers than the one that they know."""

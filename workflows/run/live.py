@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.decision import Beforehand, EarlyVerdicts, Observation
 from backstay.contracts.run import RunRequest
 from backstay.contracts.status import TranscriptItem
@@ -16,6 +17,7 @@ from backstay.kernel.run_state import RunState
 from .changes import knows
 from .clock import Clock
 from .news import News
+from .parked import Parked
 from .record import Record
 from .running import Running
 from .words import CallTold
@@ -52,6 +54,11 @@ class LiveRun:
         self.running = running
         self._key: str | None = None
         self.news = News()
+        self.parked = Parked()
+        self.left: CarriedAsking | None = None
+        """The decision that the link before has left standing, until it goes on."""
+        self.telling: News | None = None
+        """What the decision that is asked for now is told."""
         self.context = Context()
         self.last_decision: str | None = None
         """Digest of the last recorded decision."""
@@ -60,6 +67,8 @@ class LiveRun:
         self.decided = 0
         """The step of the last recorded decision."""
         self.answer: str | None = None
+        self.link = 1
+        """The number of the link of its chain that it is in."""
         self.labels: set[str] = set()
         """The labels of what child runs have read."""
         self.servers: set[tuple[str, str]] = set()

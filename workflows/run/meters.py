@@ -33,7 +33,8 @@ class Meters:
         self._run = run
         self._ledgers = ledgers
         self._counted = frozenset(name for name, meter in run.admission.exposure.items() if meter.counted)
-        self._revisions = Counter[str]()
+        self.revisions = Counter[str]()
+        """How often each call was counted, by its id."""
         self.happened_since: list[str] = []
         """The holds of calls that have happened since ledgers were last asked."""
 
@@ -82,8 +83,8 @@ class Meters:
 
     async def _count(self, calls: Sequence[ProposedCall], agreed: Counts) -> dict[str, Metered] | None:
         run = self._run
-        revisions = {call.call_id: self._revisions[call.call_id] for call in calls}
-        self._revisions.update(revisions.keys())
+        revisions = {call.call_id: self.revisions[call.call_id] for call in calls}
+        self.revisions.update(revisions.keys())
         sums = {name: dict(by_period) for name, by_period in agreed.items()}
         happened, self.happened_since = self.happened_since, []
         given = MeterInput(

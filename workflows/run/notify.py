@@ -47,6 +47,11 @@ class Notices:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
+    @property
+    def quiet(self) -> bool:
+        """True where none is under way."""
+        return not self._under_way
+
     async def sent(self) -> None:
         """Waits for notices under way, for a few seconds at most: a run closes whoever listens."""
         try:

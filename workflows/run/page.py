@@ -73,6 +73,8 @@ def details(run_id: str, request: RunRequest, status: RunStatusView, latest: Lat
 def _state(request: RunRequest, status: RunStatusView, latest: Latest) -> list[str]:
     told = [_words_for(status, latest), f"step {status.step}", f"agent {inert(request.agent)}"]
     told.append(f"tenant {inert(request.tenant)}")
+    if status.link > 1:
+        told.append(f"link {status.link} of its chain")
     if request.requested_by:
         told.append(f"asked for by {inert(request.requested_by)} (a claim)")
     lines = [f"**State:** {' · '.join(told)}"]

@@ -88,6 +88,7 @@ def status_of(record: Record, clock: Clock, run: LiveRun | None, seen_at: dateti
         parent=record.parent,
         children=children_of(state),
         conversation=view_of(run),
+        link=run.link if run else 1,
     )
 
 

@@ -1,6 +1,6 @@
 """Tells the breakers what a run has seen end: its calls, what its decisions cost, and itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from backstay.contracts.carry import Carried, CarriedReports
 from backstay.contracts.run import RunRequest
@@ -47,11 +47,17 @@ class RunReports:
         changed = carried.state.models
         self._model = changed[-1] if changed else carried.admission.model.name
         self._codes, self._last_failure = dict(carried.reports.codes), carried.reports.last_failure
+        self._costs = dict(carried.reports.costs)
 
-    def carried(self) -> CarriedReports:
-        """Returns what the next link tells breakers at the end; of refused calls one of each code."""
-        codes = {code: call_id for call_id, code in self._codes.items()}
-        return CarriedReports(codes={call_id: code for code, call_id in codes.items()}, last_failure=self._last_failure)
+    def carried(self, going_on: Collection[str] = ()) -> CarriedReports:
+        """Returns what the next link tells breakers; of refused calls one of each code, and all of those going on.
+
+        Args:
+            going_on: the calls of the decision in progress.
+        """
+        latest = {code: call_id for call_id, code in self._codes.items()}
+        codes = {one: code for one, code in self._codes.items() if latest[code] == one or one in going_on}
+        return CarriedReports(codes=codes, costs=self._costs, last_failure=self._last_failure)
 
     def happened(self, event: Event) -> None:
         """Takes down an event of the run."""

@@ -25,6 +25,11 @@ class Running:
         self._priority = priority
         self._handles: dict[str, workflow.ActivityHandle[Any]] = {}
 
+    @property
+    def idle(self) -> bool:
+        """True where no activity is under way."""
+        return not self._handles
+
     def heed(self) -> None:
         """Cancels what is under way, where the run was interrupted."""
         if self._handles and self._record.interrupted:

@@ -6,6 +6,7 @@ waits for as long as the stop lasts.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -42,13 +43,18 @@ SERVER_PATIENCE = timedelta(seconds=30)
 _PATIENCE = {names.UNSERVED_TOOL: TOOL_PATIENCE, names.UNREACHED: SERVER_PATIENCE}
 
 
-async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
+async def served(
+    run: LiveRun,
+    attempt: Callable[[bool], Awaitable[R]],
+    waits: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> R:
     """Repeats an activity until nothing holds it and a worker serves it, for that up to the agent's `give_up_after`.
 
     Args:
         run: the run, which says meanwhile what it waits for.
         attempt: runs the activity; True makes it take the tools of any worker, so that a tool which differs from the
             admitted one is refused by its verdict.
+        waits: says meanwhile how another link can begin the activity in place of this one.
 
     Raises:
         ActivityError: the activity failed otherwise, the run was interrupted, or no worker came to serve its agent.
@@ -72,7 +78,11 @@ async def served(run: LiveRun, attempt: Callable[[bool], Awaitable[R]]) -> R:
             if failure.type == names.UNSERVED_TOOL and left <= timedelta(0):
                 any_tool = True
                 continue
-            if left <= timedelta(0) or not await _waited(run, failure.message, min(pause, left)):
+            if left <= timedelta(0):
+                raise
+            with waits():
+                ahead = await _waited(run, failure.message, min(pause, left))
+            if not ahead:
                 raise
             pause = min(GROWTH * pause, LONGEST_PAUSE[failure.type or names.UNSERVED])
 

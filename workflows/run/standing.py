@@ -80,6 +80,10 @@ class StandingGrants:
             self._drawn[call.call_id] = _Drawn(call, name, result.use)
         return result.use
 
+    def goes_on(self, call: ProposedCall, use: Use) -> None:
+        """Takes over a use that the link before has drawn for a call."""
+        self._drawn[call.call_id] = _Drawn(call, use_id(call.call_id, short_digest(call.content)), use)
+
     def used(self, call_id: str) -> None:
         """Takes down that a call goes ahead by the use that it drew."""
         drawn = self._drawn[call_id]

@@ -139,7 +139,7 @@ class Catalog:
             # What a child spends is part of what its parent has drawn: only the limit of its own agent is left.
             draws=self._org.limits.draws(request.tenant, agent.name, agents_above(request.parent)),
             exposure=exposure,
-            links=LinkSpec(events=self._settings.link_events),
+            links=LinkSpec(events=self._settings.link_events, midway=True),
             archive=ArchiveSpec(every=self._settings.archive_every) if self._settings.archive else None,
         )
 

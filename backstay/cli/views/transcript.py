@@ -21,6 +21,18 @@ _MARKS = {
 }
 
 
+def lacking(what: str, archive: bool) -> str:
+    """Returns the words for what lies in links that Temporal has forgotten, and cannot be read.
+
+    Args:
+        what: records or items, by their numbers.
+        archive: whether there is an archive, which lacks them too.
+    """
+    if archive:
+        return f"{what} lie in links that Temporal has forgotten, and the archive lacks them"
+    return f"{what} lie in links that Temporal has forgotten, and there is no archive: set BACKSTAY_ARCHIVE to read it"
+
+
 def print_line(line: Text) -> None:
     """Prints a line on stderr at once."""
     progress().print(line, soft_wrap=True)

@@ -22,6 +22,7 @@ from ..shell.exit import ExitCode
 from ..shell.loop import run_loop
 from ..shell.terminal import Output, say, write, write_json
 from ..views.audit import audit_table
+from ..views.transcript import lacking
 
 _MAKE_KEY = "make one with `openssl rand -base64 32`, and set it as `id:base64`"
 
@@ -63,6 +64,8 @@ async def _show(run_id: str, output: Output) -> int:
     # Each link of what governs all runs is a trail of its own.
     trails = [first, *(one for one in others if one.run_id == first.run_id)]
     records, head = [record for one in trails for record in one.records], trails[-1].head.head
+    if before := trails[0].start.records:
+        say(lacking(f"records 1 to {before}", bool(load_settings().archive)), "yellow")
     if output is Output.JSON:
         write_json({"run_id": first.run_id, "head": head, "records": records})
     else:

@@ -185,6 +185,8 @@ def _facts(known: _Known) -> Table:
     if trouble := _trouble(known):
         table.add_row("trouble", Text(clean(trouble), "yellow"))
     table.add_row("time", _time(overview))
+    if known.status and known.status.link > 1:
+        table.add_row("link", f"{known.status.link} of its chain; what came before is in earlier links")
     for one in overview.pending:
         table.add_row("in flight", _flight(one, known.transcript or []))
     for call in known.result.in_flight if known.result else []:

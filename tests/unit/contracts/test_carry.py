@@ -4,26 +4,34 @@ import pytest
 from pydantic import ValidationError
 
 from backstay.contracts.admission import Admission, LinkSpec, ModelSpec
-from backstay.contracts.carry import (
-    MOST_BYTES,
-    Carried,
-    CarriedApprovals,
-    CarriedCall,
-    CarriedNews,
-    Start,
-    read_link,
-    recorded_link,
-)
+from backstay.contracts.carried_call import CarriedCall, CarriedEnd, CarriedHold
+from backstay.contracts.carry import MOST_BYTES, Carried, CarriedApprovals, CarriedNews, Start, read_link, recorded_link
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.run import RunRequest
 from backstay.kernel.audit import AuditHead
 from backstay.kernel.budget import Limits
 from backstay.kernel.history import Extent
+from backstay.kernel.meter import Excess, Exposed
 from backstay.kernel.run_state import RunState
 from backstay.kernel.stop import Thresholds
+from backstay.kernel.verdict import Code, Outcome, Verdict
 
 from .conftest import arrived
 
+VERDICT = Verdict(Outcome.REQUIRE_APPROVAL, Code.NEEDS_APPROVAL, "sha256:d", "sha256:p", groups=("ops:2",))
+WAITS = CarriedCall(
+    call=ProposedCall(call_id="3-0", tool="pay", arguments="{}"),
+    verdict=VERDICT,
+    stage="asked",
+    members={"ops": ["olga"]},
+    hold=CarriedHold(usd=5, placed=True, asks=Excess({"refunds": Exposed(1, 2, 2)}, ("ops",))),
+    approval_id="apr_1",
+)
+HAS_ENDED = CarriedCall(
+    call=ProposedCall(call_id="3-1", tool="look", arguments="{}"),
+    verdict=Verdict(Outcome.ALLOW, Code.PERMITTED, "sha256:e", "sha256:p"),
+    end=CarriedEnd(status="completed", digest="abc"),
+)
 CARRIED = Carried(
     admission=Admission(
         agent="clerk",
@@ -39,7 +47,7 @@ CARRIED = Carried(
     audit=AuditHead(2, "sha256:2"),
     items=7,
     news=CarriedNews(notes=["Conclude."], size=73),
-    calls=[CarriedCall(call=ProposedCall(call_id="3-0", tool="pay", arguments="{}"), approval_id="apr_1")],
+    calls=[WAITS, HAS_ENDED],
     approvals=CarriedApprovals(),
     last_decision=None,
     started_ms=1_000,

@@ -35,7 +35,6 @@ ONLY_REPLAYED = "is false only in the replay of a link that began under older co
 ONE_LINK = "counts the messages of one link, as the engine does"
 FOR_THE_PAGE = "is shown on the page of one link, and no decision depends on it"
 TOLD_IN_EACH = "stands in the audit once in each link, which harms nobody"
-REFUSED_ANYWAY = "only names the limit; a hold beyond what was drawn is refused without it too"
 AT_THE_END = "is set where the run ends, and no link follows then"
 
 PARTS = {
@@ -50,6 +49,7 @@ PARTS = {
         "decided": "decided",
         "context": "context",
         "answer": AT_THE_END,
+        "link": "link",
         "labels": "labels",
         "servers": TOLD_IN_EACH,
         "told": FOR_THE_PAGE,
@@ -58,6 +58,9 @@ PARTS = {
         "knows_all": ONLY_REPLAYED,
         "_key": FOUND_ANEW,
         "early": NONE_UNDER_WAY,
+        "parked": "calls",
+        "left": "asking",
+        "telling": "news",
     },
     "record": {
         "state": "state",
@@ -86,7 +89,8 @@ PARTS = {
         "excludes_waiting": "admission",
         "wait_at_most": "admission",
         "_closes": MADE_ANEW,
-        "_deadline_at": MADE_ANEW,
+        "_deadline_at": "deadline_ms",
+        "_deadline_of": MADE_ANEW,
         "_record": MADE_ANEW,
         "_now": MADE_ANEW,
         "_started": "started_ms",
@@ -129,7 +133,7 @@ PARTS = {
         "_run": MADE_ANEW,
         "_ledgers": MADE_ANEW,
         "_counted": "admission",
-        "_revisions": "calls",
+        "revisions": "calls",
         "happened_since": "happened",
     },
     "purse": {
@@ -137,7 +141,7 @@ PARTS = {
         "_draws": "admission",
         "_ledgers": MADE_ANEW,
         "asked": "draws",
-        "_dry": REFUSED_ANYWAY,
+        "dry": "dry",
     },
     "proofs": {
         "_record": MADE_ANEW,
@@ -156,7 +160,7 @@ PARTS = {
         "_clock": MADE_ANEW,
         "_messages": MADE_ANEW,
         "_parent": REQUEST,
-        "_waits": NONE_UNDER_WAY,
+        "_waits": "state",
         "_telling": NONE_UNDER_WAY,
     },
     "reports": {
@@ -165,7 +169,7 @@ PARTS = {
         "_tell": MADE_ANEW,
         "_model": "state",
         "_codes": "reports",
-        "_costs": NONE_UNDER_WAY,
+        "_costs": "reports",
         "_last_failure": "reports",
         "_happened": MADE_ANEW,
     },
@@ -189,16 +193,18 @@ PARTS = {
         "_run": MADE_ANEW,
         "_calls": "approvals.calls",
         "_opened": "approvals.opened",
-        "_edits": "calls",
-        "_holds": MADE_ANEW,
+        "_edits": NONE_UNDER_WAY,
+        "_holds": "calls",
         "_answers": "approvals.answers",
         "_forms": NONE_UNDER_WAY,
         "_notices": NONE_UNDER_WAY,
+        "_reminded": "approvals.reminded",
+        "_left": "state",
         "standing": MADE_ANEW,
     },
     "standing": {
         "_run": MADE_ANEW,
-        "_drawn": NONE_UNDER_WAY,
+        "_drawn": "calls",
         "_given": ONE_LINK,
         "giving": NONE_UNDER_WAY,
         "_freed": NONE_UNDER_WAY,
@@ -213,8 +219,8 @@ FIELDS = {
 }
 
 
-ABOUT_THE_LINK = {"link", "begun_ms", "frozen_since_ms"}
-"""What no part remembers as it stands: the number of the link, when the chain began, and a stretch under way."""
+ABOUT_THE_LINK = {"begun_ms", "frozen_since_ms", "waited_since_ms"}
+"""What no part remembers as it stands: when the chain began, and stretches under way."""
 
 
 def messages_of(run: LiveRun) -> Messages:
