@@ -12,10 +12,10 @@ from backstay.contracts.incident import STANDING_KEY, CallInFlight, Held
 from backstay.contracts.run import RunRequest, plain
 from backstay.kernel.money import format_usd
 
+from .changes import publishes_again
 from .report import Standing
 
 USD_EVERY_STEPS = 20
-CLEARED = "a run publishes again what a message led it to publish before the start's claims were cleared"
 
 _AGENT = SearchAttributeKey.for_keyword("BackstayAgent")
 _TENANT = SearchAttributeKey.for_keyword("BackstayTenant")
@@ -75,7 +75,7 @@ class Publisher:
         A message that came before the first task is handled before anything else: a run that is frozen between two
         links would not show it, and the sweep would wait for it in vain.
         """
-        if (self._state or self._memo or self._held) and workflow.patched(CLEARED):
+        if (self._state or self._memo or self._held) and publishes_again():
             self._state, self._memo, self._held = None, [], ()
             self.heed()
 
