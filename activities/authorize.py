@@ -41,7 +41,7 @@ class Authorize:
                 had read cannot be found, and another attempt may find it.
         """
         if not activity.info().is_local:  # only our own workflows have local activities here
-            await self._conversations.opening(this_run())
+            given = await self._whole(given)
         try:
             self._reviewer.check_served(given, given.calls)
         except UnservedError as error:
@@ -65,6 +65,25 @@ class Authorize:
         verdicts = [_briefly(one.verdict, room) for one in reviewed]
         members = self._reviewer.members(given.agent, verdicts, given.above)
         return AuthorizeResult(verdicts=verdicts, identities=[one.identity for one in reviewed], members=members)
+
+    async def _whole(self, given: AuthorizeInput) -> AuthorizeInput:
+        """Returns the question with what stands in the run's history alone.
+
+        Raises:
+            ApplicationError: as `authorize` says.
+        """
+        run = this_run()
+        opening = await self._conversations.opening(run)
+        if not given.brief:
+            return given
+        try:
+            found = await self._conversations.calls(run, given.facts.step, given.decision, given.proposed)
+        except HistoryError as error:
+            raise ApplicationError(str(error), type=error.code) from error
+        proposed = {call.call_id: call for call in found}
+        calls = [proposed.get(call.call_id, call) for call in given.calls]
+        goal = opening.goal if opening.asked is None else opening.asked
+        return given.model_copy(update={"goal": goal, "calls": calls, "brief": False, "proposed": []})
 
     async def _before(self, given: AuthorizeInput) -> Before | None:
         """Returns what the run had read when it proposed the calls; None where no rule wants to know.

@@ -229,16 +229,33 @@ class Conversations:
         Raises:
             HistoryError: the history does not hold that call.
         """
+        [call] = await self.calls(run, given.step, given.decision, [given.call_id])
+        return call
+
+    async def calls(self, run: RunRef, step: int, digest: str, wanted: Sequence[str]) -> list[ProposedCall]:
+        """Returns calls of one decision as the model proposed them.
+
+        Args:
+            run: the run.
+            step: the decision's step.
+            digest: the decision's digest.
+            wanted: the ids of the calls.
+
+        Raises:
+            HistoryError: the history does not hold one of those calls.
+        """
         kept = await self._of(run)
         async with kept.lock:
             await self._found(run, kept)
-            decision = kept.last if kept.step == given.step else None
-            if decision is None or decision.digest(given.step) != given.decision:
-                decision = await self._decision(run, kept, given.step)
+            decision = kept.last if kept.step == step else None
+            if decision is None or decision.digest(step) != digest:
+                decision = await self._decision(run, kept, step)
         calls = {call.call_id: call for call in decision.calls} if decision else {}
-        if given.call_id not in calls:
-            raise HistoryError(f"the history holds no call {given.call_id}")
-        return calls[given.call_id].model_copy()  # so that its parsed arguments are not kept, uncounted
+        for call_id in wanted:
+            if call_id not in calls:
+                raise HistoryError(f"the history holds no call {call_id}")
+        # Copied, so that their parsed arguments are not kept, uncounted.
+        return [calls[call_id].model_copy() for call_id in wanted]
 
     async def _decision(self, run: RunRef, kept: _Conversation, step: int) -> Decision | None:
         """Reads the decision of a step; the link before has made the one that this link began with."""

@@ -298,7 +298,7 @@ class _Outbound(WorkflowOutboundInterceptor):
     def _listen(self, handle: ActivityHandle[Any], name: str, args: Sequence[Any]) -> None:
         notes = self._of[workflow.info().run_id]
         given = args[0] if args else None
-        if name == names.AUTHORIZE and isinstance(given, AuthorizeInput):
+        if name == names.AUTHORIZE and isinstance(given, AuthorizeInput) and not given.brief:
             _when_done(handle, AuthorizeResult, notes.asked(given))
         elif name == names.ACT and isinstance(given, ActInput):
             _when_done(handle, ToolResult, functools.partial(notes.acted, given))

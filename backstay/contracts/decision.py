@@ -49,6 +49,10 @@ class ProposedCall(Contract):
         arguments: Any = whole_numbers(self.parsed) if self.whole else self.parsed
         return f"{self.tool}\n{canonical(arguments)}"
 
+    def without_arguments(self) -> "ProposedCall":
+        """Returns the same call without its arguments, for whoever finds them in the history."""
+        return ProposedCall(call_id=self.call_id, tool=self.tool, arguments="")
+
     def edited(self, arguments: Mapping[str, Any]) -> "ProposedCall":
         """Returns the same call with other arguments."""
         # Built anew: a copy would keep what was parsed of the old ones.

@@ -1,6 +1,6 @@
 """May this call run? The call as policy sees it, and the input and result of `authorize`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -146,7 +146,8 @@ class AuthorizeInput(Contract):
     over many runs before each call, as ledgers told them, by call, meter and period; those of a call that ledgers hold
     include the calls before it, and `uncounted` lists the calls that they do not hold. `decision` is the short digest
     of the decision that proposed the calls, and `origins` says where the values of those come from that were judged
-    before. `above` are the agents of runs above, whose rules hold too.
+    before. `above` are the agents of runs above, whose rules hold too. `brief` says that the goal is left out, and
+    `proposed` names the calls of which the arguments are: the history holds them once.
     """
 
     run_id: str
@@ -158,6 +159,8 @@ class AuthorizeInput(Contract):
     facts: RunFacts
     now: int
     calls: list[ProposedCall]
+    brief: bool = False
+    proposed: list[str] = Field(default_factory=list[str])
     consents: dict[str, Consent] = Field(default_factory=dict[str, Consent])
     tools: dict[str, str] = Field(description="digest of each admitted tool's schema, by name")
     any_tool: bool = False
@@ -168,6 +171,17 @@ class AuthorizeInput(Contract):
     decision: str = ""
     origins: dict[str, Origins] = Field(default_factory=dict[str, Origins])
     above: list[Above] = Field(default_factory=list[Above])
+
+    def in_brief(self, edited: Collection[str] = ()) -> "AuthorizeInput":
+        """Returns the same without what the history holds already: the goal, and arguments as they were proposed.
+
+        Args:
+            edited: the ids of calls that people have changed.
+        """
+        edited = {*edited, *(call_id for call_id, consent in self.consents.items() if consent.editors)}
+        proposed = [call.call_id for call in self.calls if call.call_id not in edited]
+        calls = [call if call.call_id in edited else call.without_arguments() for call in self.calls]
+        return self.model_copy(update={"goal": "", "calls": calls, "brief": True, "proposed": proposed})
 
 
 class AuthorizeResult(Verdicts):

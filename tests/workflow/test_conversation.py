@@ -222,7 +222,8 @@ async def test_a_late_step_costs_no_more_history_than_an_early_one(workshop: Ope
     script = [Reply("thinking", calls=[Call("mark", {"text": f"{n:05}" * 20})]) for n in range(STEPS - 1)]
     async with workshop([*script, Reply("done")], LONG) as shop:
         steps = await long_run(shop)
-    assert max(len(step) for step in steps[:-1]) <= 14
+    # Where a busy machine took its time to judge, the verdict is asked for by an activity of its own.
+    assert max(len(step) for step in steps[:-1]) <= 20
     assert median(len(step) for step in steps[:-1]) <= 12
     early, late = steps[5:15], steps[-12:-2]
     assert abs(median(map(size_of, early)) - median(map(size_of, late))) <= 64

@@ -1,6 +1,6 @@
 """Asks policy for its verdicts over the calls of a decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from temporalio import workflow
@@ -19,7 +19,7 @@ from backstay.kernel.verdict import Code, Outcome, Verdict
 from .. import options
 from ..outcome import nothing_done
 from .changes import judges_by_activities
-from .early import early_verdicts
+from .early import early_verdicts, heard
 from .live import LiveRun
 from .running import activity_error, unreadable
 from .served import lost, served
@@ -84,7 +84,8 @@ async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -
     try:
         if not judges_by_activities():
             return _answers(run, [call], await _here(given))[0]
-        return _answers(run, [call], await _asked(run, given, judge_now_id(call.call_id, run.judged_now)))[0]
+        activity_id = judge_now_id(call.call_id, run.judged_now)
+        return _answers(run, [call], await _asked(run, given, activity_id, edited=[call.call_id]))[0]
     except ActivityError as error:
         if nothing_done(error) or (judges_by_activities() and run.record.interrupted):
             raise
@@ -111,8 +112,10 @@ async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
         return [replace(one, interrupted=interrupted) for one in _denied(run, calls)]
 
 
-async def _asked(run: LiveRun, given: AuthorizeInput, activity_id: str) -> AuthorizeResult:
-    """Asks whichever worker takes the question.
+async def _asked(
+    run: LiveRun, given: AuthorizeInput, activity_id: str, edited: Collection[str] = ()
+) -> AuthorizeResult:
+    """Asks whichever worker takes the question; `edited` are the calls that people have changed.
 
     Raises:
         ActivityError: it gave no answer, or the run was interrupted.
@@ -122,7 +125,10 @@ async def _asked(run: LiveRun, given: AuthorizeInput, activity_id: str) -> Autho
         # While others were asked about the run may have been killed, or its time be over.
         if run.record.interrupted:
             raise activity_error("the run was interrupted", names.AUTHORIZE, activity_id) from CancelledError()
-        return await run.running.execute(names.AUTHORIZE, given, AuthorizeResult, how)
+        brief = given.in_brief(edited)
+        answer = await run.running.execute(names.AUTHORIZE, brief, AuthorizeResult, how)
+        heard(given, answer)
+        return answer
 
 
 async def _here(given: AuthorizeInput) -> AuthorizeResult:

@@ -14,7 +14,7 @@ from backstay.contracts.policy import AuthorizeInput, AuthorizeResult, RunFacts
 from .live import LiveRun
 
 LISTENS = "__backstay_early_verdicts"
-"""The name under which a replay hears of questions that no activity was asked."""
+"""The name under which a replay hears of questions that no activity was asked as they stand."""
 FRESH_SECONDS = 10
 """A verdict that is older is asked for again: a run may stand still for days between a decision and its calls."""
 
@@ -51,10 +51,15 @@ def early_verdicts(run: LiveRun, asked: AuthorizeInput) -> AuthorizeResult | Non
     if before is None or judged is None or not _answers(before, judged, asked):
         return None
     found = AuthorizeResult(verdicts=judged.verdicts, identities=judged.identities, members=judged.members)
+    heard(asked, found)
+    return found
+
+
+def heard(asked: AuthorizeInput, found: AuthorizeResult) -> None:
+    """Lets a replay hear a question that no activity was asked as it stands, and the answer to it."""
     functions = cast("dict[str, Listen]", workflow.extern_functions())  # pyright: ignore[reportUnknownMemberType]
     if listen := functions.get(LISTENS):
         listen(asked, found)
-    return found
 
 
 def _answers(before: Beforehand, judged: EarlyVerdicts, asked: AuthorizeInput) -> bool:

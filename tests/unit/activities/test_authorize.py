@@ -171,3 +171,20 @@ async def traced(world: World, *calls: ProposedCall, **changes: Any) -> Authoriz
     world.history.decisions[1] = decision
     world.history.inputs[1] = DecideInput(step=1, run_key="key", max_output_tokens=50, attempts=2)
     return await world.authorized(*calls, decision=decision.digest(1), **changes)
+
+
+async def test_a_brief_question_is_answered_as_the_whole_one(world: World) -> None:
+    decision = Decision(calls=[proposed()])
+    world.history.decisions[1] = decision
+    whole = world.question(*decision.calls, decision=decision.digest(1))
+    authorize = Authorize(world.conversations, world.reviewer).authorize
+    answers = [await world.env.run(authorize, given) for given in (whole, whole.in_brief())]
+    assert answers[0] == answers[1]
+    assert answers[0].verdicts[0].code is Code.PERMITTED
+
+
+async def test_a_brief_question_about_a_call_that_the_history_does_not_show_yet_is_asked_again(world: World) -> None:
+    authorize = Authorize(world.conversations, world.reviewer).authorize
+    with pytest.raises(ApplicationError, match="no call 1-0") as refused:
+        await world.env.run(authorize, world.question(proposed()).in_brief())
+    assert (refused.value.type, refused.value.non_retryable) == ("HistoryError", False)

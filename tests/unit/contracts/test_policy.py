@@ -54,3 +54,12 @@ def test_the_facts_of_a_run_count_neither_the_calls_that_are_judged_nor_what_was
     assert (facts.tool_calls_60s, facts.taint, facts.exposure) == ({"pay": 1}, ["untrusted", "web"], {"paid": 14})
     assert RunFacts.of(state, calls, 2_000, {"paid": 5}).exposure == {"paid": 5}
     assert RunFacts.of(state, calls, 70_000).tool_calls_60s == {"pay": 0}
+
+
+def test_a_brief_question_leaves_out_what_the_history_holds_and_keeps_what_people_changed() -> None:
+    calls = [ProposedCall(call_id=f"1-{number}", tool="pay", arguments='{"n":1}', wire_id="w") for number in range(3)]
+    asked = ASKED.model_copy(update={"calls": calls, "consents": {"1-1": Consent(editors=["ann"])}})
+    brief = asked.in_brief(["1-2"])
+    assert (brief.goal, brief.brief, brief.proposed) == ("", True, ["1-0"])
+    assert [call.arguments for call in brief.calls] == ["", '{"n":1}', '{"n":1}']
+    assert (asked.goal, asked.brief, asked.proposed) == ("go", False, [])
