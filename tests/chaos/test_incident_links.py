@@ -18,8 +18,8 @@ from .stopped_fleet import TOML, TOOLS, WHO, StoppedFleet, monotonic, stopped_fl
 from .worker_process import SOAK
 
 Run = WorkflowHandle[Any, Any]
-RUNS = 200 if SOAK else 6
-FREEZES = 5 if SOAK else 0
+RUNS = 120 if SOAK else 6
+FREEZES = 2 if SOAK else 0
 LINK_EVENTS = 24
 """A link lasts for one or two steps, or for the second that the engine lets pass between the starts of two."""
 LATEST = 5.0
