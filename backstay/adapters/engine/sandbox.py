@@ -10,7 +10,8 @@ from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-AHEAD = "a worker was lost, and the run has not gone on since: ask again"
+from backstay.contracts import names
+
 _REMEMBERED = 1_000
 
 _CHECKED: set[tuple[type, frozenset[str]]] = set()
@@ -95,7 +96,7 @@ class _LeanInstance(WorkflowInstance):
         """Lets the workflow go on; what comes to one that has run ahead is refused, and drops it."""
         if self._ahead.refuses(act):
             refused = WorkflowActivationCompletion(run_id=act.run_id)
-            refused.failed.failure.message = AHEAD
+            refused.failed.failure.message = names.ASK_AGAIN
             return refused
         return self._sandboxed.activate(act)
 
