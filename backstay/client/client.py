@@ -25,6 +25,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from backstay.adapters.engine.asking import queried
 from backstay.adapters.engine.errors import in_our_words, result_of_failure, takes_no_update
 from backstay.adapters.engine.executions import described
 from backstay.adapters.engine.links import pages
@@ -358,7 +359,7 @@ class BackstayClient:
     async def _query(self, run_id: str, name: str, *given: Any, link: str = "") -> Any:
         timeout = timedelta(seconds=self.patience)
         async with self._answering(run_id):
-            return await self._handle(run_id, link).query(name, args=given, rpc_timeout=timeout)
+            return await queried(self._handle(run_id, link), name, given, timeout)
 
     @contextlib.asynccontextmanager
     async def _answering(self, run_id: str) -> AsyncGenerator[None]:

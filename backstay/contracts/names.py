@@ -130,3 +130,7 @@ def effects_queue(task_queue: str) -> str:
 def model_queue(account: str) -> str:
     """Returns the task queue over which the model calls of a provider's account go, those of all fleets."""
     return f"model-{account}"
+
+
+ASK_AGAIN: Final = "a worker was lost, and the run has not gone on since: ask again"
+"""Says why a worker refuses a query: it has not got the run's next task, and would answer what is not so yet."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from backstay.adapters.engine.dev_server import DevServer
@@ -42,7 +42,7 @@ async def answered(client: Client, run: str, books: Path) -> tuple[dict[str, Any
     ended = asyncio.ensure_future(handle.result())
     while not ended.done():
         await asyncio.wait({ended}, timeout=0.3)
-        with contextlib.suppress(RPCError, asyncio.TimeoutError):  # no worker may be there just now
+        with contextlib.suppress(RPCError, WorkflowQueryFailedError, asyncio.TimeoutError):  # no worker just now
             async with asyncio.timeout(5):
                 status: Any = {} if ended.done() else await handle.query("status")
             for one in status.get("pending_approvals", []):
