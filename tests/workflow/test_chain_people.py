@@ -71,6 +71,7 @@ class People:
                 await self.signal(name, {"by": "olga", "reason": f"signal {self.sent}"})
 
 
+@pytest.mark.soak
 async def test_messages_of_all_kinds_count_once_whichever_link_takes_them(workshop: Opener) -> None:
     rounds = [[Call("note", {"text": f"n{n}"}), Call("mark", {"text": f"m{n}"})] for n in range(ROUNDS)]
     script = [*[Reply(f"round {n}", calls=calls) for n, calls in enumerate(rounds)], Reply("done")]
