@@ -1,6 +1,7 @@
 """Asks policy for its verdicts over the calls of a decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from temporalio import workflow
@@ -8,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.delegate import asked_by_person, parent_of
 from backstay.contracts.metering import Metered
@@ -20,6 +22,7 @@ from .. import options
 from ..outcome import nothing_done
 from .early import early_verdicts
 from .live import LiveRun
+from .parked import DecisionStand, Stand
 from .running import activity_error, unreadable
 from .served import lost, served
 from .words import names_words, summary
@@ -51,10 +54,14 @@ async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[st
     asked = question(run, calls, counted)
     if (early := early_verdicts(run, asked)) is not None:
         return _answers(run, asked.calls, early)
-    return await _judged(run, asked)
+    # What ledgers have counted is not counted again by the next link.
+    stand = DecisionStand(lambda: True, CarriedAsking(proposed=list(calls)))
+    return await _judged(run, asked, nullcontext if counted else lambda: run.parked.deciding(stand))
 
 
-async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted: Metered | None) -> Judged:
+async def judge_released(
+    run: LiveRun, before: Judged, consent: Consent, counted: Metered | None, stand: Stand | None = None
+) -> Judged:
     """Returns the verdict over a call that people said yes to.
 
     Args:
@@ -62,11 +69,14 @@ async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted
         before: the call as it was judged before: what has come since vouches for none of its values.
         consent: the yes.
         counted: what ledgers told of the call.
+        stand: where the call stands meanwhile, so that another link asks in place of this one.
     """
     call, origins = before.call, before.verdict.origins
     asked = question(run, [call], {call.call_id: counted} if counted else {})
     known = {call.call_id: origins} if origins else {}
-    return (await _judged(run, asked.model_copy(update={"consents": {call.call_id: consent}, "origins": known})))[0]
+    asked = asked.model_copy(update={"consents": {call.call_id: consent}, "origins": known})
+    waits = (lambda: run.parked.at(call.call_id, stand)) if stand else nullcontext
+    return (await _judged(run, asked, waits))[0]
 
 
 async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -> Judged:
@@ -84,7 +94,9 @@ async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -
         return _denied(run, [call])[0]
 
 
-async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
+async def _judged(
+    run: LiveRun, asked: AuthorizeInput, waits: Callable[[], AbstractContextManager[None]]
+) -> list[Judged]:
     elsewhere, calls = False, asked.calls
 
     async def ask(any_tool: bool) -> AuthorizeResult:
@@ -102,7 +114,7 @@ async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
         return await run.running.execute(names.AUTHORIZE, given, AuthorizeResult, how)
 
     try:
-        return _answers(run, calls, await served(run, ask))
+        return _answers(run, calls, await served(run, ask, waits))
     except ActivityError as error:
         lost(run, error)
         return _denied(run, calls)
