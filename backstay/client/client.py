@@ -31,6 +31,7 @@ from backstay.adapters.engine.executions import described
 from backstay.adapters.engine.links import pages
 from backstay.client.connection import connect
 from backstay.client.earlier import joined
+from backstay.client.moved import delivered
 from backstay.client.overview import Overview, overview_of
 from backstay.client.run import Run
 from backstay.client.signing import Signer, proven, proven_start
@@ -328,8 +329,11 @@ class BackstayClient:
             name: the message's name.
             message: its payload; a `CrowdedError` has both.
         """
+        timeout = timedelta(seconds=self.patience)
         with in_our_words(self.temporal, run_id):
-            await self._handle(run_id).signal(name, message, rpc_timeout=timedelta(seconds=self.patience))
+            await delivered(
+                self.temporal, run_id, lambda: self._handle(run_id).signal(name, message, rpc_timeout=timeout)
+            )
 
     async def workers(self) -> int:
         """Counts the workers that polled the task queue for runs within about the last minute."""
@@ -400,10 +404,14 @@ class BackstayClient:
     async def _update(self, run_id: str, name: str, model: type[Contract], given: Mapping[str, Any]) -> Any:
         message = plain(await self._signed(run_id, name, _message(model, given)))
         timeout = timedelta(seconds=self.patience)
+
+        async def send() -> Any:
+            return await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
+
         async with self._answering(run_id):
             try:
                 async with asyncio.timeout(self.patience + 1):
-                    return await self._handle(run_id).execute_update(name, message, rpc_timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
+                    return await delivered(self.temporal, run_id, send)
             except TimeoutError:
                 raise NoWorkerError(run_id) from None
             except (RPCError, WorkflowUpdateFailedError) as error:

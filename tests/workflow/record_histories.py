@@ -88,6 +88,10 @@ SCRIPTS: dict[str, Script] = {
     "denied_beside": [Reply(calls=[Call("note", {"text": "a"}), *[Call("hammer")] * 3]), Reply("done")],
     "archived": [*[Reply(calls=[Call("note", {"text": text})]) for text in "abc"], Reply("done")],
     "first_link": [Reply(f"look {n}", calls=[Call("note", {"text": f"{n}"})]) for n in range(4)] + [Reply("done")],
+    "waiting_link": [
+        Reply("two at once", calls=[Call("note", {"text": "b"}), Call("mark", {"text": "a"})]),
+        Reply("done"),
+    ],
     "odd_messages": [Reply(calls=[Call("mark", {"text": "a"})]), Reply("done")],
     "compacted": [*[Reply(calls=[Call("huge", {"size": 1_000 + n})]) for n in range(8)], Reply("done")],
     "kept_open": [Reply("the first answer"), Reply(calls=[Call("note", {"text": "b"})]), Reply("the second answer")],
@@ -102,8 +106,11 @@ OLDER = frozenset({"equal_calls", "denied_beside", "odd_messages", "judged_withi
 ARCHIVED: dict[str, dict[str, Any]] = {
     "archived": {"archive": "archive", "archive_every": 12},
     "first_link": {"link_events": 30},
+    "waiting_link": {"link_events": 40},
 }
 """Runs with settings of their own: those of the archive, which other runs pay nothing for."""
+NEXT_LINKS = {"first_link": "second_link", "waiting_link": "waiting_next"}
+"""Runs that go on in another link, and the name of that link's history."""
 
 SHARED: dict[str, tuple[str, int]] = {"effect_held": ("brief", 2), "effect_failed": ("moody", 1)}
 """Effects that identical calls share: the tool of the agent `clerk`, and how many runs call it."""
@@ -219,6 +226,18 @@ async def kept_open(handle: Handle) -> None:
     await handle.execute_update("say", {"by": "rita", "close": True})
 
 
+async def waits_in_two_links(handle: Handle) -> None:
+    """An approval is opened in one link, and answered in the next one."""
+
+    async def pending() -> list[dict[str, Any]]:
+        return (await handle.query("status"))["pending_approvals"]
+
+    [approval] = await until(pending)
+    while (await handle.query("status"))["link"] == 1:
+        await handle.execute_update("resume", {"by": "olga"})
+    await handle.execute_update("approve", {"approval_id": approval["approval_id"], "by": "olga"})
+
+
 async def cancelled(handle: Handle) -> None:
     await effect("begin a")
     await handle.cancel()
@@ -235,6 +254,7 @@ RUNS: dict[str, Callable[[Handle], Awaitable[None]] | None] = {
     "asked": asked,
     "kept_open": kept_open,
     "first_link": None,
+    "waiting_link": waits_in_two_links,
     "invalid_input": None,
 }
 
@@ -264,12 +284,12 @@ async def record(runtime: LocalRuntime, name: str) -> None:
     if meanwhile := RUNS[name]:
         await meanwhile(handle)
     await keep(handle, name)
-    if name == "first_link":
+    if name in NEXT_LINKS:
         links = [runtime.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)]
         first = await links[0].fetch_history()
         await keep_so_far(links[0], name)
         following = first.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-        await keep_so_far(runtime.client.get_workflow_handle(handle.id, run_id=following), "second_link")
+        await keep_so_far(runtime.client.get_workflow_handle(handle.id, run_id=following), NEXT_LINKS[name])
 
 
 async def record_effect(runtime: LocalRuntime, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, DescribeWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
@@ -51,14 +52,17 @@ async def links_of(shop: Workshop, handle: Handle) -> list[str]:
         found.append(following)
 
 
+@pytest.mark.soak
 async def test_a_run_over_many_links_equals_the_same_run_in_one(workshop: Opener) -> None:
     async with workshop(script(STEPS), LONG, link_events=20_000) as shop:
         handle = await shop.start()
+        await handle.result()  # however long it takes
         alone = await shop.result(handle)
         items, _ = await told(shop, handle)
         asked = [request.raw for request in shop.model.requests]
     async with workshop(script(STEPS), LONG, link_events=STEPS * 2) as shop:
         handle = await shop.start()
+        await handle.result()
         result = await shop.result(handle)
         assert len(await links_of(shop, handle)) > 4
         chained, records = await told(shop, handle)

@@ -6,6 +6,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from backstay.adapters.archive.place import Folder
 from backstay.adapters.archive.store import Sealing, Store
 from backstay.client import said, trails
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    import pytest
     from temporalio.client import Client
 
     from backstay.adapters.engine.executions import Execution
@@ -54,6 +55,7 @@ async def forgotten(shop: Workshop, run_id: str, links: Sequence[str], monkeypat
     monkeypatch.setattr(said, "described", described)
 
 
+@pytest.mark.soak
 async def test_what_temporal_has_forgotten_is_read_in_the_archive(
     workshop: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +93,7 @@ async def test_what_temporal_has_forgotten_is_read_in_the_archive(
         assert found.items[-1].text == "done"
 
 
+@pytest.mark.soak
 async def test_a_run_that_temporal_has_forgotten_is_read_in_the_archive_alone(
     workshop: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from backstay.client.client import BackstayClient
 from backstay.testing import Call, Reply
 
@@ -25,6 +27,7 @@ groups = { ops = ["olga"] }
 """
 
 
+@pytest.mark.soak
 async def test_messages_of_all_kinds_are_taken_once_over_many_links(workshop: Opener) -> None:
     steps = LINKS * 5
     async with workshop(script(steps), LONG + GRANTED, link_events=40) as shop:

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from backstay.client.moved import delivered
 from backstay.kernel.audit import AuditHead, verify
 from backstay.testing import Call, Reply
 
@@ -29,6 +30,8 @@ speakers = "ops"
 require = { note = "ops", mark = "both:2" }
 budget = "ops"
 groups = { ops = ["olga", "oscar"], both = ["ann", "ben"] }
+[stop]
+denials = 60
 """
 
 
@@ -45,12 +48,13 @@ class People:
     async def update(self, name: str, message: Any) -> Any:
         """Sends an update."""
         self.sent += 1
-        return await self.latest.execute_update(name, message)
+        client = self.shop.runtime.client
+        return await delivered(client, self.handle.id, lambda: self.latest.execute_update(name, message))
 
     async def signal(self, name: str, message: Any) -> None:
         """Sends a signal."""
         self.sent += 1
-        await self.latest.signal(name, message)
+        await delivered(self.shop.runtime.client, self.handle.id, lambda: self.latest.signal(name, message))
 
     async def is_refused(self, name: str, message: Any, code: str) -> None:
         """Sends a message that is refused, as an update and as a signal."""
@@ -71,6 +75,7 @@ class People:
                 await self.signal(name, {"by": "olga", "reason": f"signal {self.sent}"})
 
 
+@pytest.mark.soak
 async def test_messages_of_all_kinds_count_once_whichever_link_takes_them(workshop: Opener) -> None:
     rounds = [[Call("note", {"text": f"n{n}"}), Call("mark", {"text": f"m{n}"})] for n in range(ROUNDS)]
     script = [*[Reply(f"round {n}", calls=calls) for n, calls in enumerate(rounds)], Reply("done")]

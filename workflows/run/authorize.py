@@ -1,6 +1,7 @@
 """Asks policy for its verdicts over the calls of a decision."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from temporalio import workflow
@@ -8,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from backstay.contracts import names
+from backstay.contracts.carried_call import CarriedAsking
 from backstay.contracts.decision import ProposedCall
 from backstay.contracts.delegate import asked_by_person, parent_of
 from backstay.contracts.metering import Metered
@@ -21,6 +23,7 @@ from ..outcome import nothing_done
 from .changes import judges_by_activities
 from .early import early_verdicts, heard
 from .live import LiveRun
+from .parked import DecisionStand, Stand
 from .running import activity_error, unreadable
 from .served import lost, served
 from .words import names_words, summary
@@ -54,10 +57,14 @@ async def judge(run: LiveRun, calls: Sequence[ProposedCall], counted: Mapping[st
     asked = question(run, calls, counted)
     if (early := early_verdicts(run, asked)) is not None:
         return _answers(run, asked.calls, early)
-    return await _judged(run, asked)
+    # What ledgers have counted is not counted again by the next link.
+    stand = DecisionStand(lambda: True, CarriedAsking(proposed=list(calls)))
+    return await _judged(run, asked, nullcontext if counted else lambda: run.parked.deciding(stand))
 
 
-async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted: Metered | None) -> Judged:
+async def judge_released(
+    run: LiveRun, before: Judged, consent: Consent, counted: Metered | None, stand: Stand | None = None
+) -> Judged:
     """Returns the verdict over a call that people said yes to.
 
     Args:
@@ -65,11 +72,14 @@ async def judge_released(run: LiveRun, before: Judged, consent: Consent, counted
         before: the call as it was judged before: what has come since vouches for none of its values.
         consent: the yes.
         counted: what ledgers told of the call.
+        stand: where the call stands meanwhile, so that another link asks in place of this one.
     """
     call, origins = before.call, before.verdict.origins
     asked = question(run, [call], {call.call_id: counted} if counted else {})
     known = {call.call_id: origins} if origins else {}
-    return (await _judged(run, asked.model_copy(update={"consents": {call.call_id: consent}, "origins": known})))[0]
+    asked = asked.model_copy(update={"consents": {call.call_id: consent}, "origins": known})
+    waits = (lambda: run.parked.at(call.call_id, stand)) if stand else nullcontext
+    return (await _judged(run, asked, waits))[0]
 
 
 async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -> Judged:
@@ -92,7 +102,9 @@ async def judge_now(run: LiveRun, call: ProposedCall, counted: Metered | None) -
         return _denied(run, [call])[0]
 
 
-async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
+async def _judged(
+    run: LiveRun, asked: AuthorizeInput, waits: Callable[[], AbstractContextManager[None]]
+) -> list[Judged]:
     again, calls = False, asked.calls
     activity_id, by_activities = authorize_id(calls[0].call_id), judges_by_activities()
 
@@ -105,7 +117,7 @@ async def _judged(run: LiveRun, asked: AuthorizeInput) -> list[Judged]:
         return await _asked(run, asked.model_copy(update=now), activity_id)
 
     try:
-        return _answers(run, calls, await served(run, ask))
+        return _answers(run, calls, await served(run, ask, waits))
     except ActivityError as error:
         lost(run, error)
         interrupted = by_activities and run.record.interrupted

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 from backstay.contracts.admission import Admission
 from backstay.contracts.carry import Carried
-from backstay.kernel.history import Extent, rolls_over
+from backstay.kernel.history import MOST_IN_ALL, Extent, rolls_over
 
 from .messages import Messages
 
@@ -21,10 +21,16 @@ class Chain:
         """When the engine took the first link, in milliseconds since the epoch."""
         self._messages = messages
         self._refused_at = 0
+        self._has_all = carried is None
 
     def opens(self) -> None:
         """Counts growth from now on: the history has all that was handed on."""
-        self.opened = self._extent()
+        self.opened, self._has_all = self._extent(), True
+
+    @property
+    def handed(self) -> int:
+        """The bytes that the link before has handed on; as long as they are being written, as many as may come."""
+        return self.opened.size if self._has_all else MOST_IN_ALL
 
     def due(self, admission: Admission) -> bool:
         """Tells whether another link is to go on with the run; never in a run that was admitted without links."""

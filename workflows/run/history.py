@@ -19,7 +19,7 @@ async def guard(record: Record, messages: Messages, chain: Chain) -> None:
     # Both figures stand in the history with every workflow task, so that a replay reads the same ones.
     await workflow.wait_condition(
         lambda: nearly_full(
-            info.get_current_history_size(), info.get_current_history_length(), messages.signals, chain.opened.size
+            info.get_current_history_size(), info.get_current_history_length(), messages.signals, chain.handed
         )
     )
     ends = record.closed or record.interrupted

@@ -115,7 +115,8 @@ async def _answered(run: LiveRun, approvals: Approvals, hold: CallHold, asking: 
     agrees: Counts = approval.agreed if approval.kind is ApprovalKind.EXPOSURE else {}
     if not await hold.counted_again(asking.judged.call, agrees):
         return Refused(_refusal(approval, ApprovalEnd.INTERRUPTED))
-    judged = await judge_released(run, asking.judged, consent, hold.metered)
+    unjudged = Stand(lambda: True, lambda: asking.carried(run, hold, "asked"))
+    judged = await judge_released(run, asking.judged, consent, hold.metered, unjudged)
     if judged.interrupted:
         return Refused(_refusal(approval, ApprovalEnd.INTERRUPTED))
     run.apply(CallJudged(judged.call.call_id, judged.call.tool, judged.verdict))

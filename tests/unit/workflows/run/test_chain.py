@@ -8,7 +8,8 @@ import pytest
 from temporalio import workflow
 
 from backstay.contracts.admission import Admission, LinkSpec
-from backstay.kernel.history import Extent
+from backstay.contracts.carry import Carried
+from backstay.kernel.history import Extent, nearly_full
 from workflows.run.chain import Chain
 from workflows.run.live import LiveRun
 from workflows.run.messages import Messages
@@ -94,3 +95,13 @@ def test_a_run_that_has_too_much_to_take_along_looks_again_later(
 def test_the_engine_may_suggest_it_earlier(due: Callable[[], bool], history: History) -> None:
     history.events, history.suggested = 10, True
     assert due()
+
+
+def test_a_long_conversation_that_is_being_handed_on_does_not_fill_a_history(run: LiveRun, history: History) -> None:
+    messages = Messages(run.record, run.clock, [], Proofs(run.record, run.clock, run.running, None))
+    chain = Chain(messages, Carried.model_construct(link=2, begun_ms=1))
+    history.size = 20_000_000
+    assert not nearly_full(history.size, 100, handed=chain.handed)
+    chain.opens()
+    assert (chain.link, chain.handed) == (2, 20_000_000)
+    assert nearly_full(46_000_000, 100, handed=chain.handed)
