@@ -7,12 +7,14 @@ import signal
 import sqlite3
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from backstay.adapters.engine.asking import queried
 from backstay.adapters.engine.dev_server import dev_server, free_port
 from backstay.client.connection import connect
 from backstay.contracts.names import AGENT_RUN
@@ -232,7 +234,9 @@ class Shop:
         return any(one.startswith("act-") for one in ids)
 
     async def _pending(self, run: str) -> list[dict[str, Any]]:
-        return (await self._client.get_workflow_handle(run).query("status"))["pending_approvals"]
+        return (await queried(self._client.get_workflow_handle(run), "status", (), timedelta(seconds=10)))[
+            "pending_approvals"
+        ]
 
     async def _answer(self, handle: WorkflowHandle[Any, Any], approval: dict[str, Any]) -> None:
         approval_id = approval["approval_id"]

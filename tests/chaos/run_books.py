@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from backstay.adapters.engine.asking import queried
 from backstay.contracts.budget import Spent
 from backstay.contracts.run import RunResult
 from backstay.kernel.audit import AuditHead, verify
@@ -61,7 +63,7 @@ async def audit_of(handle: WorkflowHandle[Any, Any]) -> list[dict[str, Any]]:
     after: int | None = 0
     while after is not None:
         try:
-            page = await handle.query("audit", {"after": after})
+            page = await queried(handle, "audit", [{"after": after}], timedelta(seconds=10))
         except RPCError as error:
             if error.status not in UNANSWERED:
                 raise

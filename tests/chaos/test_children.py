@@ -3,11 +3,13 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
+from backstay.adapters.engine.asking import queried
 from backstay.adapters.engine.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.contracts.run import RunResult
@@ -64,8 +66,12 @@ async def test_children_with_killed_workers_return_their_rest_once(
                 await asyncio.sleep(0.05)
             await worker.dies()
         result = RunResult.model_validate(await handle.result())
-        status = await handle.query("status")
-        ended = [record for record in (await handle.query("audit"))["items"] if record["event"] == "child_ended"]
+        status = await queried(handle, "status", (), timedelta(seconds=10))
+        ended = [
+            record
+            for record in (await queried(handle, "audit", (), timedelta(seconds=10)))["items"]
+            if record["event"] == "child_ended"
+        ]
         read = sum(tokens for _, tokens, _ in model.served)
         written = sum(tokens for _, _, tokens in model.served)
     assert (result.status, result.answer) == ("completed", "led")

@@ -3,12 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
+from backstay.adapters.engine.asking import queried
 from backstay.adapters.engine.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN, APPROVE, GRANTS
 from backstay.kernel.keys import grants_id
@@ -76,6 +78,6 @@ async def test_a_worker_that_dies_during_a_use_draws_one_use_and_the_call_is_mad
 
 async def first_question(handle: WorkflowHandle[Any, Any]) -> str:
     async with asyncio.timeout(60):
-        while not (pending := (await handle.query("status"))["pending_approvals"]):
+        while not (pending := (await queried(handle, "status", (), timedelta(seconds=10)))["pending_approvals"]):
             await asyncio.sleep(0.1)
     return pending[0]["approval_id"]

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from backstay.adapters.engine.asking import queried
 from backstay.adapters.engine.dev_server import DevServer
 from backstay.contracts.names import AGENT_RUN
 from backstay.testing import Call, Reply, ScriptedModel
@@ -44,7 +46,7 @@ async def answered(client: Client, run: str, books: Path) -> tuple[dict[str, Any
         await asyncio.wait({ended}, timeout=0.3)
         with contextlib.suppress(RPCError, WorkflowQueryFailedError, asyncio.TimeoutError):  # no worker just now
             async with asyncio.timeout(5):
-                status: Any = {} if ended.done() else await handle.query("status")
+                status: Any = {} if ended.done() else await queried(handle, "status", (), timedelta(seconds=10))
             for one in status.get("pending_approvals", []):
                 assert one["kind"] == "outcome_unknown"
                 if one["approval_id"] in asked:
