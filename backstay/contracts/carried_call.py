@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class CarriedHold(Contract):
-    """What is held for a call that waits, as `CallHold` has it.
+    """Carries what is held for a call that waits, as `CallHold` has it.
 
     Attributes:
         usd: micro-dollars.

@@ -155,6 +155,10 @@ class StoppedFleet:
         file = self.folder / "begun"
         return [Mark(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
 
+    def done_twice(self) -> list[str]:
+        """The keys of effects that were done more than once."""
+        return [key for key, count in Counter(mark.key for mark in self.marks()).items() if count > 1]
+
     def open(self, gate: str) -> None:
         """Lets the calls at a gate go on."""
         (self.folder / gate).touch()

@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from .stopped_fleet import TOML, TOOLS, WHO, StoppedFleet, monotonic, stopped_fleet
+from .stopped_fleet import TOML, TOOLS, WHO, monotonic, stopped_fleet
 from .worker_process import SOAK
 
 RUNS = 500 if SOAK else 18
 FROZEN = 100 if SOAK else 12
 LATEST = 5.0
 """The seconds after a stop is in force in which an effect may still begin."""
-
-
-def assert_none_twice(fleet: StoppedFleet) -> None:
-    twice = [key for key, count in Counter(mark.key for mark in fleet.marks()).items() if count > 1]
-    assert not twice
 
 
 @pytest.mark.soak
@@ -47,7 +42,7 @@ async def test_a_stop_holds_and_accounts_for_every_run_though_the_command_and_th
         assert await fleet.results() == {"incident_stop": RUNS}
         last = fleet.last_effect()
         assert last < in_force + LATEST
-        assert_none_twice(fleet)
+        assert not fleet.done_twice()
         print(f"{RUNS} runs: last effect after {last - in_force:.2f} s, whole after {whole - in_force:.1f} s")
 
 
@@ -82,7 +77,7 @@ async def test_frozen_runs_survive_the_servers_death_and_finish_in_stages_with_n
         paid = Counter(mark.tool for mark in fleet.marks() if not mark.run.startswith("steps"))
         kinds = Counter(run.id.partition("-")[0] for run in fleet.runs)
         assert paid == {"transfer": kinds["approval"], "pay": kinds["model"] + kinds["call"]}
-        assert_none_twice(fleet)
+        assert not fleet.done_twice()
 
 
 async def test_a_stop_of_a_tool_holds_its_calls_and_all_others_go_on(
@@ -103,4 +98,4 @@ async def test_a_stop_of_a_tool_holds_its_calls_and_all_others_go_on(
         assert max(mark.at for mark in fleet.marks() if mark.tool == "look") > in_force
         await fleet.told("lift", incident.id, *WHO)
         assert await fleet.results() == {"completed": 6}
-        assert_none_twice(fleet)
+        assert not fleet.done_twice()

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,11 +97,6 @@ async def frozen_and_let_go(fleet: StoppedFleet, runs: Sequence[Run]) -> None:
     await lift_in_stages(fleet, report["incident_id"])
 
 
-def assert_none_twice(fleet: StoppedFleet) -> None:
-    twice = [key for key, count in Counter(mark.key for mark in fleet.marks()).items() if count > 1]
-    assert not twice
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(1800 if SOAK else 300)
 async def test_runs_that_are_frozen_on_their_way_from_link_to_link_stand_still_and_finish(
@@ -119,7 +113,7 @@ async def test_runs_that_are_frozen_on_their_way_from_link_to_link_stand_still_a
             await frozen_and_let_go(fleet, fleet.runs)
         fleet.enough = True
         assert await fleet.results() == {"completed": RUNS}
-        assert_none_twice(fleet)
+        assert not fleet.done_twice()
         print(f"{await links(fleet)} links")
 
 
@@ -136,5 +130,5 @@ async def test_no_run_slips_through_a_stop_by_going_from_link_to_link(
         assert {one["outcome"] for one in report["runs"]} <= {"stopped", "effect_unknown"}
         assert await fleet.refused("steps-late") == "IncidentStop"
         assert await fleet.results() == {"incident_stop": RUNS}
-        assert_none_twice(fleet)
+        assert not fleet.done_twice()
         print(f"{await links(fleet)} links")

@@ -3,12 +3,10 @@
 The tools and this test read one clock, so that a tool's own marks tell whether it went on after the kill.
 """
 
-import asyncio
 import itertools
-import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,22 +21,14 @@ from backstay.testing import Call, Failure, Reply, ScriptedModel
 from backstay.testing.model.script import Request
 from tests.chaos.worker_process import SOAK, worker_environment, working
 
+from .kills import BOUND, HANDING_OVER, LONG, MARKING, marked, p99, until
+
 KILLS = 200 if SOAK else 12
-BOUND = 1.0 if SOAK else 5.0
-"""The seconds from a kill to the silence of the tool and to the close; other tests share the machine in `make test`."""
-HANDING_OVER = 0.1 if SOAK else 0.5
-"""The seconds within which a call begins that was still wanted when the engine was asked, just before the kill."""
-PATIENCE = 60.0
 SIBLINGS = 8
 
-TOOLS = '''
-import asyncio, time
-from backstay.tools import ToolCall, tool
-
-def mark(call: ToolCall, word: str) -> None:
-    with open(call.metadata["marks"], "a") as marks:
-        marks.write(f"{word} {time.monotonic()}\\n")
-
+TOOLS = (
+    MARKING
+    + '''
 @tool(effect="write")
 async def work(call: ToolCall) -> str:
     """Works until it is cancelled."""
@@ -68,16 +58,15 @@ async def pay(call: ToolCall) -> str:
     mark(call, "begin")
     return "paid"
 '''
-TOML = """
-[budget]
-steps = 2_000
-tool_calls = 20_000
-tokens = 50_000_000
-usd = "50.00"
+)
+TOML = (
+    LONG
+    + """
 [approval]
 require = { pay = "finance" }
 groups = { finance = ["alice"] }
 """
+)
 
 
 def series(request: Request) -> Reply:
@@ -126,8 +115,7 @@ class Victim:
 
     def marked(self, word: str = "") -> list[float]:
         """The times of the tool's marks."""
-        lines = self.marks.read_text().splitlines() if self.marks.exists() else []
-        return [float(line.split()[1]) for line in lines if line.startswith(word) and line.count(" ") == 1]
+        return marked(self.marks, word)
 
     async def ready(self, model: ScriptedModel) -> bool:
         """Whether the run is in the middle of it."""
@@ -153,17 +141,6 @@ class Victim:
         marks = [one - began for one in self.marked()]
         late = [one - handled for one in self.marked("begin") if one > handled]
         return Kill(self.during, handled - began, max([0.0, *marks]), closed - began, late)
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():
-            await asyncio.sleep(0.02)
-
-
-def p99(values: Sequence[float]) -> float:
-    """The value that 99 in 100 do not exceed."""
-    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
 
 
 def told(kills: Sequence[Kill]) -> str:

@@ -89,6 +89,10 @@ class Fleet:
         [rule] = [one for one in (await self.view()).rules if one.name == "shaky-agents"]
         return {window.scope: window.state.value for window in rule.windows}
 
+    async def stopped(self) -> bool:
+        """True once a breaker has stopped something."""
+        return bool(await self.incidents())
+
     async def incidents(self) -> list[Incident]:
         handle: Any = self.client.get_workflow_handle(names.CONTROL_ID)
         return ControlView.model_validate(await handle.query(names.IN_FORCE)).state.stops
@@ -144,11 +148,7 @@ async def test_a_failing_tool_of_one_agent_among_three_stops_it_alone_and_canari
     for agent in ("buyer", "cook"):
         assert await fleet.ends(agent, 3) == ["completed"] * 3
     assert await fleet.ends("clerk", 3) == ["tool_failures"] * 3
-
-    async def stopped() -> bool:
-        return bool(await fleet.incidents())
-
-    await until(stopped)
+    await until(fleet.stopped)
     [incident] = await fleet.incidents()
     assert (str(incident.scope), incident.mode, incident.told.by) == ("agent:clerk", "freeze", "breaker shaky-agents")
     assert incident.told.reason.startswith("3 of the last 3 failed: 40 % of the last 6 with tool_failures")
@@ -177,17 +177,13 @@ async def test_a_failing_tool_of_one_agent_among_three_stops_it_alone_and_canari
 async def test_a_fault_that_is_not_mended_stops_the_agent_again_as_another_incident(fleet: Fleet) -> None:
     fleet.breaks("clerk")
     await fleet.ends("clerk", 3)
-
-    async def stopped() -> bool:
-        return bool(await fleet.incidents())
-
-    await until(stopped)
+    await until(fleet.stopped)
     [first] = await fleet.incidents()
     plane: Any = fleet.client.get_workflow_handle(names.CONTROL_ID)
     await plane.execute_update(names.LIFT, {**WHO, "incident_id": first.id})
     await asyncio.sleep(0.5)
     await fleet.ends("clerk", 2)
-    await until(stopped)
+    await until(fleet.stopped)
     [again] = await fleet.incidents()
     assert again.id != first.id
     assert "canaries failed again" in again.told.reason
@@ -197,11 +193,7 @@ async def test_a_fault_that_is_not_mended_stops_the_agent_again_as_another_incid
 async def test_a_breaker_is_open_again_once_a_canary_has_put_its_incident_in_force_again(fleet: Fleet) -> None:
     fleet.breaks("clerk")
     await fleet.ends("clerk", 3)
-
-    async def stopped() -> bool:
-        return bool(await fleet.incidents())
-
-    await until(stopped)
+    await until(fleet.stopped)
     [incident] = await fleet.incidents()
     plane: Any = fleet.client.get_workflow_handle(names.CONTROL_ID)
     first = f"first-{uuid.uuid4()}"
@@ -252,11 +244,8 @@ async def test_a_breaker_on_money_is_open_while_its_incident_is_in_force_and_clo
         async with reports.kept():
             reports.tell(Report(ReportKind.DECISION, "clerk", "acme", usd=usd))
 
-    async def stopped() -> bool:
-        return bool(await fleet.incidents())
-
     await cost(5)
-    await until(stopped)
+    await until(fleet.stopped)
     [incident] = await fleet.incidents()
     assert (str(incident.scope), incident.mode) == ("agent:clerk", "freeze")
     await asyncio.sleep(3)

@@ -148,11 +148,14 @@ async def test_a_limit_of_an_agent_holds_where_another_one_delegates_to_it(
         assert (result.status, result.answer) == ("completed", "led")
 
 
+ITS_DAY = '[limits.agents.helper]\nusd = { day = "1.00" }\n'
+AT_THE_GATE = {"lead": ONE, "help": [Reply(calls=[Call("gate")], usage=USAGE), *HELPED]}
+"""The child waits at a gate, with its own agent's limit drawn."""
+
+
 async def test_a_killed_child_returns_its_rest_to_its_agent_once(office: OfficeOpener, tmp_path: Path) -> None:
     tenant = f"family {tmp_path.name}"
-    own = '[limits.agents.helper]\nusd = { day = "1.00" }\n'
-    helper = [Reply(calls=[Call("gate")], usage=USAGE), *HELPED]
-    async with office({"lead": ONE, "help": helper}, policies=[org(tmp_path, own)]) as shop:
+    async with office(AT_THE_GATE, policies=[org(tmp_path, ITS_DAY)]) as shop:
         handle = await shop.start(tenant=tenant)
         [child] = await shop.children(handle)
         await shop.effects("at the gate")
@@ -173,9 +176,7 @@ async def test_a_ledger_that_asks_for_a_terminated_child_later_counts_what_it_ma
     office: OfficeOpener, tmp_path: Path
 ) -> None:
     tenant = f"family {tmp_path.name}"
-    own = '[limits.agents.helper]\nusd = { day = "1.00" }\n'
-    helper = [Reply(calls=[Call("gate")], usage=USAGE), *HELPED]
-    async with office({"lead": ONE, "help": helper}, policies=[org(tmp_path, own)]) as shop:
+    async with office(AT_THE_GATE, policies=[org(tmp_path, ITS_DAY)]) as shop:
         handle = await shop.start(tenant=tenant)
         [child] = await shop.children(handle)
         await shop.effects("at the gate")
